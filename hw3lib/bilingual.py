@@ -1,0 +1,91 @@
+"""Two languages from one source: the current language, the glossary, `tr` and `Text`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from hw3lib import UserError
+
+LANGUAGES = ("zh", "en", "both")
+_session = (
+    "both"  # what set_language chose; a notebook's cells may each run in a context of their own
+)
+_within: ContextVar[str | None] = ContextVar("language", default=None)
+
+# The one glossary: every term is translated one way only, in prose, tables and figures.
+GLOSSARY: dict[str, str] = {
+    "Angry": "生氣",
+    "Disgust": "厭惡",
+    "Fear": "恐懼",
+    "Happy": "高興",
+    "Sad": "難過",
+    "Surprise": "驚訝",
+    "Neutral": "中立",
+    "accuracy": "準確率",
+    "loss": "損失",
+    "epoch": "訓練週期",
+    "class": "類別",
+    "training": "訓練",
+    "validation": "驗證",
+    "test": "測試",
+    "true class": "真實類別",
+    "predicted class": "預測類別",
+}
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text in both languages; `str()` gives it in the current one."""
+
+    zh: str
+    en: str
+
+    def __str__(self) -> str:
+        return self.in_language(current_language())
+
+    def in_language(self, language: str) -> str:
+        if language == "both":
+            return self.zh if self.zh == self.en else f"{self.zh} {self.en}"
+        return self.zh if language == "zh" else self.en
+
+    def format(self, **values) -> Text:
+        return Text(self.zh.format(**values), self.en.format(**values))
+
+
+def term(english: str) -> Text:
+    """The glossary's entry; KeyError names a term that is not in it."""
+    return Text(zh=GLOSSARY[english], en=english)
+
+
+def tr(zh: str, en: str) -> str:
+    """The text in the current language: "zh en" where the language is "both"."""
+    return str(Text(zh, en))
+
+
+def current_language() -> str:
+    return _within.get() or _session
+
+
+def set_language(code: str) -> None:
+    """The language of what is shown from now on, outside `language` blocks."""
+    global _session
+    _session = _known(code)
+
+
+def _known(code: str) -> str:
+    if code not in LANGUAGES:
+        raise UserError(f"language {code!r}: choose one of {', '.join(LANGUAGES)}")
+    return code
+
+
+@contextmanager
+def language(code: str) -> Iterator[None]:
+    """Within the block, `tr`, `str(Text)` and figures speak `code` (one of LANGUAGES)."""
+    token = _within.set(_known(code))
+    try:
+        yield
+    finally:
+        _within.reset(token)

@@ -1,0 +1,87 @@
+"""The three folds: train, validation, test, cut by duplicate group and never by row order."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from hw3lib.data.faces import UNLABELLED, DataError, Faces, digest_of
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Row numbers of each fold in `faces`, in an order that depends on content alone.
+
+    The same pictures in another layout, order or numbering give the same folds in the same
+    order, so a Run made from one layout is the Run of all of them.
+    """
+
+    faces: Faces
+    train: np.ndarray  # (n,) int64
+    validation: np.ndarray
+    test: np.ndarray
+    test_source: str  # "given" by the data, or "cut" from its training pictures
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits of which picture, with which label, is in train and in validation."""
+        text = "|".join(digest_of(self.faces.digests[i]) for i in (self.train, self.validation))
+        return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+    @cached_property
+    def test_is_copy(self) -> np.ndarray:
+        """(n_test,) bool: a byte-identical copy stands in the train or the validation fold."""
+        group = self.faces.group
+        return np.isin(group[self.test], group[np.concatenate([self.train, self.validation])])
+
+    def take(self, name: str) -> Faces:
+        """The faces of the fold called train, validation or test."""
+        return self.faces.subset(getattr(self, name))
+
+
+def split_folds(
+    faces: Faces, *, validation: float = 0.1, test: float = 0.1, seed: int = 0
+) -> Folds:
+    """Cut the labelled training pictures into folds so that no duplicate group straddles two.
+
+    Parameters
+    ----------
+    validation, test : shares of the training pictures, in (0, 1); `test` is used only where
+        the data gives no labelled test set
+    seed : of the cut; the cut is stratified by the label of each group's first picture
+
+    Raises
+    ------
+    DataError
+        if there are too few labelled training pictures to cut.
+    """
+    labelled = faces.labels != UNLABELLED
+    pool = np.flatnonzero(labelled & np.isin(faces.split, ("train", "")))
+    given = np.flatnonzero(labelled & (faces.split == "test"))
+    if len(pool) < 20:
+        raise DataError(
+            f"{len(pool)} labelled training pictures: training needs at least 20; "
+            "give a data set with labels"
+        )
+    pool = pool[np.argsort(faces.digests[pool], kind="stable")]
+    rest, held = _cut(faces, pool, validation, seed)
+    if len(given):
+        given = given[np.argsort(faces.digests[given], kind="stable")]
+        return Folds(faces, rest, held, given, "given")
+    rest, cut = _cut(faces, rest, test / (1 - validation), seed + 1)
+    return Folds(faces, rest, held, cut, "cut")
+
+
+def _cut(faces: Faces, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
+    _, first = np.unique(faces.group[rows], return_index=True)
+    groups, labels = faces.group[rows][np.sort(first)], faces.labels[rows][np.sort(first)]
+    counts = np.bincount(labels)
+    stratify = labels if counts[counts > 0].min() >= 2 and share * len(groups) >= 7 else None
+    _, held = train_test_split(groups, test_size=share, random_state=seed, stratify=stratify)
+    inside = np.isin(faces.group[rows], held)
+    return rows[~inside], rows[inside]

@@ -1,0 +1,181 @@
+"""What a notebook shows: say, figure, table, answer, result.
+
+Each call leaves one output that JupyterLab shows as it is (Markdown, a picture, an HTML table)
+and that carries, under the MIME type `MIME`, the same content in both languages as data. The
+exporters read only that data, so neither language can be lost or drift on the way.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hw3lib.bilingual import LANGUAGES, Text, current_language, language
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+MIME = "application/vnd.hw3+json"
+DPI = 200  # of pictures; a chart without pictures stays vector
+
+
+def say(*, zh: str, en: str, **values: Any) -> None:
+    """Show a sentence (Markdown) in both languages, numbers formatted from `values`.
+
+    say(zh="準確率 {acc:.1%}", en="Accuracy {acc:.1%}", acc=0.64). A Text among the values is
+    put into each sentence in that sentence's language. A literal brace is doubled.
+    """
+    text = _fill(zh, en, values)
+    _show({"kind": "text", "zh": text.zh, "en": text.en}, {"text/markdown": _markdown(text)})
+
+
+def answer(question: str, *, zh: str, en: str, **values: Any) -> None:
+    """Like `say`, marked as the answer to `question` ("A3", "B4", "M2"; several: "A3 B3")."""
+    text = _fill(zh, en, values)
+    head = Text(zh=f"**{question} 的答案**　", en=f"**Answer to {question}** ")
+    shown = Text(head.zh + text.zh, head.en + text.en)
+    payload = {"kind": "answer", "questions": question.split(), "zh": text.zh, "en": text.en}
+    _show(payload, {"text/markdown": _markdown(shown)})
+
+
+def figure(
+    draw: Callable[[], Figure],
+    *,
+    zh: str,
+    en: str,
+    alt_zh: str = "",
+    alt_en: str = "",
+    **values: Any,
+) -> None:
+    """Draw a figure once for each language and show it with its caption.
+
+    `draw` takes nothing and returns a matplotlib Figure whose texts come from `tr`; it is
+    called for zh, en and both. `alt_*` is what a blind reader hears (the caption if empty).
+    """
+    caption, alt = _fill(zh, en, values), _fill(alt_zh or zh, alt_en or en, values)
+    variants = {}
+    for code in LANGUAGES:
+        with language(code):
+            variants[code] = _encode(draw())
+    payload = {
+        "kind": "figure",
+        "caption": {"zh": caption.zh, "en": caption.en},
+        "alt": {"zh": alt.zh, "en": alt.en},
+        "variants": variants,  # language -> {"mime", "data" (base64), "width", "height" in points}
+    }
+    chosen = variants[current_language()]
+    data = chosen["data"]
+    if chosen["mime"] == "image/svg+xml":
+        data = base64.b64decode(data).decode()
+    _show(payload, {chosen["mime"]: data, "text/plain": str(alt)})
+    _show({"kind": "caption"}, {"text/markdown": f"*{_markdown(caption)}*"})
+
+
+def table(
+    frame: pd.DataFrame,
+    *,
+    zh: str,
+    en: str,
+    formats: dict[str, str] | None = None,
+    **values: Any,
+) -> None:
+    """Show a table with its caption.
+
+    frame   : column names are strings or Text; cells are numbers, strings or Text; the index
+              is not shown
+    formats : column (its str, or its English text) -> format specification, e.g. ".1%"
+    """
+    caption = _fill(zh, en, values)
+    formats = formats or {}
+    columns = [_both(c) for c in frame.columns]
+    specs = [formats.get(c["en"], "") for c in columns]
+    rows = [
+        [_both(_cell(value, spec)) for value, spec in zip(row, specs, strict=True)]
+        for row in frame.itertuples(index=False)
+    ]
+    numeric = [
+        all(isinstance(v, (int, float)) or hasattr(v, "dtype") for v in frame.iloc[:, i])
+        for i in range(frame.shape[1])
+    ]
+    payload = {
+        "kind": "table",
+        "caption": {"zh": caption.zh, "en": caption.en},
+        "columns": columns,  # [{"zh", "en"}]
+        "rows": rows,  # [[{"zh", "en"}]]
+        "align": ["right" if n else "left" for n in numeric],
+    }
+    _show(payload, {"text/html": _html_table(payload), "text/plain": frame.to_string(index=False)})
+    _show({"kind": "caption"}, {"text/markdown": f"*{_markdown(caption)}*"})
+
+
+def result(name: str, value: float, *, split: str, rule: str, n: int | None = None) -> None:
+    """Record a headline number for results.json; shows nothing in the report.
+
+    name : dotted, e.g. "best.test.accuracy";  split : the pictures it was measured on;
+    rule : how whatever was chosen was chosen;  n : pictures
+    """
+    payload = {"kind": "result", "name": name, "value": float(value), "split": split, "rule": rule}
+    _show(payload | {"n": n}, {"text/plain": f"{name} = {value:.6g} ({split}; {rule})"})
+
+
+def _fill(zh: str, en: str, values: dict[str, Any]) -> Text:
+    def pick(code: str) -> dict[str, Any]:
+        return {k: getattr(v, code) if isinstance(v, Text) else v for k, v in values.items()}
+
+    return Text(zh=zh.format(**pick("zh")), en=en.format(**pick("en")))
+
+
+def _markdown(text: Text) -> str:
+    if current_language() == "both":
+        return text.zh if text.zh == text.en else f"{text.zh}\n\n{text.en}"
+    return str(text)
+
+
+def _show(payload: dict, plain: dict[str, str]) -> None:
+    from IPython.display import display
+
+    display({MIME: payload, **plain}, raw=True)
+
+
+def _encode(fig: Figure) -> dict:
+    """The figure as SVG where it holds no picture, else as PNG; then closed."""
+    import matplotlib.pyplot as plt
+
+    pictures = any(ax.images or ax.collections for ax in fig.axes)
+    mime = "image/png" if pictures else "image/svg+xml"
+    buffer = io.BytesIO()
+    options = {"dpi": DPI} if pictures else {}
+    with plt.rc_context({"svg.hashsalt": "hw3"}):
+        metadata = {"Software": None} if pictures else {"Date": None, "Creator": None}
+        fig.savefig(buffer, format=mime[6:9], metadata=metadata, **options)
+    width, height = fig.get_size_inches() * 72
+    plt.close(fig)
+    data = base64.b64encode(buffer.getvalue()).decode()
+    return {"mime": mime, "data": data, "width": float(width), "height": float(height)}
+
+
+def _both(value: Any) -> dict[str, str]:
+    return {"zh": getattr(value, "zh", str(value)), "en": getattr(value, "en", str(value))}
+
+
+def _cell(value: Any, spec: str) -> Any:
+    if isinstance(value, (Text, str)):
+        return value
+    if value is None or value != value:  # NaN
+        return "–"
+    return format(value, spec)
+
+
+def _html_table(payload: dict) -> str:
+    code = current_language()
+
+    def cell(tag: str, text: dict[str, str]) -> str:
+        return f"<{tag}>{html.escape(Text(**text).in_language(code))}</{tag}>"
+
+    head = "".join(cell("th", c) for c in payload["columns"])
+    body = "".join(f"<tr>{''.join(cell('td', c) for c in row)}</tr>" for row in payload["rows"])
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,65 @@
+"""One look for every figure: fonts with Chinese, colours that survive grey print."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+
+from hw3lib.study import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FONT = ROOT / "report" / "fonts" / "NotoSansTC-Regular.otf"
+TEXT_WIDTH = 6.7  # inches: the text block of the A4 report
+
+# Okabe & Ito's palette (https://jfly.uni-koeln.de/color/), told apart by colour-blind readers.
+BLUE, ORANGE, GREEN, RED, PURPLE, SKY, YELLOW, BLACK = (
+    "#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#F0E442", "#222222",
+)  # fmt: skip
+SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
+
+
+@cache
+def _family() -> str:
+    from matplotlib import font_manager
+
+    font_manager.fontManager.addfont(FONT)
+    return font_manager.FontProperties(fname=FONT).get_name()
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Matplotlib settings of the report, undone on leaving."""
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context(
+        {
+            "font.family": _family(),
+            "font.size": 8.5,
+            "axes.titlesize": 9,
+            "axes.unicode_minus": False,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": False,
+            "legend.frameon": False,
+            "figure.constrained_layout.use": True,
+            "svg.fonttype": "path",
+            "mathtext.fontset": "stix",
+        }
+    ):
+        yield
+
+
+def subplots(
+    rows: int = 1, columns: int = 1, *, width: float = TEXT_WIDTH, height: float = 3.0, **options
+) -> tuple[Figure, Axes]:
+    """`plt.subplots` in the house style; width and height in inches."""
+    import matplotlib.pyplot as plt
+
+    with house_style():
+        return plt.subplots(rows, columns, figsize=(width, height), **options)

@@ -1,0 +1,118 @@
+"""Recipe: everything that decides a training, and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, fields
+
+from hw3lib import UserError
+
+TRAINING_VERSION = 1  # raise it when training.py or augment.py gives other weights than before
+
+FLIPS = ("none", "horizontal", "vertical")
+OPTIMIZERS = ("sgd", "adam", "adamw")
+SCHEDULES = ("constant", "onecycle", "cosine")
+CLASS_WEIGHTS = ("none", "inverse")
+SAMPLERS = ("shuffle", "balanced")
+NORMALIZATIONS = ("dataset", "none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What decides a training. Its hash, with TRAINING_VERSION, names the Run.
+
+    torch, device and machine are recorded in the Run and are no part of its name, so that
+    Runs can travel.
+    """
+
+    # network
+    model: str  # a name in hw3lib.models.MODELS
+    width: float = 1.0  # factor on the channel counts
+    in_channels: int = 1  # 1 grey, 3 grey repeated
+    # data
+    data: str = ""  # Folds.fingerprint; filled in when the Run is asked for
+    train_limit: int = 0  # pictures of the training fold used, 0 for all
+    normalize: str = "dataset"  # mean and deviation of the training fold, or "none": [0, 1]
+    # augmentation, all off by default
+    flip: str = "none"
+    shift: float = 0.0  # pixels, uniform in +- shift on both axes
+    rotate: float = 0.0  # degrees, uniform in +- rotate
+    scale: float = 0.0  # fraction, uniform in 1 +- scale
+    erase: float = 0.0  # probability that a rectangle of a picture is blanked
+    mixup: float = 0.0  # alpha of the Beta distribution, 0 for off
+    # loss and sampling
+    label_smoothing: float = 0.0
+    class_weight: str = "none"
+    sampler: str = "shuffle"
+    # optimisation
+    optimizer: str = "sgd"
+    lr: float = 0.1  # peak learning rate
+    momentum: float = 0.9  # sgd with Nesterov momentum
+    weight_decay: float = 0.0
+    schedule: str = "onecycle"
+    batch_size: int = 128  # pictures
+    epochs: int = 10  # passes over the training fold, at most
+    patience: int = 0  # epochs without a lower validation loss before stopping, 0 for never
+    select: str = "last"  # "best": the epoch of lowest validation loss; "last": the last epoch
+    ema: float = 0.0  # decay a step of the averaged weights that are kept, 0 for off
+    # exactness
+    seed: int = 0
+    threads: int = 1  # CPU threads; other counts add floating-point sums in another order
+
+    def __post_init__(self) -> None:
+        for name, allowed in (
+            ("flip", FLIPS),
+            ("optimizer", OPTIMIZERS),
+            ("schedule", SCHEDULES),
+            ("class_weight", CLASS_WEIGHTS),
+            ("sampler", SAMPLERS),
+            ("normalize", NORMALIZATIONS),
+            ("select", ("best", "last")),
+            ("in_channels", (1, 3)),
+        ):
+            if getattr(self, name) not in allowed:
+                raise self._fault(name, f"one of {', '.join(map(str, allowed))}")
+        for name in ("width", "lr", "batch_size", "epochs", "threads"):
+            if not getattr(self, name) > 0:
+                raise self._fault(name, "above 0")
+        for name in ("shift", "rotate", "mixup", "weight_decay", "patience", "train_limit"):
+            if getattr(self, name) < 0:
+                raise self._fault(name, "0 or more")
+        for name in ("scale", "erase", "label_smoothing", "momentum", "ema"):
+            if not 0 <= getattr(self, name) < 1:
+                raise self._fault(name, "in [0, 1)")
+        if self.class_weight != "none" and self.sampler == "balanced":
+            raise UserError(
+                "recipe: class_weight and sampler=balanced correct the same imbalance twice; "
+                "set one of them back to its default"
+            )
+        if self.patience and self.schedule != "constant" and self.select != "best":
+            raise UserError(
+                "recipe: patience stops a schedule half-way; keep the best epoch with select='best'"
+            )
+
+    def _fault(self, name: str, rule: str) -> UserError:
+        return UserError(f"recipe: {name}={getattr(self, name)!r} must be {rule}")
+
+    @property
+    def augments(self) -> bool:
+        return self.flip != "none" or any(
+            (self.shift, self.rotate, self.scale, self.erase, self.mixup)
+        )
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits of all fields and the version of the training code."""
+        text = json.dumps({**asdict(self), "version": TRAINING_VERSION}, sort_keys=True)
+        return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+    @classmethod
+    def from_dict(cls, values: dict, where: str = "recipe") -> Recipe:
+        """A Recipe from a TOML table or JSON object; an unknown field is a UserError."""
+        unknown = set(values) - {f.name for f in fields(cls)}
+        if unknown:
+            raise UserError(f"{where}: unknown field {sorted(unknown)[0]!r}; see hw3lib/recipe.py")
+        if "model" not in values:
+            raise UserError(f"{where}: the field 'model' is missing")
+        return cls(**values)

@@ -1,0 +1,1 @@
+"""Executes the notebooks, merges them, and renders the report (HTML and PDF)."""

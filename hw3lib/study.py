@@ -1,0 +1,116 @@
+"""Study: what every notebook starts from, the faces, their folds and the profile's Runs."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hw3lib import UserError
+from hw3lib.bilingual import set_language
+from hw3lib.data.faces import Faces
+from hw3lib.data.folds import Folds, split_folds
+from hw3lib.recipe import Recipe
+
+if TYPE_CHECKING:
+    from hw3lib.runs import Run
+
+ROOT = Path(__file__).resolve().parent.parent
+PROFILES = ROOT / "report" / "profiles"
+
+
+@dataclass(frozen=True)
+class Study:
+    """Faces, folds and Recipes of one profile.
+
+    recipes  : name -> Recipe, with data set to the folds' fingerprint
+    settings : the profile's table [settings], read by the notebooks (sizes, steps, seeds)
+    """
+
+    profile: str
+    faces: Faces
+    folds: Folds
+    recipes: dict[str, Recipe]
+    settings: dict[str, Any]
+
+    def run(self, name: str, *, progress: bool = True) -> Run:
+        """The Run of the profile's Recipe `name`: found on disk, resumed, or trained now."""
+        from hw3lib.runs import get_run
+
+        if name not in self.recipes:
+            raise UserError(
+                f"profile {self.profile}: no recipe {name!r}; it has {', '.join(self.recipes)}"
+            )
+        return get_run(self.recipes[name], self.folds, name=name, progress=progress)
+
+    def runs(self, *names: str) -> dict[str, Run]:
+        return {name: self.run(name) for name in names}
+
+    def arm(self, prefix: str) -> list[str]:
+        """The recipe names `prefix` or `prefix.<seed>`, in order: one arm over its seeds."""
+        return [n for n in self.recipes if n == prefix or n.startswith(prefix + ".")]
+
+    @cached_property
+    def origin(self) -> str:
+        return "synthetic" if self.faces.synthetic else "real"
+
+
+def open_study(profile: str = "demo", data: str = "", lang: str = "both") -> Study:
+    """Read the profile and the data it is to run on.
+
+    profile : a name under report/profiles, or the path of a .toml file
+    data    : a path in any layout; "" takes HW3_DATA, else the repository's data/ folder where it
+              holds pictures, else the synthetic faces
+    lang    : zh, en or both, the language of what this process shows from now on
+
+    Raises
+    ------
+    UserError
+        if the profile or the data are missing or faulty.
+    """
+    from hw3lib.data import load
+
+    set_language(lang)
+    path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
+        raise UserError(f"profile {profile!r}: {path} does not exist; choose one of {known}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not valid TOML: {error}") from None
+    settings = table.get("settings", {})
+    faces = load(data or os.environ.get("HW3_DATA", ""), synthetic=settings.get("synthetic", 4000))
+    folds = split_folds(faces, **table.get("folds", {}))
+    recipes = read_recipes(table, str(path))
+    recipes = {name: replace(r, data=folds.fingerprint) for name, r in recipes.items()}
+    return Study(path.stem, faces, folds, recipes, settings)
+
+
+def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
+    """The table [recipes.*]: `base` names a recipe to start from, `seeds` makes one per seed."""
+    tables = table.get("recipes", {})
+
+    def resolve(name: str, seen: tuple[str, ...] = ()) -> dict:
+        if name not in tables or name in seen:
+            raise UserError(f"{where}: recipe {name!r} is missing or starts from itself")
+        values = dict(tables[name])
+        base = values.pop("base", None)
+        inherited = resolve(base, (*seen, name)) if base else {}
+        inherited.pop("seeds", None)
+        return {**inherited, **values}
+
+    recipes: dict[str, Recipe] = {}
+    for name in tables:
+        values = resolve(name)
+        seeds = values.pop("seeds", None)
+        if seeds is None:
+            recipes[name] = Recipe.from_dict(values, f"{where}: recipes.{name}")
+        for seed in seeds or ():
+            recipes[f"{name}.{seed}"] = Recipe.from_dict(
+                {**values, "seed": seed}, f"{where}: recipes.{name}"
+            )
+    return recipes
