@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -33,6 +33,19 @@ GLOSSARY: dict[str, str] = {
     "test": "測試",
     "true class": "真實類別",
     "predicted class": "預測類別",
+    "recall": "召回率",
+    "precision": "精確率",
+    "F1": "F1",
+    "macro F1": "巨集 F1",
+    "balanced accuracy": "平衡準確率",
+    "confusion matrix": "混淆矩陣",
+    "interval": "信賴區間",
+    "confidence": "信心",
+    "calibration": "校準",
+    "temperature": "溫度",
+    "decision rule": "決策規則",
+    "prior": "先驗機率",
+    "posterior": "後驗機率",
 }
 
 
@@ -58,6 +71,12 @@ class Text:
 def term(english: str) -> Text:
     """The glossary's entry; KeyError names a term that is not in it."""
     return Text(zh=GLOSSARY[english], en=english)
+
+
+def listing(texts: Iterable[Text]) -> Text:
+    """Texts in a row: "a、b、c" and "a, b, c"."""
+    texts = list(texts)
+    return Text("、".join(t.zh for t in texts), ", ".join(t.en for t in texts))
 
 
 def tr(zh: str, en: str) -> str:
