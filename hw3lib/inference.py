@@ -1,0 +1,179 @@
+"""The only way from pictures to logits: notebooks, command line and report all come here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from hw3lib import UserError
+from hw3lib.data.faces import CLASSES, SIZE
+
+FORMAT = "hw3-network-1"
+VIEWS = ("one", "flip", "ten")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A trained model with all it needs to read a picture.
+
+    model    : in evaluation mode, parameters frozen
+    mean, std: of pixels in [0, 1], the training fold's
+    metadata : what the weights file says of itself (recipe, data fingerprint, ...)
+    """
+
+    model: nn.Module
+    mean: float
+    std: float
+    in_channels: int = 1
+    classes: tuple[str, ...] = CLASSES
+    metadata: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.model.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
+
+    def prepare(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """(N, 48, 48) uint8 -> (N, in_channels, 48, 48) float32 on the model's device."""
+        return normalize(torch.as_tensor(images, device=self.device), self)
+
+
+def normalize(images: torch.Tensor, network: Network) -> torch.Tensor:
+    """(N, 48, 48) uint8 -> (N, in_channels, 48, 48) float32: grey in [0, 1], mean 0, deviation 1.
+
+    Raises
+    ------
+    TypeError, ValueError
+        for another dtype or shape: float pictures scaled twice are a fault nobody sees.
+    """
+    if images.dtype != torch.uint8:
+        raise TypeError(f"pictures must be uint8 in 0..255, not {images.dtype}")
+    if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
+        raise ValueError(f"pictures must be (N, {SIZE}, {SIZE}), not {tuple(images.shape)}")
+    batch = images[:, None].float().div_(255).sub_(network.mean).div_(network.std)
+    batch = batch.expand(-1, network.in_channels, -1, -1)
+    return batch.contiguous(memory_format=torch.channels_last)
+
+
+def views_of(batch: torch.Tensor, views: str) -> list[torch.Tensor]:
+    """The batch as it is ("one"), mirrored too ("flip"), or five 2-pixel shifts of both ("ten")."""
+    if views not in VIEWS:
+        raise UserError(f"views {views!r}: choose one of {', '.join(VIEWS)}")
+    if views == "one":
+        return [batch]
+    shifts = [(0, 0)] if views == "flip" else [(0, 0), (2, 2), (2, -2), (-2, 2), (-2, -2)]
+    padded = nn.functional.pad(batch, (2, 2, 2, 2), mode="replicate")
+    crops = [padded[:, :, 2 + y : 2 + y + SIZE, 2 + x : 2 + x + SIZE] for y, x in shifts]
+    return [view for crop in crops for view in (crop, crop.flip(-1))]
+
+
+@torch.inference_mode()
+def logits(
+    network: Network | Sequence[Network],
+    images: np.ndarray | torch.Tensor,
+    *,
+    views: str = "one",
+    batch_size: int = 256,
+) -> np.ndarray:
+    """(N, 48, 48) uint8 -> (N, 7) float32 logits in the order of the pictures.
+
+    Several views, or several networks (an ensemble), are averaged as probabilities; their
+    logarithm is returned, so that softmax gives the averaged probabilities back.
+    """
+    networks = [network] if isinstance(network, Network) else list(network)
+    out = []
+    for start in range(0, len(images), batch_size):
+        chunk = np.ascontiguousarray(images[start : start + batch_size])
+        parts = [
+            member.model(view).float()
+            for member in networks
+            for view in views_of(member.prepare(chunk), views)
+        ]
+        if len(parts) == 1:
+            out.append(parts[0])
+        else:
+            stacked = torch.stack([part.log_softmax(dim=1).cpu() for part in parts])
+            out.append(stacked.logsumexp(dim=0) - float(np.log(len(parts))))
+    return torch.cat(out).cpu().numpy() if out else np.zeros((0, len(CLASSES)), np.float32)
+
+
+def save_network(path: Path, network: Network, *, half: bool = False) -> None:
+    """Write weights, class names, preprocessing and metadata into one safetensors file."""
+    from safetensors.torch import save
+
+    state = {
+        name: (t.half() if half and t.is_floating_point() else t).contiguous().cpu()
+        for name, t in network.model.state_dict().items()
+    }
+    header = {
+        "format": FORMAT,
+        "classes": json.dumps(network.classes),
+        "preprocessing": json.dumps(
+            {"mean": network.mean, "std": network.std, "in_channels": network.in_channels}
+        ),
+        "metadata": json.dumps(network.metadata, sort_keys=True),
+    }
+    path.write_bytes(save(state, metadata=header))
+
+
+def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Network:
+    """The Network in a .safetensors file, a Run's folder, or a published one by name ("best").
+
+    Raises
+    ------
+    UserError
+        if the file is missing, damaged, of another format, or its classes stand in another order.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    from hw3lib.models import build
+
+    file = find_weights(path)
+    try:
+        with safe_open(file, framework="pt", device="cpu") as opened:
+            header = opened.metadata() or {}
+            state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{file}: not a whole safetensors file ({error}); copy it again") from None
+    if header.get("format") != FORMAT:
+        raise UserError(f"{file}: not written by hw3 (no {FORMAT} header); train it with hw3 train")
+    classes = tuple(json.loads(header["classes"]))
+    if classes != CLASSES:
+        raise UserError(f"{file}: its classes are {classes}, this project's are {CLASSES}")
+    settings, metadata = json.loads(header["preprocessing"]), json.loads(header["metadata"])
+    model = build(
+        metadata["recipe"]["model"],
+        width=metadata["recipe"]["width"],
+        in_channels=settings["in_channels"],
+    )
+    state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
+    try:
+        model.load_state_dict(state, strict=True)
+    except RuntimeError as error:
+        first = str(error).splitlines()[-1].strip()
+        raise UserError(f"{file}: weights do not fit the model ({first}); train it again") from None
+    return Network(model.to(device), settings["mean"], settings["std"], settings["in_channels"],
+                   classes, metadata)  # fmt: skip
+
+
+def find_weights(path: str | Path) -> Path:
+    """The weights file that `path` means: a file, a Run's folder, or a published name."""
+    from hw3lib.study import ROOT
+
+    given = Path(path)
+    published = ROOT / "data" / "pretrained" / f"{path}.safetensors"
+    for candidate in (given / "weights.safetensors", given, published):
+        if candidate.is_file():
+            return candidate
+    names = sorted(p.stem for p in published.parent.glob("*.safetensors"))
+    known = f"published: {', '.join(names)}" if names else "none is published yet"
+    raise UserError(f"{path}: no such weights file, Run folder or published network ({known})")

@@ -1,0 +1,99 @@
+"""Runs on the road: packed for another machine, unpacked there, or published as one file."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hw3lib import UserError
+from hw3lib.files import new_folder, write_atomic
+from hw3lib.runs import (
+    HISTORY,
+    LOGITS,
+    RECIPE,
+    RECORD,
+    WEIGHTS,
+    Run,
+    open_run,
+    run_path,
+    runs_folder,
+)
+
+
+def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:
+    """Pack a Study's finished Runs into a .tar.gz; `weights(name)` says whose weights go along."""
+    import tarfile
+
+    names = [n for n in study.recipes if run_path(study.recipes[n]).exists()]
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name in names:
+            run = open_run(run_path(study.recipes[name]))
+            record = {**run.record, "packed": True}
+            _add(archive, f"{run.path.name}/{RECORD}", json.dumps(record, indent=1).encode())
+            for part in (RECIPE, HISTORY, LOGITS, *([WEIGHTS] if weights(name) else [])):
+                if (run.path / part).exists():
+                    _add(archive, f"{run.path.name}/{part}", (run.path / part).read_bytes())
+    write_atomic(file, buffer.getvalue())
+    return names
+
+
+def _add(archive, name: str, data: bytes) -> None:
+    import tarfile
+
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    archive.addfile(info, io.BytesIO(data))
+
+
+def unpack(file: Path, root: Path | None = None) -> list[Path]:
+    """Unpack Runs beside those that are there; a Run that is there already is left as it is."""
+    import tarfile
+
+    root, made = root or runs_folder(), []
+    known = {RECORD, RECIPE, HISTORY, LOGITS, WEIGHTS}
+    try:
+        with tarfile.open(file) as archive:
+            members = archive.getmembers()
+            for member in members:
+                folder, _, name = member.name.partition("/")
+                if not member.isfile() or name not in known or folder.startswith("."):
+                    raise UserError(f"{file}: holds {member.name!r}, which is no part of a Run")
+            for folder in dict.fromkeys(m.name.partition("/")[0] for m in members):
+                if (root / folder).exists():
+                    continue
+                with new_folder(root / folder) as part:
+                    for member in members:
+                        if member.name.startswith(f"{folder}/"):
+                            data = archive.extractfile(member).read()
+                            (part / member.name.partition("/")[2]).write_bytes(data)
+                    open_run(part)
+                made.append(root / folder)
+    except (OSError, tarfile.TarError, EOFError) as error:
+        raise UserError(f"{file}: not a whole archive of Runs ({error}); pack it again") from None
+    return made
+
+
+def publish(run: Run, name: str, facts: dict[str, Any]) -> Path:
+    """Write the Run's network as data/pretrained/<name>.safetensors in half precision.
+
+    facts : measured figures that go into the file's metadata (accuracies, split, machine)
+    """
+    from dataclasses import replace
+
+    from hw3lib.inference import save_network
+    from hw3lib.study import ROOT
+
+    network = run.network()
+    about = {k: run.record[k] for k in ("date", "device", "machine", "torch", "seconds")}
+    file = ROOT / "data" / "pretrained" / f"{name}.safetensors"
+    part = file.with_name(f".{file.name}.part")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    metadata = {**network.metadata, **about, **facts}
+    save_network(part, replace(network, metadata=metadata), half=True)
+    shutil.move(part, file)
+    return file

@@ -1,0 +1,91 @@
+"""Progress of a training: a bar in a terminal, lines in a log, a live curve in JupyterLab."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+from hw3lib.recipe import Recipe
+
+
+def reporter(name: str, recipe: Recipe, *, enabled: bool = True) -> Reporter:
+    """The reporter that suits where this process runs."""
+    if not enabled:
+        return Reporter(name, recipe)
+    if "ipykernel" in sys.modules and not os.environ.get("HW3_BATCH"):
+        return LiveCurve(name, recipe)
+    if sys.stderr.isatty() and os.environ.get("LOKY_WORKER_COUNT") is None:
+        return Bar(name, recipe)
+    return Lines(name, recipe)
+
+
+@dataclass
+class Reporter:
+    """Says nothing; the others say more. `history` is as in training.State."""
+
+    name: str
+    recipe: Recipe
+
+    def resumed(self, epochs: int) -> None:
+        if type(self) is not Reporter:
+            print(f"{self.name}: goes on after epoch {epochs}", file=sys.stderr, flush=True)
+
+    def epoch(self, history: list[dict[str, float]]) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+class Lines(Reporter):
+    def epoch(self, history: list[dict[str, float]]) -> None:
+        text = f"{self.name}  epoch {len(history)}/{self.recipe.epochs}  {summary(history[-1])}"
+        print(text, file=sys.stderr, flush=True)
+
+
+class Bar(Reporter):
+    def __init__(self, name: str, recipe: Recipe) -> None:
+        from tqdm import tqdm
+
+        super().__init__(name, recipe)
+        self.bar = tqdm(total=recipe.epochs, desc=name, unit="epoch")
+
+    def epoch(self, history: list[dict[str, float]]) -> None:
+        self.bar.update(len(history) - self.bar.n)
+        self.bar.set_postfix_str(summary(history[-1]))
+
+    def close(self) -> None:
+        self.bar.close()
+
+
+class LiveCurve(Reporter):
+    """Redraws loss and accuracy after every epoch in one output of the notebook."""
+
+    def __init__(self, name: str, recipe: Recipe) -> None:
+        from IPython.display import display
+
+        super().__init__(name, recipe)
+        self.handle = display({"text/plain": f"{name} …"}, raw=True, display_id=True)
+
+    def epoch(self, history: list[dict[str, float]]) -> None:
+        import matplotlib.pyplot as plt
+        import pandas as pd
+
+        from hw3lib.plotting.history import history_curves
+
+        fig = history_curves(pd.DataFrame(history))
+        self.handle.update(fig)
+        plt.close(fig)
+
+    def close(self) -> None:
+        self.handle.update({"text/plain": f"{self.name} ✓"}, raw=True)
+
+
+def summary(row: dict[str, float]) -> str:
+    """Loss and accuracy of one epoch, training / validation."""
+    return (
+        f"loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}  "
+        f"accuracy {row['train_accuracy']:.1%} / {row['validation_accuracy']:.1%}  "
+        f"{row['seconds']:.1f} s"
+    )

@@ -1,0 +1,303 @@
+"""The training loop, to be read in one sitting.
+
+Exactness: every random draw of an epoch comes from generators seeded by (seed, epoch) at its
+start, so the state at an epoch's end is weights, optimiser and history alone, and a training
+that was killed goes on from its last checkpoint to the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hw3lib import models
+from hw3lib.augment import augment, mix_pairs
+from hw3lib.data.faces import CLASSES
+from hw3lib.data.folds import Folds
+from hw3lib.inference import Network, normalize
+from hw3lib.recipe import Recipe
+
+WARM_UP = 0.2  # share of all steps in which "onecycle" climbs to the peak rate
+
+
+@dataclass
+class State:
+    """All that a training has become by the end of an epoch; what a checkpoint holds."""
+
+    model: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    average: dict[str, torch.Tensor]  # exponential moving average, {} where ema is off
+    best: dict[str, torch.Tensor]  # weights of the epoch of lowest validation loss
+    history: list[dict[str, float]] = field(default_factory=list)
+
+    @property
+    def best_epoch(self) -> int:
+        """1-based epoch of the lowest validation loss, the first one among equals."""
+        losses = [row["validation_loss"] for row in self.history]
+        return 1 + int(np.argmin(losses))
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """A fold on the device: images (N, 48, 48) uint8, labels (N,) int64."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    @classmethod
+    def of(cls, folds: Folds, fold: str, device: torch.device, limit: int = 0) -> Pictures:
+        rows = getattr(folds, fold)
+        rows = rows[:limit] if limit else rows
+        images = np.ascontiguousarray(folds.faces.images[rows])
+        return cls(torch.from_numpy(images).to(device),
+                   torch.from_numpy(folds.faces.labels[rows]).to(device))  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def train(
+    recipe: Recipe,
+    folds: Folds,
+    *,
+    device: torch.device,
+    resume: State | None = None,
+    after_epoch: Callable[[State], None] = lambda state: None,
+) -> tuple[Network, State]:
+    """Train by the Recipe and return the network it selects and the last State.
+
+    Parameters
+    ----------
+    resume : the State to go on from; the result is bit-identical to an unbroken training on the
+        same device, torch version and thread count
+    after_epoch : called with the State at each epoch's end (checkpoint, progress)
+    """
+    with exact(recipe, device):
+        pictures = Pictures.of(folds, "train", device, recipe.train_limit)
+        held = Pictures.of(folds, "validation", device)
+        torch.manual_seed(recipe.seed)
+        model = models.build(recipe.model, width=recipe.width, in_channels=recipe.in_channels)
+        network = Network(model.to(device), *normalization(recipe, pictures), recipe.in_channels)
+        model.requires_grad_(True)
+        optimizer = make_optimizer(recipe, model)
+        state = State(model.state_dict(), optimizer.state_dict(), {}, {})
+        if recipe.ema:
+            state.average = _copy(model.state_dict())
+        if resume is not None:
+            state = resume
+            model.load_state_dict(state.model, strict=True)
+            optimizer.load_state_dict(state.optimizer)
+        while not finished(recipe, state):
+            run_epoch(recipe, network, optimizer, pictures, held, state)
+            after_epoch(state)
+        model.load_state_dict(
+            state.best if recipe.select == "best" else (state.average or state.model)
+        )
+        return Network(model, network.mean, network.std, network.in_channels), state
+
+
+def finished(recipe: Recipe, state: State) -> bool:
+    """All epochs done, or `patience` epochs without a lower validation loss."""
+    done = len(state.history)
+    if done >= recipe.epochs:
+        return True
+    return bool(recipe.patience and done and done - state.best_epoch >= recipe.patience)
+
+
+def run_epoch(
+    recipe: Recipe,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    pictures: Pictures,
+    held: Pictures,
+    state: State,
+) -> None:
+    """One pass over the training pictures and one over the validation fold; updates `state`."""
+    began, epoch, model = time.perf_counter(), len(state.history), network.model
+    device = pictures.labels.device
+    generator = torch.Generator(device).manual_seed(recipe.seed * 100_003 + epoch)
+    torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout draws from the global generator
+    order = draw_order(recipe, pictures.labels, generator)
+    weight = class_weights(recipe, pictures.labels)
+    steps = max(1, len(order) // recipe.batch_size)
+    total_loss = torch.zeros((), device=device)
+    total_right = torch.zeros((), device=device)
+    model.train()
+    for step in range(steps):
+        rate = learning_rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+        batch = augment(normalize(pictures.images[index], network), recipe, generator)
+        loss, right = batch_loss(recipe, model, batch, pictures.labels[index], weight, generator)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+        update_average(state.average, model, recipe.ema)
+        total_loss += loss.detach()
+        total_right += right
+    seen = steps * min(recipe.batch_size, len(order))
+    state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
+    with swapped(model, state.average):
+        held_loss, held_accuracy = score(network, held)
+        row = {
+            "epoch": epoch + 1,
+            "lr": rate,
+            "train_loss": float(total_loss) / steps,
+            "train_accuracy": float(total_right) / seen,
+            "validation_loss": held_loss,
+            "validation_accuracy": held_accuracy,
+            "seconds": time.perf_counter() - began,
+        }
+        state.history.append(row)
+        if state.best_epoch == epoch + 1:
+            state.best = _copy(model.state_dict())
+
+
+def batch_loss(
+    recipe: Recipe,
+    model: nn.Module,
+    batch: torch.Tensor,
+    labels: torch.Tensor,
+    weight: torch.Tensor | None,
+    generator: torch.Generator,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The batch's mean loss and its count of right answers (of the larger share under mixup)."""
+    options = {"weight": weight, "label_smoothing": recipe.label_smoothing}
+    with autocast(batch.device):
+        if not recipe.mixup:
+            out = model(batch).float()
+            return F.cross_entropy(out, labels, **options), (out.argmax(1) == labels).sum()
+        mixed, partner, kept = mix_pairs(batch, recipe.mixup, generator)
+        out = model(mixed).float()
+        first = F.cross_entropy(out, labels, reduction="none", **options)
+        second = F.cross_entropy(out, labels[partner], reduction="none", **options)
+        loss = (kept * first + (1 - kept) * second).mean()
+        return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, labels[partner])).sum()
+
+
+@torch.no_grad()
+def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[float, float]:
+    """Mean cross entropy (nats) and accuracy in evaluation mode; the mode is put back."""
+    model, training = network.model, network.model.training
+    model.eval()
+    loss = right = 0.0
+    try:
+        for start in range(0, len(pictures), batch_size):
+            labels = pictures.labels[start : start + batch_size]
+            out = model(normalize(pictures.images[start : start + batch_size], network)).float()
+            loss += float(F.cross_entropy(out, labels, reduction="sum"))
+            right += float((out.argmax(1) == labels).sum())
+    finally:
+        model.train(training)
+    return loss / len(pictures), right / len(pictures)
+
+
+def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:
+    """Mean and deviation of the training pictures in [0, 1]; (0, 1) where the Recipe wants none."""
+    if recipe.normalize == "none":
+        return 0.0, 1.0
+    counts = torch.bincount(pictures.images.flatten().int().cpu(), minlength=256).double()
+    grey = torch.arange(256, dtype=torch.float64) / 255
+    mean = (counts * grey).sum() / counts.sum()
+    variance = (counts * (grey - mean) ** 2).sum() / counts.sum()
+    return float(mean), max(float(variance.sqrt()), 1e-3)
+
+
+def draw_order(recipe: Recipe, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """(N,) int64: a permutation, or, balanced, N draws in which every class is equally likely."""
+    if recipe.sampler == "shuffle":
+        return torch.randperm(len(labels), device=labels.device, generator=generator)
+    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1)
+    chance = 1.0 / counts[labels].double()
+    return torch.multinomial(chance, len(labels), replacement=True, generator=generator)
+
+
+def class_weights(recipe: Recipe, labels: torch.Tensor) -> torch.Tensor | None:
+    """(7,) float, N / (7 count), or None: cross entropy's weighted mean ignores their scale."""
+    if recipe.class_weight == "none":
+        return None
+    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1)
+    return len(labels) / (len(CLASSES) * counts.float())
+
+
+def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Weight decay acts on matrices and kernels only, not on biases and batch-norm parameters."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.ndim > 1],
+         "weight_decay": recipe.weight_decay},
+        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
+    ]  # fmt: skip
+    if recipe.optimizer == "sgd":
+        nesterov = recipe.momentum > 0
+        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov)
+    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+    return kind(groups, lr=recipe.lr)
+
+
+def learning_rate(recipe: Recipe, progress: float) -> float:
+    """The rate at `progress` in [0, 1) of all steps; "onecycle" climbs, then falls as a cosine."""
+    if recipe.schedule == "constant":
+        return recipe.lr
+    start = WARM_UP if recipe.schedule == "onecycle" else 0.0
+    if progress < start:
+        return recipe.lr * (0.05 + 0.95 * progress / start)
+    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (progress - start) / (1 - start)))
+
+
+def update_average(average: dict[str, torch.Tensor], model: nn.Module, decay: float) -> None:
+    """Exponential moving average of all floating-point weights and batch-norm statistics."""
+    for name, value in model.state_dict().items() if average else ():
+        if value.is_floating_point():
+            average[name].lerp_(value, 1 - decay)
+        else:
+            average[name].copy_(value)
+
+
+@contextlib.contextmanager
+def swapped(model: nn.Module, average: dict[str, torch.Tensor]) -> Iterator[None]:
+    """Within the block the model holds the averaged weights (its own where there are none)."""
+    if not average:
+        yield
+        return
+    own = _copy(model.state_dict())
+    model.load_state_dict(average)
+    try:
+        yield
+    finally:
+        model.load_state_dict(own)
+
+
+@contextlib.contextmanager
+def exact(recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """Fixed threads, forked random state and, on a GPU, deterministic kernels; all put back."""
+    threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.set_num_threads(recipe.threads)
+        torch.backends.cudnn.deterministic = True
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.backends.cudnn.deterministic = deterministic
+
+
+def autocast(device: torch.device) -> contextlib.AbstractContextManager:
+    """bf16 arithmetic on a GPU; on 2 CPU cores it was measured slower than fp32."""
+    if device.type == "cuda":
+        return torch.autocast("cuda", dtype=torch.bfloat16)
+    return contextlib.nullcontext()
+
+
+def _copy(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in state.items()}
