@@ -79,6 +79,11 @@ def listing(texts: Iterable[Text]) -> Text:
     return Text("、".join(t.zh for t in texts), ", ".join(t.en for t in texts))
 
 
+def verdict(holds: bool) -> Text:
+    """What the numbers say about a claim."""
+    return Text("成立", "holds") if holds else Text("不成立", "does not hold")
+
+
 def tr(zh: str, en: str) -> str:
     """The text in the current language: "zh en" where the language is "both"."""
     return str(Text(zh, en))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 C = len(CLASSES)
+VOTE_COLUMNS = [4, 5, 6, 1, 3, 2, 0]  # the column of each class in Faces.votes
 LEVEL = 0.95  # of every interval that does not say otherwise
 
 
@@ -217,14 +218,43 @@ def bootstrap(
 
 def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     """Spearman's rho and its two-sided p-value over all orders (exact up to 8 points)."""
-    from scipy.stats import permutation_test, spearmanr
+    from scipy.stats import permutation_test, rankdata
 
-    def rho(values: np.ndarray) -> float:
-        return spearmanr(values, y).statistic
+    def standard(values: np.ndarray) -> np.ndarray:
+        ranks = rankdata(values)
+        return (ranks - ranks.mean()) / ranks.std()
 
-    draws = {"n_resamples": 50_000, "rng": 0}
-    test = permutation_test((np.asarray(x),), rho, permutation_type="pairings", **draws)
+    other = standard(y)
+
+    def rho(ranks: np.ndarray, axis: int = -1) -> np.ndarray:
+        return (ranks * other).mean(axis)
+
+    options = {"permutation_type": "pairings", "vectorized": True, "axis": -1}
+    test = permutation_test((standard(x),), rho, n_resamples=50_000, rng=0, **options)
     return float(test.statistic), float(test.pvalue)
+
+
+def vote_shares(votes: np.ndarray) -> np.ndarray:
+    """(n, 10) FER+ votes -> (n, C) shares of the votes that fell on the seven classes.
+
+    Votes for contempt, unknown and "not a face" are left out; a picture with no other vote has
+    a row of NaN.
+    """
+    seven = np.asarray(votes, dtype=float)[:, VOTE_COLUMNS]
+    return row_shares(seven)
+
+
+def people_majority(votes: np.ndarray) -> np.ndarray:
+    """(n, 10) FER+ votes -> (n,) the class with most votes, -1 where there is none.
+
+    None: no votes, most votes for something outside the seven classes, or a tie for the first
+    place.
+    """
+    votes = np.asarray(votes)
+    most = votes.max(1)
+    single = (votes == most[:, None]).sum(1) == 1
+    seven = votes[:, VOTE_COLUMNS]
+    return np.where(single & (seven.max(1) == most), seven.argmax(1), -1)
 
 
 def nll(logits: np.ndarray, labels: np.ndarray) -> float:

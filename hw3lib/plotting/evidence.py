@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import term, tr
+from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES
 from hw3lib.metrics import row_shares
 from hw3lib.plotting import style
@@ -22,6 +22,12 @@ MARKERS = "osD^vPX*"  # one a series, so that grey print still tells them apart
 def class_label(index: int, *, separator: str = "\n") -> str:
     """The class's name; with both languages, two names joined by `separator`."""
     return str(term(CLASSES[index])).replace(" ", separator)
+
+
+def pair_name(a: int, b: int) -> Text:
+    """Two classes as one name: "Sad–Neutral"."""
+    first, second = term(CLASSES[a]), term(CLASSES[b])
+    return Text(f"{first.zh}－{second.zh}", f"{first.en}–{second.en}")
 
 
 def class_order(matrix: np.ndarray) -> np.ndarray:
@@ -77,11 +83,11 @@ def confusion_heatmap(
 
 
 def interval_rows(
-    names: Sequence[str],
-    series: dict[str, pd.DataFrame],
+    names: Sequence[Text],
+    series: dict[Text, pd.DataFrame],
     *,
     column: str = "share",
-    label: str = "",
+    label: Text,
 ) -> Figure:
     """One row a name, one dot with its interval a series (frames: `column`, low, high)."""
     fig, ax = style.subplots(height=0.34 * len(names) + 0.9)
@@ -93,11 +99,11 @@ def interval_rows(
         bars = np.abs(np.stack([value - frame["low"], frame["high"] - value]))
         face = colours[i] if i % 2 == 0 else "white"
         ax.errorbar(value, y, xerr=bars, fmt=MARKERS[i], color=colours[i], mfc=face, ms=5,
-                    capsize=2, lw=1.2, label=name)  # fmt: skip
-    ax.set_yticks(rows, names)
+                    capsize=2, lw=1.2, label=str(name))  # fmt: skip
+    ax.set_yticks(rows, [str(name) for name in names])
     _percent(ax.xaxis)
     ax.set_xlim(left=0)
-    ax.set_xlabel(label)
+    ax.set_xlabel(str(label))
     ax.grid(axis="x", alpha=0.3)
     ax.legend(loc="best")
     return fig
@@ -107,7 +113,7 @@ def score_against_share(
     share: np.ndarray,
     table: pd.DataFrame,
     *,
-    others: dict[str, np.ndarray] | None = None,
+    others: dict[Text, np.ndarray] | None = None,
 ) -> Figure:
     """Recall of each class over its share of the training pictures (log axis).
 
@@ -119,7 +125,7 @@ def score_against_share(
                 label=tr("最佳網路", "best network"))  # fmt: skip
     for i, (name, recalls) in enumerate((others or {}).items()):
         colour = (style.ORANGE, style.GREEN)[i % 2]
-        ax.plot(share, recalls, MARKERS[i + 1], color=colour, mfc="white", ms=6, label=name)
+        ax.plot(share, recalls, MARKERS[i + 1], color=colour, mfc="white", ms=6, label=str(name))
     for c, (x, y) in enumerate(zip(share, table["recall"], strict=True)):
         ax.annotate(class_label(c, separator=" "), (x, y), xytext=(5, 3),
                     textcoords="offset points", fontsize=7.5)  # fmt: skip
@@ -139,7 +145,7 @@ def score_against_share(
     return fig
 
 
-def reliability_diagram(series: dict[str, pd.DataFrame]) -> Figure:
+def reliability_diagram(series: dict[Text, pd.DataFrame]) -> Figure:
     """Accuracy over confidence with intervals, the counts below; frames of metrics.reliability."""
     fig, (top, low) = style.subplots(
         2, 1, width=5.0, height=4.2, sharex=True, gridspec_kw={"height_ratios": [3, 1]}
@@ -150,7 +156,7 @@ def reliability_diagram(series: dict[str, pd.DataFrame]) -> Figure:
         x, y = frame["confidence"], frame["accuracy"]
         bars = np.abs(np.stack([y - frame["low"], frame["high"] - y]))
         top.errorbar(x, y, yerr=bars, fmt=MARKERS[i] + "-", color=colour, ms=4, lw=1, capsize=2,
-                     mfc=colour if i % 2 == 0 else "white", label=name)  # fmt: skip
+                     mfc=colour if i % 2 == 0 else "white", label=str(name))  # fmt: skip
         edges = np.append(frame["left"], frame["right"].iloc[-1])
         low.stairs(frame["n"], edges, color=colour, lw=1.3, ls=("-", "--", ":")[i])
     for axis in (top.xaxis, top.yaxis):
@@ -163,7 +169,13 @@ def reliability_diagram(series: dict[str, pd.DataFrame]) -> Figure:
 
 
 def pair_scatter(
-    x: np.ndarray, y: np.ndarray, names: Sequence[str], *, xlabel: str, ylabel: str, label: int = 8
+    x: np.ndarray,
+    y: np.ndarray,
+    names: Sequence[Text],
+    *,
+    xlabel: Text,
+    ylabel: Text,
+    label: int = 8,
 ) -> Figure:
     """One dot a pair of classes; the `label` pairs with the largest x + y carry their names."""
     fig, ax = style.subplots(width=5.4, height=3.6)
@@ -171,10 +183,12 @@ def pair_scatter(
     limit = 1.12 * max(np.max(x), np.max(y))
     ax.plot([0, limit], [0, limit], color=style.BLACK, lw=0.8, ls=":")
     for i in np.argsort(-(x + y), kind="stable")[:label]:
-        ax.annotate(names[i], (x[i], y[i]), xytext=(4, 2), textcoords="offset points", fontsize=7)
+        ax.annotate(
+            str(names[i]), (x[i], y[i]), xytext=(4, 2), textcoords="offset points", fontsize=7
+        )
     for axis in (ax.xaxis, ax.yaxis):
         _percent(axis)
-    ax.set(xlim=(0, limit * 1.15), ylim=(0, limit), xlabel=xlabel, ylabel=ylabel)
+    ax.set(xlim=(0, limit * 1.15), ylim=(0, limit), xlabel=str(xlabel), ylabel=str(ylabel))
     return fig
 
 
