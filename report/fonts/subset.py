@@ -1,0 +1,122 @@
+"""Make the font files beside this script: Noto Sans TC cut down to what a report needs.
+
+Run by hand, and only when the set of characters changes; the result is committed:
+
+    pip install "fonttools[woff]" manimgx-fonts-cjk    # the latter only for this script
+    python report/fonts/subset.py
+
+manimgx-fonts-cjk carries the variable Noto Sans CJK (SIL Open Font License 1.1, OFL.txt here).
+Kept: Big5 level 1 (5,401 characters) and Big5's symbols, Latin, Greek, Cyrillic, punctuation,
+mathematical operators, arrows, box drawing, check marks. Dropped: hints, vertical setting and
+the glyph forms of other regions (locl). The outlines are those of the Taiwan face.
+"""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+
+from fontTools.ttLib import TTFont
+
+FOLDER = Path(__file__).resolve().parent
+WEIGHTS = {"Regular": 400, "Bold": 700}
+FACE = 3  # of the collection: JP, KR, SC, TC, HK
+RANGES = (
+    (0x0020, 0x007E), (0x00A0, 0x017F), (0x018F, 0x0192), (0x01A0, 0x01B0), (0x01CD, 0x01DC),
+    (0x0250, 0x02FF), (0x0300, 0x036F), (0x0370, 0x03FF), (0x0400, 0x045F), (0x1E00, 0x1EFF),
+    (0x2000, 0x206F), (0x2070, 0x209F), (0x20A0, 0x20BF), (0x2100, 0x218F), (0x2190, 0x21FF),
+    (0x2200, 0x22FF), (0x2300, 0x23FF), (0x2460, 0x24FF), (0x2500, 0x257F), (0x2580, 0x259F),
+    (0x25A0, 0x25FF), (0x2600, 0x26FF), (0x2700, 0x27BF), (0x27E6, 0x27EF), (0x2A00, 0x2AFF),
+    (0x2B00, 0x2BFF), (0x3000, 0x303F), (0x3105, 0x312F), (0xFE30, 0xFE4F), (0xFF00, 0xFFEF),
+)  # fmt: skip
+FEATURES = ["kern", "palt", "halt", "mark", "mkmk", "ccmp", "liga", "frac", "pnum", "tnum"]
+
+
+def big5(first: int, last: int) -> set[int]:
+    """The code points of Big5's rows first..last (both bytes)."""
+    found = set()
+    for high in range(first >> 8, (last >> 8) + 1):
+        for low in (*range(0x40, 0x7F), *range(0xA1, 0xFF)):
+            if first <= high << 8 | low <= last:
+                found.add(ord(bytes((high, low)).decode("cp950")))
+    return found
+
+
+def characters() -> set[int]:
+    wanted = big5(0xA140, 0xA3BF) | big5(0xA440, 0xC67E)
+    for first, last in RANGES:
+        wanted |= set(range(first, last + 1))
+    return wanted
+
+
+def face(weight: int):
+    """The subset at one weight, as a static CFF font."""
+    import manimgx_fonts_cjk
+    from fontTools.cffLib.CFF2ToCFF import convertCFF2ToCFF
+    from fontTools.varLib import instancer
+
+    source = Path(manimgx_fonts_cjk.__file__).parent / "NotoSansCJK-VF.otf.ttc"
+    font = TTFont(source, fontNumber=FACE, lazy=True)
+    cut(font, hinting=True)  # the instancer needs the hints' operators still there
+    font = reread(instancer.instantiateVariableFont(font, {"wght": weight}))
+    _ = font["CFF2"].cff.topDictIndex[0].CharStrings  # read while it still counts as CFF2
+    convertCFF2ToCFF(font)
+    font = reread(font)
+    cut(font, hinting=False)
+    return font
+
+
+def reread(font):
+    """The font as its file would be read: fontTools converts only what was read so."""
+    buffer = BytesIO()
+    font.save(buffer)
+    return TTFont(BytesIO(buffer.getvalue()), recalcTimestamp=False, recalcBBoxes=False)
+
+
+def cut(font, *, hinting: bool) -> None:
+    from fontTools.subset import Options, Subsetter
+
+    options = Options()
+    options.layout_features = FEATURES
+    options.hinting = hinting
+    options.desubroutinize = True
+    options.drop_tables += ["VORG", "vhea", "vmtx", "VVAR", "DSIG"]
+    options.name_IDs = [0, 5, 13, 14]
+    subsetter = Subsetter(options)
+    subsetter.populate(unicodes=characters())
+    subsetter.subset(font)
+
+
+def rename(font, style: str) -> None:
+    """Family "Noto Sans TC" with a Regular and a Bold, as every program expects."""
+    table = font["name"]
+    version = table.getDebugName(5)
+    licence = {i: table.getDebugName(i) for i in (0, 13, 14)}
+    table.names = []
+    names = {
+        1: "Noto Sans TC", 2: style, 3: f"NotoSansTC-{style};subset", 4: f"Noto Sans TC {style}",
+        5: version, 6: f"NotoSansTC-{style}", **licence,
+    }  # fmt: skip
+    for identifier, text in names.items():
+        if text:
+            table.setName(text, identifier, 3, 1, 0x409)
+    bold = style == "Bold"
+    font["OS/2"].usWeightClass = WEIGHTS[style]
+    font["OS/2"].fsSelection = 0x20 if bold else 0x40
+    font["head"].macStyle = int(bold)
+    font["head"].modified = font["head"].created  # the same bytes every time
+    font.recalcTimestamp = False
+
+
+def main() -> None:
+    for style, weight in WEIGHTS.items():
+        font = face(weight)
+        rename(font, style)
+        font.save(FOLDER / f"NotoSansTC-{style}.otf")
+        font.flavor = "woff2"
+        font.save(FOLDER / f"NotoSansTC-{style}.woff2")
+        print(f"{style}: {len(font.getBestCmap())} characters")
+
+
+if __name__ == "__main__":
+    main()
