@@ -1,0 +1,91 @@
+"""The whole report as data: what build.py assembles and both exporters render."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hw3lib.bilingual import Text
+from hw3lib.report.blocks import Block
+
+SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One notebook.
+
+    notebook : file stem, e.g. "05_confusion_matrix";  number : its number, e.g. 5
+    title    : its level-1 heading
+    blocks   : everything after that heading, in order; headings there have level 2 to 4
+    """
+
+    notebook: str
+    number: int
+    title: Text
+    blocks: list[Block]
+
+
+@dataclass(frozen=True)
+class Question:
+    """One question of the homework and where it is answered.
+
+    id      : "A3", "B4", "M2"
+    marks   : None where the course gave none
+    chapter : number of the Chapter that answers it; the page shown is that of the answer block
+              naming the id, or of the chapter where there is none
+    """
+
+    id: str
+    title: Text
+    marks: float | None
+    chapter: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """A report of one or more Chapters.
+
+    author    : report/author.toml: name, id, department, collaborators (list of str); each may
+                be missing or empty
+    facts     : label -> value, in the order the cover shows them. Keys are Text (shown as they
+                are), values str, int or Text: data set name, layout, pictures, fingerprint,
+                profile, machine, versions, date of the newest Run
+    date      : ISO 8601 date or time of the newest Run; it stamps the files, so that the same
+                Runs give the same bytes. "" where there is no Run.
+    synthetic : True where the faces are drawn by the project; every page then says so
+    """
+
+    title: Text
+    author: dict[str, Any]
+    chapters: list[Chapter]
+    facts: dict[Text, str | int | Text] = field(default_factory=dict)
+    date: str = ""
+    synthetic: bool = False
+    questions: list[Question] = field(default_factory=list)
+
+
+def chapter_of(blocks: list[Block], notebook: str) -> Chapter:
+    """The Chapter of one notebook's Blocks; its first level-1 heading is the title.
+
+    Raises
+    ------
+    ValueError
+        if the first heading is not of level 1, or a later one is, or a level is skipped.
+    """
+    number = int(notebook.split("_")[0]) if notebook.split("_")[0].isdigit() else 0
+    level = 0
+    for block in blocks:
+        if block.kind != "heading":
+            continue
+        if (block.level == 1) != (level == 0) or block.level > level + 1:
+            raise ValueError(
+                f"{notebook}, cell {block.cell}: heading {block.text.zh!r} of level {block.level}"
+                f" after one of level {level}; a notebook has one # heading, then ##, then ###"
+            )
+        level = block.level
+    if not level:
+        raise ValueError(f"{notebook}: no level-1 heading (# Title)")
+    title = next(b for b in blocks if b.kind == "heading")
+    rest = [b for b in blocks if b is not title]
+    return Chapter(notebook, number, title.text, rest)
