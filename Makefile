@@ -1,0 +1,59 @@
+# make report · make test · make lab · make bench: each sets up what it needs, once.
+
+PROFILE ?= demo
+DATA ?=
+LANG_ ?= both
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.PHONY: help report train test test-slow lab bench lint lock clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@echo "variables:    PROFILE=demo|cpu|gpu  DATA=<your pictures>  LANG_=zh|en|both"
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(f"Python {v[0]}.{v[1]} is too old: hw3 needs 3.11 or newer; make PYTHON=python3.12 …" if v < (3, 11) else 0)'
+	@if command -v uv >/dev/null 2>&1 && uv --version >/dev/null 2>&1; then \
+	  echo "setting up $(VENV) with uv"; \
+	  { [ -x $(BIN)/python ] || uv venv --quiet --seed --python $(PYTHON) $(VENV); } && \
+	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock && \
+	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
+	else \
+	  echo "setting up $(VENV) with pip (several minutes the first time)"; \
+	  { [ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV); } && \
+	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock && \
+	  $(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $@
+
+report: $(READY)  ## the whole report into report/build: HTML, PDFs, results.json
+	$(BIN)/hw3 report --profile "$(PROFILE)" --data "$(DATA)" --lang "$(LANG_)"
+
+train: $(READY)  ## only the Runs that the profile's notebooks need
+	$(BIN)/hw3 train --profile "$(PROFILE)" --data "$(DATA)"
+
+test: $(READY)  ## the fast tests (about 5 minutes on 2 cores)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+test-slow: $(READY)  ## the slow tests too
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not gpu"
+
+lab: $(READY)  ## JupyterLab on the notebooks
+	HW3_DATA="$(DATA)" $(BIN)/jupyter lab --notebook-dir=notebooks
+
+bench: $(READY)  ## speed, side by side in one run
+	$(BIN)/hw3 bench --data "$(DATA)"
+
+lint: $(READY)  ## ruff
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+lock: pyproject.toml  ## renew requirements.lock (needs uv)
+	uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --extra dev pyproject.toml -o requirements.lock
+
+clean:  ## delete what a build leaves (Runs and caches stay)
+	rm -rf report/build

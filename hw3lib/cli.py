@@ -1,0 +1,206 @@
+"""The command line: hw3 data | train | evaluate | predict | report | runs | bench."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hw3lib import UserError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+runs_app = typer.Typer(no_args_is_help=True, help="Carry Runs to another machine.")
+app.add_typer(runs_app, name="runs")
+
+Profile = Annotated[str, typer.Option(help="demo, cpu, gpu, or the path of a .toml file")]
+Data = Annotated[str, typer.Option(help='pictures in any layout; "" for data/ or synthetic faces')]
+Views = Annotated[str, typer.Option(help="one, flip (2 views) or ten (10 views)")]
+Weights = Annotated[str, typer.Argument(help="weights file, Run folder, or a published name")]
+
+
+def main() -> None:
+    """Entry point: a fault the user can mend is one line and exit status 2."""
+    try:
+        app()
+    except UserError as error:
+        print(f"hw3: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("hw3: stopped; the same command goes on where it was", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+@app.command()
+def data(
+    path: Annotated[str, typer.Argument(help="file or folder in any layout")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Say what a data set holds: layout, splits, classes, duplicates, problems."""
+    from hw3lib.data import load
+    from hw3lib.data.summary import describe, format_summary
+
+    facts = describe(load(path))
+    print(json.dumps(facts, ensure_ascii=False) if as_json else format_summary(facts))
+
+
+@app.command()
+def train(
+    profile: Profile = "demo",
+    data: Data = "",
+    only: Annotated[str, typer.Option(help="names of recipes, separated by commas")] = "",
+    jobs: Annotated[int, typer.Option(help="processes side by side; 0: as the cores allow")] = 0,
+) -> None:
+    """Make every Run that the profile's notebooks need; what is there already is kept."""
+    from hw3lib.runs import make_runs
+    from hw3lib.study import open_study
+
+    study = open_study(profile, data)
+    names = only.split(",") if only else list(study.recipes)
+    unknown = [n for n in names if n not in study.recipes]
+    if unknown:
+        raise UserError(f"--only {unknown[0]}: profile {profile} has {', '.join(study.recipes)}")
+    for name, run in make_runs(study, names, jobs=jobs).items():
+        best = run.history["validation_accuracy"].iloc[run.record["kept_epoch"] - 1]
+        print(f"{name}  validation accuracy {best:.4f}  {run.record['seconds']:.0f} s  {run.path}")
+
+
+@app.command()
+def evaluate(
+    weights: Weights,
+    data: Data = "",
+    split: Annotated[str, typer.Option(help="train, test, private or all")] = "",
+    views: Views = "one",
+    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+) -> None:
+    """Score weights on labelled pictures: the test split where the data has one."""
+    from hw3lib.data import load
+    from hw3lib.inference import load_network
+    from hw3lib.scoring import evaluate_network
+
+    facts = evaluate_network(load_network(weights), load(data), split=split, views=views)
+    facts = {"weights": weights, **facts}
+    if as_json:
+        print(json.dumps(facts, ensure_ascii=False))
+        return
+    for name, value in facts.items():
+        print(f"{name:28} {value:.4f}" if isinstance(value, float) else f"{name:28} {value}")
+
+
+@app.command()
+def predict(
+    weights: Weights,
+    path: Annotated[str, typer.Argument(help="a picture, or as --data")] = "",
+    data: Data = "",
+    out: Annotated[str, typer.Option(help="CSV file to write (id,label); none: print")] = "",
+    split: Annotated[str, typer.Option(help="only this split: train, test or private")] = "",
+    views: Views = "one",
+) -> None:
+    """Predict the class of every picture, by id."""
+    from hw3lib.data import load
+    from hw3lib.inference import load_network
+    from hw3lib.scoring import predict_faces, write_predictions
+
+    if path and data:
+        raise UserError("predict: give the pictures once, as an argument or with --data")
+    if not (path or data):
+        raise UserError("predict: no pictures given; add a path, or --data PATH")
+    network, faces = load_network(weights), load(path or data)
+    ids, probabilities = predict_faces(network, faces, split=split, views=views)
+    if out:
+        write_predictions(Path(out), ids, probabilities.argmax(axis=1))
+        print(f"{len(ids)} predictions written to {out}")
+        return
+    for name, p in zip(ids, probabilities, strict=True):
+        print(f"{name}  {network.classes[p.argmax()]}  {p.max():.1%}")
+
+
+@app.command()
+def report(
+    profile: Profile = "demo",
+    data: Data = "",
+    lang: Annotated[str, typer.Option(help="zh, en or both")] = "both",
+    jobs: Annotated[int, typer.Option(help="notebooks side by side; 0: as the cores allow")] = 0,
+) -> None:
+    """Make the Runs, execute the notebooks, write report/build/hw3_report.{html,pdf}."""
+    from hw3lib.report.build import build_report
+
+    for file in build_report(profile, data, lang=lang, jobs=jobs or None):
+        print(file)
+
+
+@app.command()
+def bench(
+    data: Data = "",
+    quick: Annotated[bool, typer.Option(help="fewer pictures and repeats")] = False,
+) -> None:
+    """Measure speed side by side in one run: input pipeline, an epoch, start of the data."""
+    from hw3lib.bench import run_bench
+
+    run_bench(data, quick=quick)
+
+
+@runs_app.command("list")
+def list_runs(profile: Profile = "demo", data: Data = "") -> None:
+    """Say which Runs of a profile are on disk."""
+    from hw3lib.runs import run_path
+    from hw3lib.study import open_study
+
+    for name, recipe in open_study(profile, data).recipes.items():
+        path = run_path(recipe)
+        print(f"{name:28} {'made   ' if path.exists() else 'missing'} {path}")
+
+
+@runs_app.command("pack")
+def pack_runs(
+    file: Annotated[Path, typer.Argument(help="the .tar.gz to write")],
+    profile: Profile = "demo",
+    data: Data = "",
+    weights: Annotated[
+        str, typer.Option(help="recipes whose weights go along, by comma; all; none")
+    ] = "best,vgg16,resnet18.cured",
+) -> None:
+    """Pack the profile's Runs into one file; arms of comparisons leave their weights behind."""
+    from hw3lib.packing import pack
+    from hw3lib.study import open_study
+
+    wanted = weights.split(",")
+    names = pack(open_study(profile, data), file, weights=lambda n: weights == "all" or n in wanted)
+    print(f"{len(names)} Runs packed into {file}")
+
+
+@runs_app.command("unpack")
+def unpack_runs(file: Path) -> None:
+    """Unpack Runs into runs/; those that are there already stay as they are."""
+    from hw3lib.packing import unpack
+
+    made = unpack(file)
+    print(f"{len(made)} Runs unpacked")
+
+
+@runs_app.command("publish")
+def publish_run(
+    name: Annotated[str, typer.Argument(help="the recipe whose network to publish, e.g. best")],
+    profile: Profile = "cpu",
+    data: Data = "",
+    as_name: Annotated[str, typer.Option("--as", help="published name; none: the recipe's")] = "",
+    views: Views = "one",
+) -> None:
+    """Write a Run's network to data/pretrained, with its measured accuracies inside."""
+    from hw3lib.packing import publish
+    from hw3lib.scoring import evaluate_folds
+    from hw3lib.study import open_study
+
+    study = open_study(profile, data)
+    run = study.run(name)
+    facts = evaluate_folds(run.network(), study.folds, views=views)
+    print(publish(run, as_name or name, facts))
+
+
+if __name__ == "__main__":
+    main()

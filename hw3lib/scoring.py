@@ -1,0 +1,96 @@
+"""Evaluate and predict: what the command line and a published network's figures say."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hw3lib import UserError
+from hw3lib.data.faces import SPLITS, UNLABELLED, Faces
+from hw3lib.data.folds import Folds
+from hw3lib.files import write_atomic
+from hw3lib.inference import Network, logits
+
+
+def evaluate_network(
+    network: Network, faces: Faces, *, split: str = "", views: str = "one"
+) -> dict[str, Any]:
+    """Accuracy on labelled pictures, with and without copies of the data's training pictures.
+
+    split : "train", "test", "private" or "all"; "" takes test where the data has it, else
+            private, else all that is labelled
+
+    Raises
+    ------
+    UserError
+        if no labelled picture is in the split.
+    """
+    labelled = faces.labels != UNLABELLED
+    split = split or next((s for s in ("test", "private") if (faces.split == s).any()), "all")
+    rows = np.flatnonzero(labelled & _in_split(faces, split))
+    if not len(rows):
+        raise UserError(f"split {split!r}: no labelled picture in this data; hw3 data lists them")
+    right = logits(network, faces.images[rows], views=views).argmax(1) == faces.labels[rows]
+    facts = {"accuracy": float(right.mean()), "n": len(rows), "split": split, "views": views}
+    training = labelled & (faces.split == "train")
+    if split not in ("train", "all") and training.any():
+        fresh = ~np.isin(faces.group[rows], faces.group[training])
+        facts["accuracy_without_copies"] = float(right[fresh].mean())
+        facts["n_without_copies"] = int(fresh.sum())
+    return facts
+
+
+def evaluate_folds(network: Network, folds: Folds, *, views: str = "one") -> dict[str, Any]:
+    """Accuracy on the validation and the test fold, the latter also without copies."""
+    facts: dict[str, Any] = {"views": views}
+    for fold in ("validation", "test"):
+        faces = folds.take(fold)
+        right = logits(network, faces.images, views=views).argmax(1) == faces.labels
+        facts[f"{fold}_accuracy"], facts[f"{fold}_n"] = float(right.mean()), len(right)
+    fresh = ~folds.test_is_copy
+    facts["test_accuracy_without_copies"] = float(right[fresh].mean())
+    facts["test_n_without_copies"] = int(fresh.sum())
+    return facts
+
+
+def predict_faces(
+    network: Network, faces: Faces, *, split: str = "", views: str = "one"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ids (N,) str and probabilities (N, 7), sorted by id (by number where all ids are numbers)."""
+    from scipy.special import softmax
+
+    rows = np.flatnonzero(_in_split(faces, split or "all"))
+    if not len(rows):
+        raise UserError(f"split {split!r}: no picture in this data; hw3 data lists them")
+    ids = faces.ids[rows]
+    numeric = all(re.fullmatch(r"[0-9]+", name) for name in ids)
+    order = np.argsort(ids.astype(np.int64) if numeric else ids, kind="stable")
+    out = logits(network, faces.images[rows], views=views)
+    return ids[order], softmax(out, axis=1)[order]
+
+
+def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> None:
+    """Write `id,label`, whole or not at all; a folder that does not exist is a UserError."""
+    if not path.absolute().parent.is_dir():
+        raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["id", "label"])
+    writer.writerows(zip(ids.tolist(), labels.tolist(), strict=True))
+    try:
+        write_atomic(path, buffer.getvalue().encode())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _in_split(faces: Faces, split: str) -> np.ndarray:
+    if split == "all":
+        return np.ones(len(faces), bool)
+    if split not in SPLITS:
+        raise UserError(f"split {split!r}: choose one of {', '.join(SPLITS)}, all")
+    return faces.split == split
