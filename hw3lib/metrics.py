@@ -169,6 +169,21 @@ def confused_pairs(matrix: np.ndarray) -> pd.DataFrame:
     return frame.sort_values("share", ascending=False, kind="stable", ignore_index=True)
 
 
+def pair_shares(matrix: np.ndarray) -> np.ndarray:
+    """(..., C, C) confusion -> (..., C, C) symmetric: share of both classes' pictures confused."""
+    total = matrix.sum(-1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (matrix + matrix.swapaxes(-1, -2)) / (total[..., :, None] + total[..., None, :])
+
+
+def first_pair_shares(samples: np.ndarray) -> np.ndarray:
+    """(resamples, C, C) confusions -> (C, C): in what share of them a pair a < b is the first."""
+    n, c, _ = samples.shape
+    shares = np.where(np.triu(np.ones((c, c), bool), 1), np.nan_to_num(pair_shares(samples)), -1)
+    first = shares.reshape(n, -1).argmax(1)
+    return np.bincount(first, minlength=c * c).reshape(c, c) / n
+
+
 def resampled_confusions(
     predictions: np.ndarray,
     labels: np.ndarray,
@@ -255,6 +270,15 @@ def people_majority(votes: np.ndarray) -> np.ndarray:
     single = (votes == most[:, None]).sum(1) == 1
     seven = votes[:, VOTE_COLUMNS]
     return np.where(single & (seven.max(1) == most), seven.argmax(1), -1)
+
+
+def people_confusion(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(C, C) confusion of one voter: row c adds up the vote shares of pictures labelled c."""
+    shares = vote_shares(votes)
+    voted = ~np.isnan(shares[:, 0])
+    matrix = np.zeros((C, C))
+    np.add.at(matrix, np.asarray(labels)[voted], shares[voted])
+    return matrix
 
 
 def nll(logits: np.ndarray, labels: np.ndarray) -> float:
