@@ -157,7 +157,8 @@ def make_runs(study, names: list[str] | None = None, *, jobs: int = 0) -> dict[s
     from joblib import Parallel, delayed
 
     names = list(study.recipes) if names is None else names
-    missing = [n for n in names if not run_path(study.recipes[n]).exists()]
+    paths = {run_path(study.recipes[n]): n for n in reversed(names)}  # one name for each Run
+    missing = [n for path, n in reversed(paths.items()) if not path.exists()]
     threads = max([study.recipes[n].threads for n in missing], default=1)
     limit = 1 if torch.cuda.is_available() else max(1, (os.cpu_count() or 1) // threads)
     jobs = min(jobs or limit, len(missing))
