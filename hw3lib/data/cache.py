@@ -1,0 +1,176 @@
+"""The decoded pictures of a path, kept in one memory-mapped file so that the next start is quick.
+
+A cache file is: magic, length and CRC of the header, a JSON header, then the arrays. It is found
+by the path of the data, believed while every file has the size and times it had, and otherwise
+while the content hash of the files is the same. It appears whole or not at all: temporary file,
+fsync, `os.replace`. A damaged one does not pass its checksums and is made again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import struct
+import tempfile
+import time
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from hw3lib.data.faces import Faces
+
+VERSION = 1  # raise it whenever a reader would make other Faces from the same files
+_MAGIC = b"hw3faces"
+_HEAD = struct.Struct("<8sII")  # magic, bytes of the header, CRC-32 of the header
+_ARRAYS = ("images", "labels", "ids", "split", "group", "votes")
+_ALIGN = 64
+
+
+def cache_folder() -> Path:
+    """HW3_CACHE, else data/.cache in the repository."""
+    default = Path(__file__).resolve().parents[2] / "data" / ".cache"
+    return Path(os.environ.get("HW3_CACHE") or default)
+
+
+def cache_file(path: Path) -> Path:
+    """Where the Faces of this path are kept."""
+    name = hashlib.blake2b(str(path.resolve()).encode(), digest_size=10).hexdigest()
+    return cache_folder() / f"{name}.faces"
+
+
+def stamp(path: Path, files: list[Path]) -> str:
+    """A cheap key of what lies at `path`: names, sizes and times of its files."""
+    digest = hashlib.blake2b(f"{VERSION}|{path.resolve()}".encode(), digest_size=16)
+    for file in files:
+        info = file.stat()
+        digest.update(f"|{file}|{info.st_size}|{info.st_mtime_ns}|{info.st_ctime_ns}".encode())
+    return digest.hexdigest()
+
+
+def content(path: Path, files: list[Path]) -> str:
+    """The key of the content: names below `path` and every byte of the files."""
+    base = path if path.is_dir() else path.parent
+    digest = hashlib.blake2b(f"{VERSION}|{path.name}".encode(), digest_size=16)
+    for file in files:
+        with file.open("rb") as stream:
+            one = hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16))
+        digest.update(f"|{file.relative_to(base).as_posix()}|".encode() + one.digest())
+    return digest.hexdigest()
+
+
+def load_cached(path: Path, files: list[Path]) -> Faces | None:
+    """The Faces kept for these very files, memory-mapped read-only; None where there are none."""
+    file = cache_file(path)
+    header = _read_header(file)
+    if header is None:
+        return None
+    fresh = header["stamp"] == stamp(path, files)
+    if not fresh and header["content"] != content(path, files):
+        return None
+    faces = _read_arrays(file, header)
+    if faces is not None and not fresh:  # same bytes, other times: remember the new times
+        save(path, faces, stamp(path, files), header["content"])
+    return faces
+
+
+def save(path: Path, faces: Faces, stamped: str, keyed: str) -> bool:
+    """Keep `faces`, whole or not at all. False where the folder cannot be written to."""
+    arrays = {name: getattr(faces, name) for name in _ARRAYS}
+    arrays = {k: np.ascontiguousarray(a) for k, a in arrays.items() if a is not None}
+    offset, places = 0, {}
+    for name, array in arrays.items():
+        offset += -offset % _ALIGN
+        places[name] = [array.dtype.str, array.shape, offset, zlib.crc32(_bytes(array))]
+        offset += array.nbytes
+    header = {
+        "path": str(path.resolve()),
+        "stamp": stamped,
+        "content": keyed,
+        "layout": faces.layout,
+        "problems": faces.problems,
+        "arrays": places,
+    }
+    text = json.dumps(header).encode()
+    try:
+        _write(cache_file(path), text, arrays, places)
+    except OSError:  # a full or read-only disk: the data can still be used, only not kept
+        return False
+    return True
+
+
+def _write(file: Path, text: bytes, arrays: dict[str, np.ndarray], places: dict) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    _tidy(file.parent)
+    handle, temporary = tempfile.mkstemp(prefix=file.stem, suffix=".tmp", dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(_HEAD.pack(_MAGIC, len(text), zlib.crc32(text)) + text)
+            start = _start(len(text))
+            for name, array in arrays.items():
+                stream.write(b"\0" * (start + places[name][2] - stream.tell()))
+                stream.write(_bytes(array))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, file)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    with contextlib.suppress(OSError):  # a folder cannot be opened on Windows
+        folder = os.open(file.parent, os.O_RDONLY)
+        os.fsync(folder)
+        os.close(folder)
+
+
+def _bytes(array: np.ndarray) -> memoryview:
+    return memoryview(array.reshape(-1).view(np.uint8)) if array.size else memoryview(b"")
+
+
+def _start(header: int) -> int:
+    return -(-(_HEAD.size + header) // _ALIGN) * _ALIGN
+
+
+def _read_header(file: Path) -> dict | None:
+    try:
+        with file.open("rb") as stream:
+            magic, length, crc = _HEAD.unpack(stream.read(_HEAD.size))
+            text = stream.read(length) if magic == _MAGIC else b""
+        if not text or zlib.crc32(text) != crc:
+            return None
+        return {**json.loads(text), "start": _start(length)}
+    except (OSError, struct.error, ValueError):
+        return None
+
+
+def _read_arrays(file: Path, header: dict) -> Faces | None:
+    """Map the arrays and compare their checksums; None for a damaged file."""
+    start = header["start"]
+    arrays: dict[str, np.ndarray] = {}
+    try:
+        for name, (dtype, shape, offset, crc) in header["arrays"].items():
+            if 0 in shape:
+                arrays[name] = np.empty(shape, dtype)
+                continue
+            array = np.memmap(file, dtype, "r", offset=start + offset, shape=tuple(shape))
+            if zlib.crc32(_bytes(array)) != crc:
+                return None
+            arrays[name] = array.view(np.ndarray)
+        return Faces(**arrays, layout=header["layout"], problems=tuple(header["problems"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+
+
+def _tidy(folder: Path) -> None:
+    """Remove what killed processes left, and caches of data that is no longer there."""
+    for file in folder.glob("*.tmp"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > 3600:
+                file.unlink()
+    for file in folder.glob("*.faces"):
+        header = _read_header(file)
+        if header is None or not os.path.exists(header["path"]):
+            with contextlib.suppress(OSError):
+                file.unlink()

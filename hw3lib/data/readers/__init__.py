@@ -1,0 +1,1 @@
+"""One module per layout: each turns entries of a Source into Rows."""

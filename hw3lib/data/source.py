@@ -1,0 +1,192 @@
+"""Source: the files of a folder, a zip or a single file, listed and opened the same way."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from hw3lib.data.faces import DataError
+
+PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
+TABLES = {".csv", ".parquet", ".npz", ".npy"}
+KNOWN = PICTURES | TABLES | {".zip"}
+FERPLUS = "fer2013new.csv"  # the name that the FER+ authors gave their votes
+MAX_MEMBER = 4 * 2**30  # bytes, unpacked
+MAX_TOTAL = 8 * 2**30
+MAX_MEMBERS = 500_000
+BOMB = 2**28  # bytes from which a ratio over MAX_RATIO is no honest file
+MAX_RATIO = 100  # text of pixels packs about 4 to 1, JPEG and PNG not at all
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of a Source.
+
+    name  : path below what the user gave, with forward slashes
+    where : the path to show in messages
+    """
+
+    name: str
+    where: str
+    size: int
+    opener: Callable[[], BinaryIO]
+
+    @property
+    def suffix(self) -> str:
+        return PurePosixPath(self.name).suffix.casefold()
+
+    @property
+    def stem(self) -> str:
+        return PurePosixPath(self.name).stem
+
+    @property
+    def folder(self) -> str:
+        """The path of the folder it lies in, "" at the top."""
+        parent = str(PurePosixPath(self.name).parent)
+        return "" if parent == "." else parent
+
+    def open(self) -> BinaryIO:
+        """The file as a binary stream; a zip member is unpacked in memory as it is read."""
+        return self.opener()
+
+    def read(self) -> bytes:
+        """All of it; DataError where the file cannot be read or its zip is damaged."""
+        try:
+            with self.open() as stream:
+                return stream.read()
+        except (OSError, zipfile.BadZipFile, EOFError) as error:
+            raise DataError(f"{self.where}: cannot be read ({error}); copy it again") from None
+
+
+class Source:
+    """What the user gave, as entries in natural order (2 before 10).
+
+    Zips inside a folder are opened as if they were folders of their name, but only where the
+    folder holds no pictures beside them: a zip usually lies beside what was unpacked from it.
+    """
+
+    def __init__(self, path: Path, files: list[Path]) -> None:
+        self.path = path
+        self.root = path.stem if path.is_file() else path.name
+        self.entries: list[Entry] = []
+        self.problems: list[str] = []
+        self._stack = ExitStack()
+        base = path if path.is_dir() else path.parent
+        zips = [f for f in files if f.suffix.casefold() == ".zip"]
+        plain = [f for f in files if f not in set(zips)]
+        if zips and any(f.suffix.casefold() in KNOWN - {".csv"} for f in plain):
+            self.problems.append(f"{zips[0].name} not read: the folder holds pictures beside it")
+            zips = []
+        for file in plain:
+            name = file.relative_to(base).as_posix()
+            self.entries.append(
+                Entry(name, str(file), file.stat().st_size, lambda file=file: file.open("rb"))
+            )
+        for file in zips:
+            prefix = "" if file == path else file.relative_to(base).with_suffix("").as_posix() + "/"
+            self.entries += self._members(file, prefix)
+        self.entries.sort(key=lambda entry: natural(entry.name))
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def _members(self, file: Path, prefix: str) -> list[Entry]:
+        try:
+            archive = self._stack.enter_context(zipfile.ZipFile(file))
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+            raise DataError(f"{file}: not a zip, or a damaged one; download it again") from None
+        members = [info for info in archive.infolist() if not info.is_dir()]
+        check_archive(file, members)
+        return [
+            Entry(
+                prefix + info.filename,
+                f"{file}/{info.filename}",
+                info.file_size,
+                lambda info=info: _open_member(archive, info, file),
+            )
+            for info in members
+            if _wanted(PurePosixPath(info.filename)) and not info.filename.endswith(".zip")
+        ]
+
+
+def list_files(path: Path) -> list[Path]:
+    """The files under `path` that a layout could use, in a stable order.
+
+    A single file brings along what belongs to it: the FER+ votes, the other half of a `.npy` pair.
+    """
+    if path.is_file():
+        beside = {".csv": FERPLUS, ".npy": "*.npy"}.get(path.suffix.casefold(), "")
+        mates = [m for m in sorted(path.parent.glob(beside)) if m != path] if beside else []
+        return [path, *mates]
+    if not path.is_dir():
+        raise DataError(f"{path}: does not exist; check the spelling of the path")
+    return sorted(_walk(path, set()))
+
+
+def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
+    real = os.path.realpath(folder)
+    if real in seen:  # a link that leads back up
+        return
+    seen.add(real)
+    try:
+        inside = list(os.scandir(folder))
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+    for item in inside:
+        if not _wanted(PurePosixPath(item.name), folder=item.is_dir()):
+            continue
+        if item.is_dir():
+            yield from _walk(Path(item.path), seen)
+        else:
+            yield Path(item.path)
+
+
+def _wanted(path: PurePosixPath, folder: bool = False) -> bool:
+    if any(part.startswith((".", "__MACOSX")) for part in path.parts) or path.name == "pretrained":
+        return False
+    return folder or path.suffix.casefold() in KNOWN
+
+
+def check_archive(file: object, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse a zip that leads outside, holds links or unpacks to more than any data set."""
+    if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_TOTAL:
+        raise DataError(f"{file}: unpacks to too much ({len(members):,} files); unpack it yourself")
+    for info in members:
+        name = info.filename
+        what = ""
+        if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name[:3]:
+            what = "leads out of the archive"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            what = "is a link"
+        elif info.flag_bits & 1:
+            what = "is encrypted"
+        elif info.file_size > min(MAX_MEMBER, max(BOMB, MAX_RATIO * info.compress_size)):
+            what = f"unpacks to {info.file_size:,} bytes"
+        if what:
+            raise DataError(f"{file}: the member {name[:80]!r} {what}; unpack a zip you trust")
+
+
+def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> BinaryIO:
+    try:
+        return archive.open(info)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+        raise DataError(f"{file}/{info.filename}: cannot be unpacked ({error})") from None
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A sort key by which 2.jpg comes before 10.jpg."""
+    return [
+        (0, int(part), part) if part.isdecimal() else (1, 0, part)
+        for part in re.split(r"([0-9]+)", name)
+        if part
+    ]
