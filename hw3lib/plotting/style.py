@@ -28,7 +28,8 @@ SEQUENTIAL, DIVERGING = "Blues", "RdBu_r"
 def _family() -> str:
     from matplotlib import font_manager
 
-    font_manager.fontManager.addfont(FONT)
+    for file in (FONT, FONT.with_name("NotoSansTC-Bold.otf")):
+        font_manager.fontManager.addfont(file)
     return font_manager.FontProperties(fname=FONT).get_name()
 
 
