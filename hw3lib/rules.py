@@ -1,0 +1,224 @@
+"""Decision rules: from a network's probabilities to one class a picture.
+
+Every rule is a small estimator: `fit(probabilities, labels, priors)` on the validation fold,
+`predict(probabilities)` on any other. Probabilities are (n, C) with rows that add up to 1, labels
+(n,) integers, priors (C,) shares of the training pictures. A rule that only moves log-probabilities
+(`scores`) gives probabilities of its own by their softmax.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+
+from hw3lib import UserError
+from hw3lib.bilingual import Text
+from hw3lib.metrics import STATISTICS, confusion, row_shares
+
+TINY = 1e-12  # keeps log-probabilities finite
+
+
+class Rule:
+    """What the rules share; a subclass gives `name` and either `scores` or `predict`."""
+
+    name: Text
+    priors: np.ndarray
+    moves_logits = True  # its scores are log-probabilities up to a constant a picture
+
+    def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
+        """Learn what the rule needs. Raises UserError on priors that are no distribution."""
+        priors = np.asarray(priors, dtype=float)
+        if priors.shape != (probabilities.shape[1],) or not np.isclose(priors.sum(), 1):
+            raise UserError(f"rule: {probabilities.shape[1]} priors that add up to 1 are needed")
+        if (priors <= 0).any():
+            raise UserError("rule: a class has no training pictures, so its prior is 0")
+        self.priors = priors
+        return self
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        """(n, C); the largest decides."""
+        return np.log(np.maximum(probabilities, TINY))
+
+    def predict(self, probabilities: np.ndarray) -> np.ndarray:
+        """(n, C) probabilities -> (n,) classes."""
+        return self.scores(probabilities).argmax(1)
+
+
+@dataclass
+class Argmax(Rule):
+    """The most probable class."""
+
+    name: Text = field(default=Text("取最大機率", "argmax"))
+
+
+@dataclass
+class AbovePrior(Rule):
+    """Of the classes whose probability exceeds their prior, the most probable.
+
+    Where no class exceeds its prior (then all are equal to it), the most probable of all.
+    """
+
+    name: Text = field(default=Text("超過先驗者中取最大", "largest above its prior"))
+    moves_logits = False
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        return np.where(probabilities > self.priors, 1.0, 0.0) + probabilities
+
+    def can_differ(self, probabilities: np.ndarray) -> np.ndarray:
+        """(n,) bool: the most probable class does not exceed its own prior.
+
+        Only there can the rule differ from argmax: a most probable class above its prior is among
+        the classes kept, and none of these is more probable.
+        """
+        return probabilities.max(1) <= self.priors[probabilities.argmax(1)]
+
+
+@dataclass
+class RatioToPrior(Rule):
+    """The class whose probability is largest relative to its prior."""
+
+    name: Text = field(default=Text("與先驗之比取最大", "largest ratio to its prior"))
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        return super().scores(probabilities) - np.log(self.priors)
+
+
+@dataclass
+class LogitAdjustment(Rule):
+    """The largest log p - tau log prior; tau is chosen on the fold that `fit` is given.
+
+    tau = 0 is argmax, tau = 1 the ratio to the prior (Menon et al. 2021, Long-tail learning via
+    logit adjustment, section 4). tau : None to choose it from `grid` by `target`, a name in
+    metrics.STATISTICS; the smallest of equally good ones is taken and stands in `chosen`.
+    """
+
+    tau: float | None = None
+    target: str = "balanced accuracy"
+    grid: np.ndarray = field(default_factory=lambda: np.linspace(0, 2, 41))
+    name: Text = field(default=Text("logit 調整", "logit adjustment"))
+
+    def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
+        super().fit(probabilities, labels, priors)
+        if self.tau is not None:
+            self.chosen = self.tau
+            return self
+        measure, values = STATISTICS[self.target], []
+        for tau in self.grid:
+            self.chosen = float(tau)
+            values.append(measure(confusion(self.predict(probabilities), labels)))
+        self.chosen = float(self.grid[int(np.argmax(values))])
+        return self
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        return super().scores(probabilities) - self.chosen * np.log(self.priors)
+
+
+@dataclass
+class Offsets(Rule):
+    """The largest log p + offset, one offset a class, tuned for balanced accuracy.
+
+    Coordinate ascent: balanced accuracy is a step function of one class's offset whose steps lie
+    where the class overtakes the best other one, so each coordinate is maximised exactly. The
+    middle of the widest best interval within +-span is kept.
+    """
+
+    rounds: int = 4
+    span: float = 4.0  # nats
+    name: Text = field(default=Text("各類別偏移", "per-class offsets"))
+
+    def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
+        super().fit(probabilities, labels, priors)
+        self.offsets = np.zeros(len(self.priors))
+        counts = np.maximum(np.bincount(labels, minlength=len(self.priors)), 1)
+        worth = 1 / counts[labels]  # of a picture classified right, in C x balanced accuracy
+        for _ in range(self.rounds):
+            before = self.offsets.copy()
+            for c in range(len(self.priors)):
+                self.offsets[c] = self._best(self.scores(probabilities), labels, worth, c)
+            if np.array_equal(before, self.offsets):
+                break
+        self.offsets -= self.offsets.mean()
+        return self
+
+    def _best(self, scores: np.ndarray, labels: np.ndarray, worth: np.ndarray, c: int) -> float:
+        """The offset of class c with the highest score, those of the others kept."""
+        others = np.delete(scores, c, axis=1)
+        rival = np.delete(np.arange(scores.shape[1]), c)[others.argmax(1)]
+        needed = others.max(1) - (scores[:, c] - self.offsets[c])  # above it, c is predicted
+        order = np.argsort(needed, kind="stable")
+        change = np.where(labels == c, worth, np.where(rival == labels, -worth, 0.0))[order]
+        value = np.concatenate([[0.0], np.cumsum(change)])
+        edges = np.concatenate([[-self.span], needed[order].clip(-self.span, self.span)])
+        width = np.append(edges[1:], self.span) - edges
+        best = np.isclose(value, value[width > 0].max(), rtol=0, atol=1e-12) & (width > 0)
+        at = np.flatnonzero(best)[np.argmax(width[best])]
+        return float(edges[at] + width[at] / 2)
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        return super().scores(probabilities) + self.offsets
+
+
+@dataclass
+class LeastCost(Rule):
+    """The class of least expected cost; cost[i, j]: of predicting j where i is true.
+
+    None costs 1 / (C prior_i) for every mistake, so that each class weighs the same.
+    """
+
+    cost: np.ndarray | None = None
+    name: Text = field(default=Text("期望成本最小", "least expected cost"))
+    moves_logits = False
+
+    def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
+        super().fit(probabilities, labels, priors)
+        equal = (1 - np.eye(len(self.priors))) / (len(self.priors) * self.priors[:, None])
+        self.costs = equal if self.cost is None else np.asarray(self.cost, dtype=float)
+        return self
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        return -probabilities @ self.costs
+
+
+def expected_scores(posteriors: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
+    """(accuracy, balanced accuracy) to expect were `posteriors` (n, C) the true ones.
+
+    Each picture counts p(c) for class c, so nothing is drawn and no label is needed.
+    """
+    matrix = np.zeros((posteriors.shape[1],) * 2)  # rows true, columns predicted
+    np.add.at(matrix.T, predictions, posteriors)
+    return float(np.trace(matrix) / matrix.sum()), float(np.diag(row_shares(matrix)).mean())
+
+
+def cross_fitted(
+    rule: Rule,
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    priors: np.ndarray,
+    group: np.ndarray,
+    *,
+    parts: int = 5,
+) -> np.ndarray:
+    """(n,) predictions of a rule for each part of a fold, fitted on the other parts.
+
+    What a tuned rule gains on the pictures it was tuned on is partly luck; this is what remains.
+    group : (n,) duplicate groups, kept together.
+    """
+    from copy import deepcopy
+
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    predictions = np.empty(len(labels), dtype=int)
+    parts = StratifiedGroupKFold(parts, shuffle=True, random_state=0)
+    for fit, apply in parts.split(probabilities, labels, group):
+        fitted = deepcopy(rule).fit(probabilities[fit], labels[fit], priors)
+        predictions[apply] = fitted.predict(probabilities[apply])
+    return predictions
+
+
+def rejection_threshold(probabilities: np.ndarray, coverage: float) -> float:
+    """The confidence that the share `coverage` of the pictures reaches; fit it on validation."""
+    if not 0 < coverage <= 1:
+        raise UserError(f"rejection: coverage={coverage} must be above 0 and at most 1")
+    return float(np.quantile(probabilities.max(1), 1 - coverage))

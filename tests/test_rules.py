@@ -1,0 +1,163 @@
+"""Each decision rule against a case whose answer is known."""
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+
+from hw3lib import UserError, metrics, rules
+
+PRIORS = np.array([0.6, 0.3, 0.1])
+
+
+def cases(n=400, classes=3, seed=0):
+    """Probabilities, labels drawn from them, and the priors: the probabilities are the truth."""
+    rng = np.random.default_rng(seed)
+    p = softmax(rng.normal(size=(n, classes)) * 1.5 + np.linspace(1, -1, classes), axis=1)
+    labels = np.array([rng.choice(classes, p=row) for row in p])
+    return p, labels, p.mean(0)
+
+
+def fitted(rule, p=None):
+    p = np.array([[0.5, 0.3, 0.2]]) if p is None else p
+    return rule.fit(p, p.argmax(1), PRIORS)
+
+
+def test_argmax():
+    assert fitted(rules.Argmax()).predict(np.array([[0.2, 0.5, 0.3]])).tolist() == [1]
+
+
+def test_above_prior_keeps_only_classes_above_their_prior():
+    p = np.array(
+        [
+            [0.55, 0.25, 0.20],  # only the third exceeds its prior
+            [0.50, 0.35, 0.15],  # second and third exceed: the more probable of them
+            [0.70, 0.10, 0.20],  # first and third exceed
+            PRIORS,  # none exceeds: argmax
+        ]
+    )
+    assert fitted(rules.AbovePrior()).predict(p).tolist() == [2, 1, 0, 0]
+
+
+def test_above_prior_differs_from_argmax_exactly_where_the_proof_says():
+    p, labels, priors = cases(3000)
+    rule = rules.AbovePrior().fit(p, labels, priors)
+    differs = rule.predict(p) != p.argmax(1)
+    assert 0 < differs.sum() < len(p)
+    np.testing.assert_array_equal(differs, rule.can_differ(p))
+    assert p.max(1)[differs].max() <= priors.max()
+
+
+def test_ratio_to_prior():
+    p = np.array([[0.55, 0.25, 0.20], [0.90, 0.05, 0.05]])
+    assert fitted(rules.RatioToPrior()).predict(p).tolist() == [2, 0]
+
+
+def test_ratio_is_logit_adjustment_of_strength_one_and_least_cost_of_equal_classes():
+    p, labels, priors = cases()
+    ratio = rules.RatioToPrior().fit(p, labels, priors).predict(p)
+    for rule in (rules.LogitAdjustment(tau=1.0), rules.LeastCost()):
+        np.testing.assert_array_equal(rule.fit(p, labels, priors).predict(p), ratio)
+    plain = rules.LogitAdjustment(tau=0.0).fit(p, labels, priors).predict(p)
+    np.testing.assert_array_equal(plain, p.argmax(1))
+
+
+def test_logit_adjustment_chooses_the_best_strength_and_chooses_anew_when_refitted():
+    p, labels, priors = cases()
+    rule = rules.LogitAdjustment(grid=np.array([0.0, 0.5, 1.0])).fit(p, labels, priors)
+    scores = [
+        metrics.balanced_accuracy((np.log(p) - tau * np.log(priors)).argmax(1), labels)
+        for tau in rule.grid
+    ]
+    assert rule.chosen == rule.grid[int(np.argmax(scores))] > 0
+    assert rule.fit(p, p.argmax(1), priors).chosen == 0
+
+
+def test_least_cost_follows_the_cost_matrix():
+    cost = np.array([[0, 1, 1], [1, 0, 1], [10, 10, 0]])  # missing the third is dear
+    rule = fitted(rules.LeastCost(cost=cost))
+    assert rule.predict(np.array([[0.6, 0.2, 0.2], [0.95, 0.0, 0.05]])).tolist() == [2, 0]
+
+
+def test_offsets_are_as_good_as_a_search_through_all_of_them():
+    p, labels, priors = cases(60, seed=3)
+    ours = metrics.balanced_accuracy(rules.Offsets().fit(p, labels, priors).predict(p), labels)
+    grid = np.linspace(-4, 4, 33)
+    best = max(
+        metrics.balanced_accuracy((np.log(p) + np.array([0, a, b])).argmax(1), labels)
+        for a in grid
+        for b in grid
+    )
+    assert ours >= best - 0.02
+    assert ours > metrics.balanced_accuracy(p.argmax(1), labels)
+
+
+def test_offsets_step_is_the_exact_maximum_of_its_coordinate():
+    p, labels, priors = cases(80, seed=5)
+    rule = rules.Offsets(rounds=0).fit(p, labels, priors)
+    worth = 1 / np.bincount(labels)[labels]
+    for c in range(3):
+        found = rule._best(rule.scores(p), labels, worth, c)
+
+        def score(offset, c=c):
+            moved = np.log(p)
+            moved[:, c] += offset
+            return metrics.balanced_accuracy(moved.argmax(1), labels)
+
+        assert score(found) == pytest.approx(max(map(score, np.linspace(-4, 4, 801))), abs=1e-9)
+
+
+def test_with_true_posteriors_argmax_is_best_for_accuracy_and_the_ratio_for_balanced_accuracy():
+    p, labels, priors = cases(500)
+    rivals = [
+        rules.Argmax(),
+        rules.AbovePrior(),
+        rules.RatioToPrior(),
+        rules.LogitAdjustment(tau=0.4),
+        rules.Offsets(),
+    ]
+    expected = [rules.expected_scores(p, r.fit(p, labels, priors).predict(p)) for r in rivals]
+    accuracy, balanced = zip(*expected, strict=True)
+    assert np.argmax(accuracy) == 0 and accuracy[0] == pytest.approx(p.max(1).mean())
+    assert np.argmax(balanced) == 2
+
+
+def test_expected_scores_are_the_mean_over_drawn_labels():
+    p, _, _ = cases(300)
+    predictions, rng = p.argmax(1), np.random.default_rng(1)
+    drawn = []
+    for _ in range(400):
+        labels = (rng.random((len(p), 1)) > p.cumsum(1)).sum(1)
+        matrix = metrics.confusion(predictions, labels, classes=3)
+        drawn.append((metrics.accuracy_of(matrix), metrics.balanced_accuracy_of(matrix)))
+    assert rules.expected_scores(p, predictions) == pytest.approx(np.mean(drawn, 0), abs=0.005)
+
+
+def test_cross_fitting_never_shows_a_picture_to_the_rule_that_judges_it():
+    class Memory(rules.Argmax):
+        def fit(self, probabilities, labels, priors):
+            self.seen = {row.tobytes() for row in probabilities}
+            return super().fit(probabilities, labels, priors)
+
+        def predict(self, probabilities):
+            return np.array([row.tobytes() in self.seen for row in probabilities]).astype(int)
+
+    p, labels, priors = cases(200)
+    p, labels = np.repeat(p, 2, axis=0), np.repeat(labels, 2)  # every picture has a copy
+    group = np.repeat(np.arange(200), 2)
+    assert not rules.cross_fitted(Memory(), p, labels, priors, group).any()
+
+
+def test_rejection_threshold_keeps_the_wanted_share():
+    p, _, _ = cases(1000)
+    kept = p.max(1) >= rules.rejection_threshold(p, 0.8)
+    assert kept.mean() == pytest.approx(0.8, abs=0.005)
+    assert (p.max(1) >= rules.rejection_threshold(p, 1.0)).all()
+    with pytest.raises(UserError, match="coverage"):
+        rules.rejection_threshold(p, 0)
+
+
+@pytest.mark.parametrize("priors", [[0.5, 0.5], [0.5, 0.6, 0.2], [0.5, 0.5, 0.0]])
+def test_priors_that_are_no_distribution_are_refused(priors):
+    p, labels, _ = cases(20)
+    with pytest.raises(UserError, match="rule:"):
+        rules.RatioToPrior().fit(p, labels, np.array(priors))
