@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from typing import TYPE_CHECKING
 
 import torch
@@ -49,7 +50,7 @@ def _layers(model: nn.Module, in_channels: int) -> list[dict]:
                 "kind": kind_of(module),
                 "output shape": shape_text(output.shape[1:]),
                 "parameters": count_parameters(module),
-                "multiply-adds": _multiply_adds(module, output),
+                "multiply-adds": layer_multiply_adds(module, output.shape[1:]),
             }
         )
 
@@ -111,7 +112,7 @@ def kind_of(module: nn.Module) -> str:
             return type(module).__name__
 
 
-def shape_text(shape: torch.Size) -> str:
+def shape_text(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
@@ -119,10 +120,8 @@ def _first(value: int | tuple[int, ...]) -> int:
     return value if isinstance(value, int) else value[0]
 
 
-def _multiply_adds(module: nn.Module, output: Tensor) -> int:
-    if isinstance(module, nn.Conv2d):
-        per_output = module.weight[0].numel()  # inputs / groups * k1 * k2
-        return output[0].numel() * per_output
-    if isinstance(module, nn.Linear):
-        return output[0].numel() * module.in_features
+def layer_multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
+    """Multiply-adds of one picture in a convolution or linear layer with output `shape`, else 0."""
+    if isinstance(module, (nn.Conv2d, nn.Linear)):
+        return prod(shape) * module.weight[0].numel()  # inputs / groups * k1 * k2 a number
     return 0
