@@ -56,10 +56,12 @@ def figure(
     `draw` takes nothing and returns a matplotlib Figure whose texts come from `tr`; it is
     called for zh, en and both. `alt_*` is what a blind reader hears (the caption if empty).
     """
+    from hw3lib.plotting.style import house_style
+
     caption, alt = _fill(zh, en, values), _fill(alt_zh or zh, alt_en or en, values)
     variants = {}
     for code in LANGUAGES:
-        with language(code):
+        with language(code), house_style():  # a text takes its font when it is made
             variants[code] = _encode(draw())
     payload = {
         "kind": "figure",
