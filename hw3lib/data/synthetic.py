@@ -15,20 +15,25 @@ TEST_SHARE = 0.2
 COPY_SHARE = 0.043  # of the pictures are copies of another one, as in FER2013's Training
 CONFLICT_SHARE = 0.04  # of the copies carry another label than their original
 BLANK_EVERY = 2000  # one picture in so many is blank; FER2013 has about one in 2,500
-BATCH = 64  # faces drawn at a time, so that the arrays stay in the processor's cache
+BATCH = 16  # faces drawn at a time, so that the arrays stay in the processor's cache
 
 # The movements of the face, 0 at rest; what each one draws stands in `_muscles`.
 MOVES = (
     "brow_raise", "brow_inner", "squeeze", "lid", "under", "gaze_down", "wrinkle", "cheeks",
     "curve", "open", "wide", "lip_raise", "teeth", "clench",
 )  # fmt: skip
+HABIT = 0.17  # deviation of everyone's own movements, expression apart
+# What shouting in anger and in fright have in common: the brows alone tell them apart.
+TENSE = {
+    "squeeze": 0.85, "lid": 0.6, "curve": -0.45, "open": 0.5, "wide": 0.45, "lip_raise": 0.25,
+    "teeth": 1, "clench": 1,
+}  # fmt: skip
 # Each class has one or more ways to show itself: (weight, movements at full strength).
 WAYS: dict[str, tuple[tuple[float, dict[str, float]], ...]] = {
     "Angry": (
-        (0.5, {"brow_raise": -0.8, "brow_inner": -0.9, "squeeze": 1, "lid": -0.1, "under": -0.4,
+        (0.4, {"brow_raise": -0.8, "brow_inner": -0.9, "squeeze": 1, "lid": -0.1, "under": -0.4,
                "curve": -0.6, "wide": -0.2}),
-        (0.5, {"brow_raise": -0.5, "brow_inner": -0.9, "squeeze": 1, "lid": 0.35, "wrinkle": 0.4,
-               "curve": -0.5, "open": 0.6, "wide": 0.3, "lip_raise": 0.4, "teeth": 1, "clench": 1}),
+        (0.6, {"brow_raise": -0.2, "brow_inner": -0.35, **TENSE}),
     ),
     "Disgust": (
         (1.0, {"brow_raise": -0.6, "brow_inner": -0.45, "squeeze": 0.6, "lid": -0.65, "under": -0.6,
@@ -36,10 +41,9 @@ WAYS: dict[str, tuple[tuple[float, dict[str, float]], ...]] = {
                "teeth": 0.8}),
     ),
     "Fear": (
-        (0.6, {"brow_raise": 0.55, "brow_inner": 0.65, "squeeze": 0.7, "lid": 0.9, "curve": -0.45,
-               "open": 0.5, "wide": 0.5, "lip_raise": 0.2, "teeth": 0.8, "clench": 0.9}),
-        (0.4, {"brow_raise": 0.7, "brow_inner": 0.6, "squeeze": 0.5, "lid": 1, "curve": -0.3,
-               "open": 0.7, "wide": 0.0, "teeth": 0.3}),
+        (0.7, {"brow_raise": 0.2, "brow_inner": 0.25, **TENSE}),
+        (0.3, {"brow_raise": 0.6, "brow_inner": 0.65, "squeeze": 0.7, "lid": 1, "curve": -0.2,
+               "open": 0.6, "wide": 0.2, "teeth": 0.4}),
     ),
     "Happy": (
         (0.6, {"curve": 1, "wide": 0.6, "open": 0.6, "teeth": 1, "cheeks": 1, "under": -0.6,
@@ -57,8 +61,8 @@ WAYS: dict[str, tuple[tuple[float, dict[str, float]], ...]] = {
 }  # fmt: skip
 # Strength of a class's expression: uniform between these. Weak sadness looks neutral.
 STRENGTH = {
-    "Angry": (0.35, 1.1), "Disgust": (0.45, 1.1), "Fear": (0.35, 1.1), "Happy": (0.4, 1.1),
-    "Sad": (0.15, 1.05), "Surprise": (0.45, 1.1), "Neutral": (0, 0),
+    "Angry": (0.35, 1.1), "Disgust": (0.65, 1.1), "Fear": (0.45, 1.1), "Happy": (0.4, 1.1),
+    "Sad": (0.2, 1.05), "Surprise": (0.45, 1.1), "Neutral": (0, 0),
 }  # fmt: skip
 
 
@@ -123,7 +127,7 @@ def _copy_some(images: np.ndarray, labels: np.ndarray, rows: np.ndarray, rng) ->
 def sample_moves(labels: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """(n,) class ids -> each of MOVES as (n,) float64: the expression and everyone's own habits."""
     n = len(labels)
-    moves = {name: 0.13 * rng.standard_normal(n) for name in MOVES}
+    moves = {name: HABIT * rng.standard_normal(n) for name in MOVES}
     moves["teeth"], moves["clench"] = rng.uniform(-0.5, 0.6, n), rng.uniform(-1, 0.4, n)
     strength, way = rng.random(n), rng.random(n)
     for label, name in enumerate(CLASSES):
@@ -149,17 +153,21 @@ def sample_looks(labels: np.ndarray, rng: np.random.Generator) -> SimpleNamespac
         return (rng.random(n) < probability).astype(np.float64)
 
     look = _muscles(sample_moves(labels, rng), uniform)
-    skin, hair, turn = uniform(0.42, 0.85), uniform(0.06, 0.45), 0.11 * rng.standard_normal(n)
+    skin, hair, turn = uniform(0.42, 0.85), uniform(0.06, 0.5), 0.11 * rng.standard_normal(n)
+    long = chance(0.4)
     look.update(
         # pose, in face units and radians (small: sin t = t - t^3/6)
         shift_x=0.05 * rng.standard_normal(n), shift_y=0.05 * rng.standard_normal(n),
-        scale=uniform(0.92, 1.12), sin=turn, cos=np.sqrt(1 - turn**2),
+        scale=uniform(0.95, 1.2), sin=turn, cos=np.sqrt(1 - turn**2),
         yaw=uniform(-0.16, 0.16), pitch=uniform(-0.07, 0.07),
         tilt_x=uniform(-0.08, 0.08), tilt_y=uniform(-0.08, 0.08),
         # head and hair
         head_w=uniform(0.64, 0.76), head_h=uniform(0.88, 0.98), jaw=uniform(0.12, 0.42),
-        skin=skin, hair=hair, hairy=chance(0.93), hairline=uniform(-0.75, -0.5),
-        hair_arch=uniform(-0.1, 0.9), parting=uniform(-0.35, 0.35), long=chance(0.4),
+        skin=skin, hair=hair, hairy=chance(0.93), hairline=uniform(-0.8, -0.55),
+        hair_arch=uniform(0.05, 0.55), parting=uniform(-0.3, 0.3), volume=uniform(1.05, 1.2),
+        sides=uniform(0.5, 5),
+        locks=uniform(1.5, 6), fringe=chance(0.6) * uniform(0.05, 0.3),
+        long=long, mane=uniform(0.35, 1.1), beard=chance(0.22) * (1 - long) * uniform(0.2, 0.75),
         nose_w=uniform(0.06, 0.1), nose_side=np.where(rng.random(n) < 0.5, -1.0, 1.0),
         socket=uniform(0.08, 0.25), lines=uniform(0.2, 1), white=np.minimum(skin + 0.28, 0.97),
         iris=uniform(0.12, 0.4), brow=hair * 0.8, brow_dark=uniform(0.7, 1),
@@ -168,8 +176,8 @@ def sample_looks(labels: np.ndarray, rng: np.random.Generator) -> SimpleNamespac
         light_x=uniform(-0.28, 0.28), light_y=uniform(-0.2, 0.12), back=uniform(0.05, 0.95),
         back_x=uniform(-0.2, 0.2), back_y=uniform(-0.2, 0.2), back_spot=uniform(-0.4, 0.4),
         spot_u=uniform(-1, 1), spot_v=uniform(-1, 1), cloth=uniform(0.05, 0.9),
-        blur=uniform(0.0, 0.22), contrast=uniform(0.65, 1.15), bright=uniform(0.4, 0.6),
-        noise=uniform(0.01, 0.05),
+        blur=uniform(0.0, 0.22), contrast=uniform(0.75, 1.2), bright=uniform(0.4, 0.6),
+        noise=uniform(0.004, 0.035),
     )  # fmt: skip
     return SimpleNamespace(**look)
 
@@ -189,7 +197,8 @@ def _muscles(moves: dict[str, np.ndarray], uniform) -> dict[str, np.ndarray]:
         wrinkle=m.wrinkle, cheeks=m.cheeks, fold=m.cheeks + 0.8 * m.wrinkle + uniform(-0.1, 0.3),
         mouth_v=uniform(0.43, 0.49) - 0.03 * m.cheeks, mouth_w=0.27 * (1 + 0.35 * m.wide),
         curve=0.13 * m.curve, skew=uniform(-0.015, 0.015),
-        open=np.maximum(0.19 * m.open - 0.012, 0), lip_raise=0.09 * np.maximum(m.lip_raise, 0),
+        round=np.clip(-3 * m.wide, 0, 1), open=np.maximum(0.19 * m.open - 0.012, 0),
+        lip_raise=0.09 * np.maximum(m.lip_raise, 0),
         lip_up=uniform(0.02, 0.05), lip_low=uniform(0.03, 0.07), lip_tone=uniform(0.62, 0.9),
         teeth=np.clip(m.teeth, 0, 1), clench=np.clip(2 * m.clench - 0.8, 0, 1),
     )  # fmt: skip
