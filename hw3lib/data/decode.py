@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -34,9 +33,7 @@ class Decoder:
         if len(data) > MAX_BYTES:
             raise DataError(f"{where}: {len(data):,} bytes is no picture of a face; remove it")
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # Pillow's own, looser, size warning
-                picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
+            picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
             width, height = picture.size
             if width * height > MAX_PIXELS:
                 raise Image.DecompressionBombError

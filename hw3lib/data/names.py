@@ -76,17 +76,25 @@ def split_word(text: str) -> str | None:
 
 
 def split_of(path: str, root: str = "") -> str:
-    """The split that a path tells: by file prefix, file name, then folders, the nearest first.
+    """The split that the path of a table or folder tells, the nearest name first.
 
     `root` is the name of the folder or zip the user gave; it counts only as a whole word,
     because such names are free text.
     """
-    parts = PurePosixPath(path).parts
-    for part in reversed(parts):
+    for part in reversed(PurePosixPath(path).parts):
         for word in re.findall(r"[a-z]+", PurePosixPath(part).stem.casefold()):
             if word in _SPLIT_OF:
                 return _SPLIT_OF[word]
     return split_word(root) or ""
+
+
+def split_of_picture(path: str, root: str = "") -> str:
+    """The split of a picture: by Kaggle's file prefix ("PublicTest_12.jpg"), else by folder."""
+    name = PurePosixPath(path)
+    prefix = re.match(r"(Training|PublicTest|PrivateTest)_", name.name, re.IGNORECASE)
+    if prefix:
+        return split_word(prefix[1]) or ""
+    return split_of(str(name.parent), root)
 
 
 def settle_validation(split: np.ndarray) -> tuple[np.ndarray, list[str]]:

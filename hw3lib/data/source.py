@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import stat
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,6 +25,8 @@ MAX_TOTAL = 8 * 2**30
 MAX_MEMBERS = 500_000
 BOMB = 2**28  # bytes from which a ratio over MAX_RATIO is no honest file
 MAX_RATIO = 100  # text of pixels packs about 4 to 1, JPEG and PNG not at all
+MAX_LINE = 2**20  # bytes; a row of 2,304 pixels has about 8,500
+_FAULTS = (OSError, zipfile.BadZipFile, EOFError, zlib.error)
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,18 @@ class Entry:
         try:
             with self.open() as stream:
                 return stream.read()
-        except (OSError, zipfile.BadZipFile, EOFError) as error:
+        except _FAULTS as error:
+            raise DataError(f"{self.where}: cannot be read ({error}); copy it again") from None
+
+    def lines(self) -> Iterator[bytes]:
+        """Its lines, without their ends; read as they are asked for."""
+        try:
+            with io.BufferedReader(self.open(), 2**20) as stream:
+                while line := stream.readline(MAX_LINE):
+                    if len(line) == MAX_LINE:
+                        raise DataError(f"{self.where}: lines too long to be a table; check it")
+                    yield line.rstrip(b"\r\n")
+        except _FAULTS as error:
             raise DataError(f"{self.where}: cannot be read ({error}); copy it again") from None
 
 
@@ -81,14 +96,14 @@ class Source:
         base = path if path.is_dir() else path.parent
         zips = [f for f in files if f.suffix.casefold() == ".zip"]
         plain = [f for f in files if f not in set(zips)]
-        if zips and any(f.suffix.casefold() in KNOWN - {".csv"} for f in plain):
-            self.problems.append(f"{zips[0].name} not read: the folder holds pictures beside it")
-            zips = []
         for file in plain:
             name = file.relative_to(base).as_posix()
             self.entries.append(
                 Entry(name, str(file), file.stat().st_size, lambda file=file: file.open("rb"))
             )
+        if zips and any(_holds_pictures(entry) for entry in self.entries):
+            self.problems.append(f"{zips[0].name} not read: the folder holds pictures beside it")
+            zips = []
         for file in zips:
             prefix = "" if file == path else file.relative_to(base).with_suffix("").as_posix() + "/"
             self.entries += self._members(file, prefix)
@@ -125,12 +140,23 @@ def list_files(path: Path) -> list[Path]:
     A single file brings along what belongs to it: the FER+ votes, the other half of a `.npy` pair.
     """
     if path.is_file():
-        beside = {".csv": FERPLUS, ".npy": "*.npy"}.get(path.suffix.casefold(), "")
-        mates = [m for m in sorted(path.parent.glob(beside)) if m != path] if beside else []
-        return [path, *mates]
+        return [path, *_mates(path)]
     if not path.is_dir():
         raise DataError(f"{path}: does not exist; check the spelling of the path")
     return sorted(_walk(path, set()))
+
+
+def _mates(path: Path) -> list[Path]:
+    from hw3lib.data.readers.arrays import parse_name
+
+    if path.suffix.casefold() == ".csv":
+        votes = path.with_name(FERPLUS)
+        return [votes] if votes.is_file() and votes != path else []
+    if path.suffix.casefold() != ".npy":
+        return []
+    role, rest = parse_name(path.stem)
+    others = [(m, *parse_name(m.stem)) for m in sorted(path.parent.glob("*.npy"))]
+    return [m for m, r, other in others if m != path and other == rest and r != role]
 
 
 def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
@@ -155,6 +181,12 @@ def _wanted(path: PurePosixPath, folder: bool = False) -> bool:
     if any(part.startswith((".", "__MACOSX")) for part in path.parts) or path.name == "pretrained":
         return False
     return folder or path.suffix.casefold() in KNOWN
+
+
+def _holds_pictures(entry: Entry) -> bool:
+    from hw3lib.data.table import open_table
+
+    return entry.suffix != ".csv" or open_table(entry).kind == "pixels"
 
 
 def check_archive(file: object, members: list[zipfile.ZipInfo]) -> None:

@@ -47,7 +47,8 @@ def read(source: Source, entries: list[Entry]) -> Rows:
     for entry in entries:
         npz = entry.suffix == ".npz"
         for key, array in (_load_npz if npz else _load_npy)(entry):
-            role, rest = _role(key, array)
+            role, rest = parse_name(key)
+            role = role or ("labels" if array.ndim == 1 else "images")
             home = entry.name if npz else entry.folder
             name = f"{entry.name}/{key}" if npz else entry.name
             found = sets.setdefault((home, rest), _Set(name))
@@ -60,10 +61,10 @@ def read(source: Source, entries: list[Entry]) -> Rows:
             found.arrays[role], found.places[role] = array, place
             if role == "images":
                 found.name = name
-    for (home, rest), found in sets.items():  # class names and the like serve every set of a file
-        for role in ("classes",):
-            if rest and role in (shared := sets.get((home, ""), _Set("")).arrays):
-                found.arrays.setdefault(role, shared[role])
+    for (home, _), found in sets.items():  # the class names of a file serve all of its sets
+        shared = sets.get((home, ""), found).arrays
+        if "classes" in shared:
+            found.arrays.setdefault("classes", shared["classes"])
     given = [s for s in sets.values() if "images" in s.arrays]
     if not given:
         place = entries[0].where
@@ -71,12 +72,10 @@ def read(source: Source, entries: list[Entry]) -> Rows:
     return concatenate([_rows(source, s) for s in given])
 
 
-def _role(key: str, array: np.ndarray) -> tuple[str, str]:
-    """What an array is, and what else its name says ("x_train" -> images, "train")."""
-    words = re.findall(r"[a-z]+", key.casefold())
-    role = next((_ROLE_OF[word] for word in words if word in _ROLE_OF), None)
-    if role is None:
-        role = "labels" if array.ndim == 1 else "images"
+def parse_name(name: str) -> tuple[str, str]:
+    """What an array is, and what else its name says ("x_train" -> "images", "train")."""
+    words = re.findall(r"[^\W_]+", name.casefold())
+    role = next((_ROLE_OF[word] for word in words if word in _ROLE_OF), "")
     return role, "_".join(word for word in words if word not in _ROLE_OF)
 
 

@@ -1,0 +1,140 @@
+"""What `hw3 data PATH` tells of a data set: counts, duplicates, blanks, problems."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hw3lib.data.faces import CLASSES, SPLITS, UNLABELLED, Faces
+
+UNSPLIT = "unsplit"  # shown for pictures of which the data says no split
+
+
+def describe(faces: Faces) -> dict:
+    """Everything about the data that does not need a network, ready for JSON.
+
+    Returns
+    -------
+    dict with
+        layout, n, fingerprint, synthetic
+        splits     : split -> pictures;  classes : split -> class -> pictures
+        mean, std  : of the pixels of the training pictures, in [0, 1]
+        duplicates : split -> groups of byte-identical pictures, the pictures in them, and the
+            groups whose labels conflict; "all" counts over the splits
+        copies     : split -> pictures of which training holds a copy, and how many of them have
+            the label of one of these copies
+        blank      : pictures of a single grey value, and their ids
+        votes      : pictures with FER+ votes, or None
+        problems   : lines about what was mended or looks wrong
+    """
+    split = np.where(faces.split == "", UNSPLIT, faces.split)
+    names = [name for name in (*SPLITS, UNSPLIT) if (split == name).any()]
+    mean, std = pixel_statistics(faces.images[_training(faces)])
+    blank = blank_pictures(faces.images)
+    return {
+        "layout": faces.layout,
+        "n": len(faces),
+        "fingerprint": faces.fingerprint,
+        "synthetic": faces.synthetic,
+        "splits": {name: int((split == name).sum()) for name in names},
+        "classes": {name: _class_counts(faces.labels[split == name]) for name in names},
+        "mean": round(mean, 6),
+        "std": round(std, 6),
+        "duplicates": {
+            "all": duplicate_counts(faces.group, faces.labels),
+            **{
+                name: duplicate_counts(faces.group[split == name], faces.labels[split == name])
+                for name in names
+            },
+        },
+        "copies": {name: copies_of_training(faces, name) for name in names if name in SPLITS[1:]},
+        "blank": {"n": int(blank.sum()), "ids": faces.ids[blank].tolist()[:50]},
+        "votes": None if faces.votes is None else int((faces.votes.sum(axis=1) > 0).sum()),
+        "problems": list(faces.problems),
+    }
+
+
+def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
+    """Mean and (population) standard deviation of all pixels of (N, 48, 48) uint8, in [0, 1]."""
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(images), 1024):  # blocks, so that a mapped file stays on the disk
+        counts += np.bincount(images[start : start + 1024].ravel(), minlength=256)
+    values = np.arange(256) / 255
+    mean = np.average(values, weights=counts)
+    return float(mean), float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
+
+
+def blank_pictures(images: np.ndarray) -> np.ndarray:
+    """(N,) bool: pictures in which every pixel is equal."""
+    flat = images.reshape(len(images), -1)
+    return flat.max(axis=1) == flat.min(axis=1)
+
+
+def duplicate_counts(group: np.ndarray, labels: np.ndarray) -> dict[str, int]:
+    """Groups of two or more byte-identical pictures, their pictures, groups of two labels."""
+    _, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
+    known = labels != UNLABELLED
+    pairs = np.unique(np.stack([index[known], labels[known]]), axis=1)
+    labels_of = np.bincount(pairs[0], minlength=len(sizes))
+    return {
+        "groups": int((sizes > 1).sum()),
+        "pictures": int(sizes[sizes > 1].sum()),
+        "conflicting": int((labels_of > 1).sum()),
+    }
+
+
+def copies_of_training(faces: Faces, split: str) -> dict[str, int]:
+    """Pictures of a split that stand in training too, and those of them with a like label."""
+    train, rows = _training(faces), faces.split == split
+    known = set(zip(faces.group[train].tolist(), faces.labels[train].tolist(), strict=True))
+    copied = rows & np.isin(faces.group, faces.group[train])
+    same = sum(
+        pair in known
+        for pair in zip(faces.group[copied].tolist(), faces.labels[copied].tolist(), strict=True)
+        if pair[1] != UNLABELLED
+    )
+    return {"pictures": int(copied.sum()), "same_label": same}
+
+
+def to_text(description: dict) -> str:
+    """The description for people: one screen of plain text."""
+    d = description
+    columns = list(d["splits"])
+    lines = [
+        f"layout       {d['layout']}" + ("  (drawn faces, no photographs)" * d["synthetic"]),
+        f"pictures     {d['n']:,}",
+        f"fingerprint  {d['fingerprint']}",
+        f"pixels       mean {d['mean']:.6f}, standard deviation {d['std']:.6f} (training, 0 to 1)",
+        "",
+        f"{'':<12}" + "".join(f"{name:>12}" for name in columns),
+    ]
+    for name in (*CLASSES, "unlabelled"):
+        counts = [d["classes"][split][name] for split in columns]
+        if any(counts) or name != "unlabelled":
+            lines.append(f"{name:<12}" + "".join(f"{count:>12,}" for count in counts))
+    lines += [f"{'all':<12}" + "".join(f"{d['splits'][s]:>12,}" for s in columns), ""]
+    for name, found in d["duplicates"].items():
+        lines.append(
+            f"duplicates   {name}: {found['groups']:,} groups of {found['pictures']:,} pictures, "
+            f"{found['conflicting']:,} with conflicting labels"
+        )
+    for name, found in d["copies"].items():
+        lines.append(
+            f"copies       {name}: {found['pictures']:,} pictures stand in training too, "
+            f"{found['same_label']:,} with the same label"
+        )
+    lines.append(f"blank        {d['blank']['n']:,} pictures of a single grey value")
+    if d["votes"] is not None:
+        lines.append(f"votes        {d['votes']:,} pictures with FER+ votes")
+    lines += [f"problem      {line}" for line in d["problems"]]
+    return "\n".join(lines)
+
+
+def _training(faces: Faces) -> np.ndarray:
+    """(N,) bool: the training pictures, all pictures where the data names none."""
+    rows = np.isin(faces.split, ("train", ""))
+    return rows if rows.any() else np.ones(len(faces), dtype=bool)
+
+
+def _class_counts(labels: np.ndarray) -> dict[str, int]:
+    counts = {name: int((labels == i).sum()) for i, name in enumerate(CLASSES)}
+    return {**counts, "unlabelled": int((labels == UNLABELLED).sum())}
