@@ -7,7 +7,7 @@ import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.report.execute import INJECTED, code_cells, execute_notebooks, write_atomically
+from hw3lib.report.execute import INJECTED, code_cells, execute_notebooks
 
 PARAMETERS = {"PROFILE": "demo", "DATA": "", "LANG": "both"}
 FIRST = 'PROFILE = "none"\nDATA = ""\nLANG = "both"'
@@ -136,11 +136,3 @@ def test_a_cut_off_copy_is_executed_anew(tmp_path):
     target.write_bytes(target.read_bytes()[:200])
     nb, _ = run(path, tmp_path / "out")
     assert texts(nb) == "fine\n"
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path):
-    path = write_atomically(tmp_path / "a" / "file", b"old")
-    with pytest.raises(TypeError):
-        write_atomically(path, "not bytes")
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in path.parent.iterdir()] == ["file"]

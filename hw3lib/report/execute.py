@@ -25,6 +25,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from hw3lib import UserError
+from hw3lib.files import write_atomic
 
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -99,21 +100,6 @@ def merged(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
     return fresh
 
 
-def write_atomically(path: Path, content: bytes) -> Path:
-    """Write the file whole or not at all, also when the process is killed half-way."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(draft, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
-    return path
-
-
 def code_cells(nb: NotebookNode) -> list[NotebookNode]:
     """The notebook's own code cells, without the one that papermill puts in."""
     return [c for c in nb.cells if c.cell_type == "code" and not _is(c, INJECTED)]
@@ -160,7 +146,7 @@ def _execute(
     if kept is not None:
         fresh = merged(nb, kept)
         if fresh != kept:
-            write_atomically(target, nbformat.writes(fresh).encode())
+            write_atomic(target, nbformat.writes(fresh).encode())
         return f"{path.stem}: unchanged"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
@@ -170,7 +156,7 @@ def _execute(
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     executed.metadata["hw3"] = {"key": key, "seconds": seconds, "finished": finished}
     _tell_parameters(executed, parameters)
-    write_atomically(target, nbformat.writes(merged(nb, executed)).encode())
+    write_atomic(target, nbformat.writes(merged(nb, executed)).encode())
     return f"{path.stem}: {seconds:.1f} s"
 
 

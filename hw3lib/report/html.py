@@ -1,0 +1,282 @@
+"""The report as one HTML file that asks nothing of a network: page, fonts, figures, mathematics."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from hw3lib import __version__
+from hw3lib.bilingual import LANGUAGES, Text
+from hw3lib.report.blocks import Block
+from hw3lib.report.document import SYNTHETIC_NOTE, Chapter, Document
+from hw3lib.report.markup import COVER_NOTE
+from hw3lib.report.prose import converted, pieces
+from hw3lib.study import ROOT
+
+TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
+FONTS = (
+    ("hw3 Sans", 400, "NotoSansTC-Regular.woff2"),
+    ("hw3 Sans", 700, "NotoSansTC-Bold.woff2"),
+    ("hw3 Math", 400, "STIXTwoMath.woff2"),
+)
+PX_PER_POINT = 1.5  # a figure's 8.5 pt letters beside text of 17 px
+IMAGES = ("image/png", "image/svg+xml")
+WORDS = {
+    "contents": Text("目錄", "Contents"),
+    "language": Text("語言", "Language"),
+    "theme": Text("配色", "Colours"),
+    "code": Text("程式", "Code"),
+    "figure": Text("圖", "Figure"),
+    "table": Text("表", "Table"),
+    "grader": Text("評分面板", "Grader’s panel"),
+    "question": Text("題目", "Question"),
+    "marks": Text("配分", "Marks"),
+    "answer": Text("作答", "Answer"),
+    "results": Text("主要結果", "Key results"),
+}
+AUTHOR = {
+    "name": Text("姓名", "Name"),
+    "id": Text("學號", "Student id"),
+    "department": Text("系所", "Department"),
+    "collaborators": Text("協作者", "Collaborators"),
+}
+
+
+@dataclass(frozen=True)
+class Item:
+    """A Block as the templates want it."""
+
+    kind: str
+    text: Text | None
+    data: dict[str, Any]
+    level: int = 0
+    id: str = ""
+    number: str = ""  # of a figure or a table
+    first: str = ""  # line of code
+    sources: list[str] = field(default_factory=list)  # cells of code with nothing between
+    pieces: list[Text] = field(default_factory=list)  # of prose
+    label: Text | None = None
+    anchors: list[str] = field(default_factory=list)
+    variants: list[tuple[tuple[str, ...], dict]] = field(default_factory=list)
+    alt: dict[tuple[str, ...], str] = field(default_factory=dict)
+
+
+def render(document: Document, language: str = "both", *, results: Sequence[dict] = ()) -> str:
+    """The page as a string.
+
+    language : zh, en or both: what is shown until the reader chooses; the page holds both
+    results  : payloads of `hw3lib.display.result`, with "notebook", for the grader's panel
+
+    Raises
+    ------
+    UserError
+        if a Markdown text cannot be converted.
+    """
+    cover = len(document.chapters) != 1 or bool(document.facts)
+    names = _Names()
+    chapters = [_chapter(c, names, shift=int(cover)) for c in document.chapters]
+    env = _environment(converted(document))
+    script = (TEMPLATES / "book.js").read_text(encoding="utf-8")
+    return env.get_template("page.html.j2").render(
+        document=document,
+        language=language,
+        author=_author(document.author),
+        facts=[(label, _text(value)) for label, value in document.facts.items()],
+        cover=cover,
+        top=2 if cover else 1,
+        chapters=chapters,
+        questions=_questions(document, chapters, results),
+        words=WORDS,
+        synthetic=SYNTHETIC_NOTE,
+        note=COVER_NOTE,
+        fonts=FONTS,
+        style=Markup((TEMPLATES / "book.css").read_text(encoding="utf-8")),
+        script=Markup(script),
+        version=__version__,
+    )
+
+
+class _Names:
+    """Unique ids and running numbers of one page."""
+
+    def __init__(self) -> None:
+        self.taken: set[str] = {"main", "grader", "zoom", "languages", "themes", "code-all"}
+
+    def take(self, wanted: str) -> str:
+        name = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")[:60] or "part"
+        choices = chain([name], (f"{name}-{i}" for i in range(2, 10**6)))
+        name = next(c for c in choices if c not in self.taken)
+        self.taken.add(name)
+        return name
+
+
+def _chapter(chapter: Chapter, names: _Names, *, shift: int) -> dict[str, Any]:
+    anchor = names.take(chapter.notebook)
+    blocks: list[Item] = []
+    count = {"figure": 0, "table": 0}
+    for block in chapter.blocks:
+        if block.kind in count:
+            count[block.kind] += 1
+        number = f"{chapter.number}.{count.get(block.kind, 0)}"
+        item = _item(block, names, anchor, shift, number)
+        if item.kind == "code" and blocks and blocks[-1].kind == "code":
+            blocks[-1].sources.extend(item.sources)
+        else:
+            blocks.append(item)
+    sections = [(b.id, b.text) for b in blocks if b.kind == "heading" and b.level == 2 + shift]
+    return {
+        "id": anchor,
+        "number": chapter.number,
+        "title": chapter.title,
+        "notebook": chapter.notebook,
+        "blocks": blocks,
+        "sections": sections,
+    }
+
+
+def _item(block: Block, names: _Names, anchor: str, shift: int, number: str) -> Item:
+    extra: dict[str, Any] = {}
+    if block.kind in ("markdown", "answer"):
+        extra = {"pieces": pieces(block.text)}
+    if block.kind == "heading":
+        extra = {"level": block.level + shift, "id": names.take(f"{anchor}-{block.text.en}")}
+    elif block.kind == "answer":
+        questions = [str(q) for q in block.data["questions"]]
+        label = " ".join(questions)
+        extra |= {
+            "label": Text(f"{label} 的答案", f"Answer to {label}"),
+            "anchors": [names.take(f"answer-{q}") for q in questions],
+        }
+    elif block.kind == "figure":
+        variants = _variants(block.data["variants"])
+        alt = Text(**block.data["alt"])
+        extra = {
+            "number": number,
+            "id": names.take(f"figure-{number}"),
+            "variants": variants,
+            "alt": {codes: alt.in_language("both" if len(codes) > 1 else codes[0])
+                    for codes, _ in variants},
+        }  # fmt: skip
+    elif block.kind == "table":
+        extra = {"number": number, "id": names.take(f"table-{number}")}
+    elif block.kind == "code":
+        lines = [line for line in block.data["source"].splitlines() if line.strip()]
+        extra = {"first": lines[0] if lines else "", "sources": [block.data["source"]]}
+    return Item(block.kind, block.text, block.data, **extra)
+
+
+def _variants(variants: dict[str, dict]) -> list[tuple[tuple[str, ...], dict]]:
+    """(languages, picture), each different picture once."""
+    groups: dict[str, list[str]] = {}
+    for code in LANGUAGES:
+        groups.setdefault(variants[code]["data"], []).append(code)
+    return [(tuple(codes), variants[codes[0]]) for codes in groups.values()]
+
+
+def _author(author: dict[str, Any]) -> dict[str, Any]:
+    """The author's rows that are filled in, as (label, Text); empty where none is."""
+    rows = []
+    for key, label in AUTHOR.items():
+        value = author.get(key)
+        if value and not isinstance(value, (str, Text)):
+            value = Text(*("、".join(v) for v in _each(value)))
+        if value:
+            rows.append((label, _text(value)))
+    return {"rows": rows, "name": next((v for k, v in rows if k is AUTHOR["name"]), None)}
+
+
+def _text(value: Text | str | int) -> Text:
+    return value if isinstance(value, Text) else Text(str(value), str(value))
+
+
+def _each(values: Sequence[str | Text]) -> tuple[list[str], list[str]]:
+    return [str(getattr(v, "zh", v)) for v in values], [str(getattr(v, "en", v)) for v in values]
+
+
+def _questions(document: Document, chapters: list[dict], results: Sequence[dict]) -> list[dict]:
+    by_number = {c["number"]: c for c in chapters}
+    answers = {a for c in chapters for b in c["blocks"] for a in b.anchors}
+    rows = []
+    for question in document.questions:
+        chapter = by_number.get(question.chapter)
+        anchor = f"answer-{question.id.lower()}"
+        marks = question.marks
+        place = chapter["title"] if chapter else Text("–", "–")
+        number = f"{question.chapter}　" if chapter else ""
+        rows.append(
+            {
+                "id": question.id,
+                "title": question.title,
+                "marks": "–" if marks is None else f"{marks:g}",
+                "target": anchor if anchor in answers else chapter["id"] if chapter else "main",
+                "place": Text(number + place.zh, number + place.en),
+                "results": [
+                    {"name": r["name"], "shown": f"{r['value']:.4g}", "n": r.get("n")}
+                    for r in results
+                    if chapter and r.get("notebook") == chapter["notebook"]
+                ][:3],
+            }
+        )
+    return rows
+
+
+def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
+    env = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    env.filters |= {
+        "markdown": lambda text: prose[text, False],
+        "inline": lambda text: prose[text, True],
+        "both": lambda text: text.in_language("both"),
+        "px": lambda points: round(points * PX_PER_POINT),
+        "uri": _uri,
+        "font": _font,
+        "python": _highlight,
+        "sha256": lambda s: base64.b64encode(hashlib.sha256(s.encode()).digest()).decode(),
+    }
+    env.tests["displayed"] = lambda text: "$$" in text.zh
+    return env
+
+
+def _uri(image: dict) -> str:
+    if image["mime"] not in IMAGES:
+        raise ValueError(f"a figure of type {image['mime']!r}; known are {', '.join(IMAGES)}")
+    return f"data:{image['mime']};base64,{image['data']}"
+
+
+@cache
+def _font(name: str) -> str:
+    data = base64.b64encode((ROOT / "report" / "fonts" / name).read_bytes()).decode()
+    return f"data:font/woff2;base64,{data}"
+
+
+@cache
+def _highlight(source: str) -> Markup:
+    from pygments import highlight
+    from pygments.formatters import HtmlFormatter
+    from pygments.lexers import PythonLexer
+
+    try:
+        return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n"))
+    except ValueError:  # a lexer's fault must not lose the code
+        return escape(source)
+
+
+def template_files() -> list[Path]:
+    """What a page is made of besides its Document."""
+    fonts = [ROOT / "report" / "fonts" / name for _, _, name in FONTS]
+    return [*sorted(TEMPLATES.iterdir()), *fonts]

@@ -1,0 +1,86 @@
+// What the page remembers and adds; without it every word is there and both switches work.
+"use strict";
+const store = {
+  get(key) { try { return localStorage.getItem("hw3." + key); } catch { return null; } },
+  set(key, value) { try { localStorage.setItem("hw3." + key, value); } catch { /* file:// may refuse */ } },
+};
+const root = document.documentElement;
+const asked = new URLSearchParams(location.search).get("lang");
+
+function remember(name, first) {
+  const inputs = [...document.querySelectorAll(`input[name=${name}]`)];
+  const values = inputs.map((input) => input.value);
+  const wanted = [first, store.get(name)].find((value) => values.includes(value));
+  for (const input of inputs) {
+    if (wanted) input.checked = input.value === wanted;
+    input.addEventListener("change", () => store.set(name, input.value));
+  }
+  return inputs;
+}
+
+const languages = remember("language", asked);
+const speak = () => {
+  const chosen = languages.find((input) => input.checked).value;
+  root.lang = chosen === "en" ? "en" : "zh-Hant-TW";
+};
+languages.forEach((input) => input.addEventListener("change", speak));
+speak();
+remember("theme");
+
+// On a narrow screen the contents start folded and fold again once used.
+const toc = document.querySelector(".toc details");
+const wide = matchMedia("(min-width: 1100px)");
+const fit = () => { toc.open = wide.matches; };
+wide.addEventListener("change", fit);
+fit();
+toc.addEventListener("click", (event) => { if (event.target.closest("a") && !wide.matches) toc.open = false; });
+
+// The section being read is marked in the contents.
+const links = new Map([...toc.querySelectorAll("a")].map((a) => [a.hash.slice(1), a]));
+const places = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
+let waiting = false;
+function mark() {
+  waiting = false;
+  const line = document.querySelector(".top").offsetHeight + innerHeight / 4;
+  let here = null;
+  for (const place of places) if (place.getBoundingClientRect().top <= line) here = place;
+  for (const [id, link] of links) {
+    if (here && id === here.id) {
+      if (!link.hasAttribute("aria-current")) {
+        link.setAttribute("aria-current", "true");
+        if (wide.matches) link.scrollIntoView({ block: "nearest" });
+      }
+    } else link.removeAttribute("aria-current");
+  }
+}
+addEventListener("scroll", () => { if (!waiting) { waiting = true; requestAnimationFrame(mark); } }, { passive: true });
+mark();
+
+// All code at once.
+const all = document.getElementById("code-all");
+all.hidden = !document.querySelector("details.code");
+all.addEventListener("click", () => {
+  const open = all.getAttribute("aria-pressed") !== "true";
+  all.setAttribute("aria-pressed", String(open));
+  document.querySelectorAll("details.code").forEach((code) => { code.open = open; });
+});
+
+// A figure fills the window on a click, Enter or the space bar; Escape closes it.
+const zoom = document.getElementById("zoom");
+function enlarge(image) {
+  const copy = new Image();
+  copy.src = image.src;
+  copy.alt = image.alt;
+  zoom.querySelector(".stage").replaceChildren(copy);
+  zoom.querySelector("p").textContent = image.closest("figure").querySelector("figcaption").innerText;
+  zoom.showModal();
+}
+zoom.addEventListener("click", (event) => { if (event.target.tagName !== "P") zoom.close(); });
+for (const image of document.querySelectorAll("figure img")) {
+  image.tabIndex = 0;
+  image.setAttribute("role", "button");
+  image.addEventListener("click", () => enlarge(image));
+  image.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); enlarge(image); }
+  });
+}
