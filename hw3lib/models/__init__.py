@@ -12,6 +12,7 @@ from hw3lib.models.dense import DenseNet, matched_dense
 from hw3lib.models.describe import count_parameters, describe, multiply_adds
 from hw3lib.models.five_block import FiveBlock
 from hw3lib.models.resnet import ResNet18, SlimResNet
+from hw3lib.models.timing import Step, training_step
 from hw3lib.models.trace import Unit, summarise, trace
 from hw3lib.models.vgg import VGG16
 
@@ -22,6 +23,7 @@ __all__ = [
     "FiveBlock",
     "ResNet18",
     "SlimResNet",
+    "Step",
     "Unit",
     "build",
     "count_parameters",
@@ -31,4 +33,5 @@ __all__ = [
     "scaled",
     "summarise",
     "trace",
+    "training_step",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hw3lib.bilingual import Text
 from hw3lib.models.five_block import FiveBlock
@@ -50,6 +50,17 @@ HE = Choice(
     ),
 )
 
+NORM = Choice(
+    Text("批次正規化", "batch norm"),
+    Text("每個卷積之後", "after every convolution"),
+    FIRST,
+    Text(
+        "每個通道拉回平均 0、標準差 1，再學自己的尺度：學習率可以大，批次的雜訊也抑制過度擬合。",
+        "Brings each channel back to mean 0 and deviation 1, then learns a scale of its own: the "
+        "learning rate can be large, and the noise of the batch works against overfitting.",
+    ),
+)
+
 # fmt: off
 RESNET18 = (
     Choice(Text("開頭", "stem"),
@@ -86,7 +97,7 @@ RESNET18 = (
            Text("平均使位置不重要，也使參數少：只剩每個通道到每個類別一個權重。",
                 "The mean makes position unimportant and parameters few: one weight from each "
                 "channel to each class.")),
-    HE,
+    NORM, HE,
 )
 
 FIVE_BLOCK = (
@@ -105,6 +116,9 @@ FIVE_BLOCK = (
                 "conv → activation → batch norm → max pool → dropout"), SECOND,
            Text("丟棄放在批次正規化之後，正規化的統計量才不受丟棄影響。",
                 "Dropout after batch norm, so that its statistics do not feel the dropping.")),
+    Choice(Text("批次正規化", "batch norm"), Text("每個區塊", "in every block"), SECOND,
+           Text("作業的理由：減少內部共變數偏移，收斂較快。",
+                "The hand-in's reason: less internal covariate shift, faster convergence.")),
     Choice(Text("活化函數", "activation"), _same("ReLU"), OURS,
            Text("便宜，正半邊梯度不衰減。",
                 "Cheap, and its gradient does not fade on the positive side.")),
@@ -188,7 +202,7 @@ SLIM_RESNET = (
                 "global average pool, dropout 0.2, linear layer"), OURS,
            Text("參數最少的輸出層；丟棄使它不倚賴單一通道。",
                 "The head with fewest parameters; dropout keeps it from leaning on one channel.")),
-    HE,
+    replace(NORM, source=OURS), HE,
 )
 # fmt: on
 

@@ -109,7 +109,13 @@ def _seam(units: tuple[Unit, ...], path: list[int], end: int) -> float:
     before, after = units[path[end - 1]], units[path[end]]
     if before.name.split(".")[0] != after.name.split(".")[0]:
         return 0.0
+    if before.ops[0] not in JOIN and _parent(before) != _parent(after):
+        return 0.0
     return 0.0 if any(op.startswith("MaxPool") for op in before.ops) else 5.0
+
+
+def _parent(unit: Unit) -> str:
+    return unit.name.rpartition(".")[0]
 
 
 def _lines(unit: Unit) -> list[str]:
