@@ -32,6 +32,11 @@ class Estimate(NamedTuple):
         return f"{value} [{low}, {high}]"
 
 
+def p_text(p: float) -> str:
+    """A p-value as LaTeX: "p=0.036", "p<0.001"."""
+    return "p<0.001" if p < 0.001 else f"p={p:.3f}"
+
+
 class McNemar(NamedTuple):
     """Two fixed predictors on the same pictures: who alone was right how often, exact p-value."""
 

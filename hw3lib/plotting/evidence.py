@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MARKERS = "osD^vPX*"  # one a series, so that grey print still tells them apart
+COLOURS = (style.BLUE, style.ORANGE, style.GREEN, style.RED, style.PURPLE, style.SKY)
 
 
 def class_label(index: int, *, separator: str = "\n") -> str:
@@ -83,65 +84,35 @@ def confusion_heatmap(
 
 
 def interval_rows(
-    names: Sequence[Text],
+    names: Sequence[Text | str],
     series: dict[Text, pd.DataFrame],
     *,
     column: str = "share",
     label: Text,
 ) -> Figure:
-    """One row a name, one dot with its interval a series (frames: `column`, low, high)."""
-    fig, ax = style.subplots(height=0.34 * len(names) + 0.9)
-    colours = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)
+    """One row a name, one dot with its interval a series.
+
+    series : name -> frame with `column`, low, high and as many rows as names;  a frame without
+    low and high is drawn without intervals
+    """
+    fig, ax = style.subplots(height=(0.17 + 0.1 * len(series)) * len(names) + 1)
     rows = np.arange(len(names))[::-1]
     for i, (name, frame) in enumerate(series.items()):
         y = rows + 0.26 * ((len(series) - 1) / 2 - i)
         value = frame[column].to_numpy()
-        bars = np.abs(np.stack([value - frame["low"], frame["high"] - value]))
-        face = colours[i] if i % 2 == 0 else "white"
-        ax.errorbar(value, y, xerr=bars, fmt=MARKERS[i], color=colours[i], mfc=face, ms=5,
+        bars = None
+        if "low" in frame:
+            bars = np.abs(np.stack([value - frame["low"], frame["high"] - value]))
+        face = COLOURS[i] if i % 2 == 0 else "white"
+        ax.errorbar(value, y, xerr=bars, fmt=MARKERS[i], color=COLOURS[i], mfc=face, ms=5,
                     capsize=2, lw=1.2, label=str(name))  # fmt: skip
     ax.set_yticks(rows, [str(name) for name in names])
     _percent(ax.xaxis)
     ax.set_xlim(left=0)
     ax.set_xlabel(str(label))
     ax.grid(axis="x", alpha=0.3)
-    ax.legend(loc="best")
-    return fig
-
-
-def score_against_share(
-    share: np.ndarray,
-    table: pd.DataFrame,
-    *,
-    others: dict[Text, np.ndarray] | None = None,
-) -> Figure:
-    """Recall of each class over its share of the training pictures (log axis).
-
-    share : (C,) shares;  table : as metrics.per_class;  others : name -> (C,) recalls drawn beside
-    """
-    fig, ax = style.subplots(width=5.6, height=3.3)
-    bars = np.abs(np.stack([table["recall"] - table["low"], table["high"] - table["recall"]]))
-    ax.errorbar(share, table["recall"], yerr=bars, fmt="o", color=style.BLUE, capsize=2,
-                label=tr("最佳網路", "best network"))  # fmt: skip
-    for i, (name, recalls) in enumerate((others or {}).items()):
-        colour = (style.ORANGE, style.GREEN)[i % 2]
-        ax.plot(share, recalls, MARKERS[i + 1], color=colour, mfc="white", ms=6, label=str(name))
-    for c, (x, y) in enumerate(zip(share, table["recall"], strict=True)):
-        ax.annotate(class_label(c, separator=" "), (x, y), xytext=(5, 3),
-                    textcoords="offset points", fontsize=7.5)  # fmt: skip
-    ax.set_xscale("log")
-    ax.set_xlim(share.min() / 1.4, share.max() * 1.9)
-    ticks = [t for t in (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
-             if share.min() / 1.4 < t < share.max() * 1.9]  # fmt: skip
-    ax.set_xticks(ticks, [f"{t:.1%}" if t < 0.01 else f"{t:.0%}" for t in ticks])
-    ax.minorticks_off()
-    _percent(ax.yaxis)
-    ax.set_ylim(0, 1.03)
-    ax.set_xlabel(tr("占訓練影像的比例（對數軸）", "share of the training pictures (log axis)"))
-    ax.set_ylabel(str(term("recall")))
-    ax.grid(alpha=0.3)
-    if others:
-        ax.legend(loc="lower right")
+    if len(series) > 1:
+        fig.legend(loc="outside upper center", ncols=2 if len(series) == 4 else 3)
     return fig
 
 
@@ -152,13 +123,15 @@ def reliability_diagram(series: dict[Text, pd.DataFrame]) -> Figure:
     )
     top.plot([0, 1], [0, 1], color=style.BLACK, lw=0.8, ls=":")
     for i, (name, frame) in enumerate(series.items()):
-        colour = (style.BLUE, style.ORANGE, style.GREEN)[i]
+        colour = COLOURS[i]
         x, y = frame["confidence"], frame["accuracy"]
         bars = np.abs(np.stack([y - frame["low"], frame["high"] - y]))
         top.errorbar(x, y, yerr=bars, fmt=MARKERS[i] + "-", color=colour, ms=4, lw=1, capsize=2,
                      mfc=colour if i % 2 == 0 else "white", label=str(name))  # fmt: skip
-        edges = np.append(frame["left"], frame["right"].iloc[-1])
-        low.stairs(frame["n"], edges, color=colour, lw=1.3, ls=("-", "--", ":")[i])
+        width = float(frame["right"].iloc[0] - frame["left"].iloc[0])
+        edges = np.linspace(0, 1, round(1 / width) + 1)
+        counts = np.histogram(frame["left"] + width / 2, edges, weights=frame["n"])[0]
+        low.stairs(counts, edges, color=colour, lw=1.3, ls=("-", "--", ":")[i])
     for axis in (top.xaxis, top.yaxis):
         _percent(axis)
     top.set_ylabel(str(term("accuracy")))
@@ -168,31 +141,39 @@ def reliability_diagram(series: dict[Text, pd.DataFrame]) -> Figure:
     return fig
 
 
-def pair_scatter(
-    x: np.ndarray,
-    y: np.ndarray,
-    names: Sequence[Text],
+def trade_off(
+    curves: dict[Text, pd.DataFrame],
+    points: dict[Text, tuple[float, float]],
     *,
-    xlabel: Text,
-    ylabel: Text,
-    label: int = 8,
+    ticks: Sequence[float] = (0, 0.5, 1, 1.5, 2),
 ) -> Figure:
-    """One dot a pair of classes; the `label` pairs with the largest x + y carry their names."""
-    fig, ax = style.subplots(width=5.4, height=3.6)
-    ax.plot(x, y, "o", color=style.BLUE, ms=5)
-    limit = 1.12 * max(np.max(x), np.max(y))
-    ax.plot([0, limit], [0, limit], color=style.BLACK, lw=0.8, ls=":")
-    for i in np.argsort(-(x + y), kind="stable")[:label]:
-        ax.annotate(
-            str(names[i]), (x[i], y[i]), xytext=(4, 2), textcoords="offset points", fontsize=7
-        )
+    """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
+
+    curves : name -> frame with tau, accuracy, balanced;  points : name -> (accuracy, balanced);
+    ticks : values of tau written beside the first curve
+    """
+    fig, ax = style.subplots(height=4.6)
+    for i, (name, frame) in enumerate(curves.items()):
+        ax.plot(frame["accuracy"], frame["balanced"], color=(style.BLACK, "0.6")[i],
+                ls=("-", "--")[i], lw=1.2, label=str(name))  # fmt: skip
+    first = next(iter(curves.values()))
+    for tau in ticks:
+        row = first.iloc[(first["tau"] - tau).abs().argmin()]
+        ax.plot(row["accuracy"], row["balanced"], ".", color=style.BLACK, ms=4)
+        ax.annotate(rf"$\tau={tau:g}$", (row["accuracy"], row["balanced"]), xytext=(6, -4),
+                    textcoords="offset points", fontsize=7)  # fmt: skip
+    for i, (name, (x, y)) in enumerate(points.items()):
+        ax.plot(x, y, MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], ms=7,
+                mec=style.BLACK, mew=0.5, ls="", label=str(name))  # fmt: skip
     for axis in (ax.xaxis, ax.yaxis):
-        _percent(axis)
-    ax.set(xlim=(0, limit * 1.15), ylim=(0, limit), xlabel=str(xlabel), ylabel=str(ylabel))
+        _percent(axis, 1)
+    ax.set(xlabel=str(term("accuracy")), ylabel=str(term("balanced accuracy")))
+    ax.grid(alpha=0.3)
+    fig.legend(loc="outside lower center", ncols=2)
     return fig
 
 
-def _percent(axis) -> None:
+def _percent(axis, decimals: int = 0) -> None:
     from matplotlib.ticker import PercentFormatter
 
-    axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+    axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
