@@ -61,6 +61,11 @@ class Recipe:
     threads: int = 1  # CPU threads; other counts add floating-point sums in another order
 
     def __post_init__(self) -> None:
+        for field in fields(self):
+            value, kind = getattr(self, field.name), field.type
+            fits = isinstance(value, {"int": int, "float": (int, float), "str": str}[kind])
+            if not fits or isinstance(value, bool):
+                raise self._fault(field.name, f"of type {kind}")
         for name, allowed in (
             ("flip", FLIPS),
             ("optimizer", OPTIMIZERS),

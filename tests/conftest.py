@@ -1,0 +1,64 @@
+"""Shared fixtures: small faces, folds and a Run that is trained once for the whole session."""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+
+from hw3lib.data.faces import Faces, duplicate_groups
+from hw3lib.data.folds import Folds, split_folds
+from hw3lib.recipe import Recipe
+
+
+def make_faces(n: int = 240, *, seed: int = 0, test: int = 60, copies: int = 12) -> Faces:
+    """Striped noise whose stripes tell the class: learnable in a few steps, with copies."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 7
+    wave = np.sin(np.arange(48)[None, :] * (1 + labels[:, None]) * 2 * np.pi / 48)
+    images = 128 + 60 * wave[:, None, :] + rng.normal(0, 40, (n, 48, 48))
+    images = images.clip(0, 255).astype(np.uint8)
+    images[n - copies :], labels[n - copies :] = images[:copies], labels[:copies]
+    split = np.array(["train"] * (n - test) + ["test"] * test)
+    ids = np.array([f"{i:05d}" for i in range(n)])
+    return Faces(images, labels.astype(np.int64), ids, split, duplicate_groups(images))
+
+
+@pytest.fixture(scope="session")
+def faces() -> Faces:
+    return make_faces()
+
+
+@pytest.fixture(scope="session")
+def folds(faces: Faces) -> Folds:
+    return split_folds(faces)
+
+
+@pytest.fixture(scope="session")
+def recipe() -> Recipe:
+    """Everything that draws random numbers is on: augmentation, mixup, dropout, averaging."""
+    return Recipe(
+        model="slim_resnet",
+        width=0.25,
+        epochs=5,
+        batch_size=16,
+        flip="horizontal",
+        shift=2,
+        rotate=10,
+        scale=0.1,
+        erase=0.3,
+        mixup=0.2,
+        ema=0.9,
+        lr=0.05,
+        weight_decay=5e-4,
+    )
+
+
+@pytest.fixture(scope="session")
+def run(recipe, folds, tmp_path_factory):
+    from hw3lib.runs import get_run
+
+    return get_run(recipe, folds, root=tmp_path_factory.mktemp("runs"), progress=False)

@@ -1,0 +1,81 @@
+import math
+
+import pytest
+import torch
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import affine
+
+from hw3lib.augment import augment, erase, flip_half, mix_pairs, warp
+from hw3lib.recipe import Recipe
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def batch() -> torch.Tensor:
+    return torch.rand(64, 1, 48, 48, generator=generator(9))
+
+
+def test_flip_mirrors_about_half(batch):
+    for axis, dim in (("horizontal", -1), ("vertical", -2)):
+        out = flip_half(batch, axis, generator())
+        mirrored = [torch.equal(o, b.flip(dim)) for o, b in zip(out, batch, strict=True)]
+        same = [torch.equal(o, b) for o, b in zip(out, batch, strict=True)]
+        assert all(m ^ s for m, s in zip(mirrored, same, strict=True)) and 16 < sum(mirrored) < 48
+
+
+def test_warp_of_nothing_is_the_identity(batch):
+    out = warp(batch, shift=0, rotate=0, scale=0, generator=generator())
+    assert torch.allclose(out, batch, atol=1e-5)
+
+
+def test_warp_agrees_with_torchvision_inside_the_picture():
+    face = torch.rand(1, 1, 12, 12, generator=generator(3))
+    smooth = torch.nn.functional.interpolate(face, size=48, mode="bicubic", align_corners=False)
+    out = warp(smooth, shift=0, rotate=20, scale=0, generator=generator(1))
+    drawn = (torch.rand(1, generator=generator(1)) * 2 - 1) * math.radians(20)
+    for sign in (1, -1):
+        angle = sign * math.degrees(drawn.item())
+        oracle = affine(smooth, angle, [0, 0], 1.0, [0.0], InterpolationMode.BILINEAR)
+        if torch.allclose(out[..., 12:36, 12:36], oracle[..., 12:36, 12:36], atol=1e-3):
+            return
+    pytest.fail("warp rotates by another angle than torchvision's affine")
+
+
+def test_shift_moves_by_at_most_the_limit():
+    dot = torch.zeros(200, 1, 48, 48)
+    dot[..., 24, 24] = 1
+    out = warp(dot, shift=3, rotate=0, scale=0, generator=generator())
+    rows, columns = out.sum(-1)[:, 0], out.sum(-2)[:, 0]
+    place = torch.arange(48.0)
+    for mass in (rows, columns):
+        centre = (mass * place).sum(1) / mass.sum(1) - 24
+        assert centre.abs().max() <= 3.001 and centre.abs().max() > 2.5 and centre.std() > 1
+
+
+def test_erase_blanks_one_rectangle_at_the_probability():
+    out = erase(torch.ones(2000, 1, 48, 48), 0.25, generator())
+    hit = (out == 0).flatten(1).any(1)
+    assert hit.float().mean().item() == pytest.approx(0.25, abs=0.04)
+    hole = (out[hit] == 0)[:, 0]
+    rows, columns = hole.any(2).sum(1), hole.any(1).sum(1)
+    assert torch.equal(rows * columns, hole.flatten(1).sum(1))
+    assert hole.float().mean((1, 2)).max() < 0.25
+
+
+def test_mixup_blends_pairs_with_the_stated_share(batch):
+    mixed, partner, kept = mix_pairs(batch, 0.4, generator())
+    share = kept[:, None, None, None]
+    assert torch.allclose(mixed, share * batch + (1 - share) * batch[partner])
+    assert kept.min() >= 0 and kept.max() <= 1
+    _, _, many = mix_pairs(torch.zeros(20000, 1, 1, 1), 0.4, generator())
+    assert many.mean().item() == pytest.approx(0.5, abs=0.02)
+    assert many.var().item() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.01)
+
+
+def test_same_seed_same_pictures(batch):
+    recipe = Recipe(model="x", flip="horizontal", shift=3, rotate=9, scale=0.1, erase=0.5)
+    first, again, other = (augment(batch, recipe, generator(s)) for s in (1, 1, 2))
+    assert torch.equal(first, again) and not torch.equal(first, other)

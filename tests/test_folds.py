@@ -1,0 +1,49 @@
+import numpy as np
+import pytest
+from conftest import make_faces
+
+from hw3lib.data.faces import DataError
+from hw3lib.data.folds import split_folds
+
+
+def test_folds_part_the_pictures_and_no_group_straddles():
+    faces = make_faces(400, test=0, copies=60)
+    folds = split_folds(faces)
+    parts = [folds.train, folds.validation, folds.test]
+    assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(400))
+    groups = [set(faces.group[p]) for p in parts]
+    assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
+    assert folds.test_source == "cut" and not folds.test_is_copy.any()
+    assert len(folds.validation) == pytest.approx(40, abs=12)
+
+
+def test_a_given_test_set_is_kept_and_its_copies_are_known():
+    faces = make_faces()
+    folds = split_folds(faces)
+    assert folds.test_source == "given" and set(folds.test) == set(range(180, 240))
+    assert folds.test_is_copy.sum() == 12
+
+
+def test_order_numbering_and_layout_do_not_matter():
+    faces = make_faces()
+    shuffled = faces.subset(np.random.default_rng(1).permutation(len(faces)))
+    a, b = split_folds(faces), split_folds(shuffled)
+    assert a.fingerprint == b.fingerprint and faces.fingerprint == shuffled.fingerprint
+    for fold in ("train", "validation", "test"):
+        assert np.array_equal(a.take(fold).images, b.take(fold).images)
+        assert np.array_equal(a.take(fold).labels, b.take(fold).labels)
+
+
+def test_another_seed_or_label_is_another_fingerprint():
+    faces = make_faces()
+    assert split_folds(faces, seed=1).fingerprint != split_folds(faces).fingerprint
+    labels = faces.labels.copy()
+    labels[0] = (labels[0] + 1) % 7
+    from dataclasses import replace
+
+    assert split_folds(replace(faces, labels=labels)).fingerprint != split_folds(faces).fingerprint
+
+
+def test_too_few_pictures_are_refused():
+    with pytest.raises(DataError, match="at least 20"):
+        split_folds(make_faces(30, test=15, copies=0))

@@ -1,0 +1,288 @@
+"""The loop against oracles, and its promise: the same bits, whatever kills it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import make_faces
+
+from hw3lib import UserError
+from hw3lib.data.folds import split_folds
+from hw3lib.recipe import Recipe
+from hw3lib.runs import get_run, open_run, read_checkpoint, run_path, write_checkpoint
+from hw3lib.training import (
+    Pictures,
+    State,
+    class_weights,
+    draw_order,
+    finished,
+    learning_rate,
+    normalization,
+    swapped,
+    train,
+    update_average,
+)
+
+CPU = torch.device("cpu")
+
+
+def same_weights(a, b) -> bool:
+    a, b = a.model.state_dict(), b.model.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+def test_twice_the_same_bits(recipe, folds):
+    first, state = train(recipe, folds, device=CPU)
+    again, state2 = train(recipe, folds, device=CPU)
+    assert same_weights(first, again)
+    for row, row2 in zip(state.history, state2.history, strict=True):
+        assert {**row, "seconds": 0} == {**row2, "seconds": 0}
+    other, _ = train(replace(recipe, seed=1), folds, device=CPU)
+    assert not same_weights(first, other)
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_resumed_from_a_checkpoint_the_same_bits(recipe, folds, tmp_path, epochs):
+    whole, state = train(recipe, folds, device=CPU)
+    file = tmp_path / "checkpoint"
+
+    class KilledError(Exception):
+        pass
+
+    def stop(now: State) -> None:
+        write_checkpoint(file, now, recipe, CPU)
+        if len(now.history) == epochs:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(recipe, folds, device=CPU, after_epoch=stop)
+    torch.manual_seed(12345)  # the resumed process has other global random numbers
+    resumed, state2 = train(recipe, folds, device=CPU, resume=read_checkpoint(file, recipe, CPU))
+    assert same_weights(whole, resumed) and len(state2.history) == recipe.epochs
+    losses = [[row["validation_loss"] for row in s.history] for s in (state, state2)]
+    assert losses[0] == losses[1]
+
+
+KILLED = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from conftest import make_faces
+from hw3lib.data.folds import split_folds
+from hw3lib.recipe import Recipe
+from hw3lib.runs import get_run
+from pathlib import Path
+recipe = Recipe(model="slim_resnet", width=0.25, epochs=12, batch_size=32, flip="horizontal",
+                mixup=0.2, ema=0.9, lr=0.05)
+get_run(recipe, split_folds(make_faces()), root=Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.slow
+def test_killed_with_sigkill_it_goes_on_to_the_same_bits(tmp_path):
+    def start(root: Path) -> subprocess.Popen:
+        command = [sys.executable, "-c", KILLED, str(root), str(Path(__file__).parent)]
+        return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+    rng = np.random.default_rng(0)
+    root, kills = tmp_path / "killed", 0
+    while not list(root.glob("slim_resnet-*")):
+        process = start(root)
+        first = process.stderr.readline()  # an epoch is done
+        time.sleep(rng.uniform(0, 1.2))
+        process.kill()
+        process.communicate()
+        kills += bool(first)
+        assert kills < 20
+    assert kills >= 2
+    start(tmp_path / "whole").communicate()
+    a, b = (open_run(next(r.glob("slim_resnet-*"))) for r in (root, tmp_path / "whole"))
+    assert same_weights(a.network(), b.network())
+    assert np.array_equal(a.logits("validation"), b.logits("validation"))
+    assert a.record["resumed"] and not b.record["resumed"]
+
+
+def test_it_learns(run):
+    assert run.history["validation_accuracy"].max() > 0.5  # seven classes, chance is 0.14
+
+
+def test_early_stopping_waits_patience_epochs_and_keeps_the_best(folds):
+    recipe = Recipe(
+        model="dense", width=0.25, epochs=60, batch_size=16, optimizer="adam", lr=0.02,
+        schedule="constant", patience=3, select="best",
+    )  # fmt: skip
+    network, state = train(recipe, folds, device=CPU)
+    losses = [row["validation_loss"] for row in state.history]
+    best = int(np.argmin(losses))
+    assert len(losses) == best + 1 + 3 < 60
+    from hw3lib.training import score
+
+    assert score(network, Pictures.of(folds, "validation", CPU))[0] == losses[best]
+
+
+def test_patience_counts_from_the_best_epoch():
+    def state(*losses: float) -> State:
+        return State({}, {}, {}, {}, [{"validation_loss": x} for x in losses])
+
+    recipe = Recipe(model="x", epochs=9, patience=2, select="best")
+    assert not finished(recipe, state(3, 2, 2.5))
+    assert finished(recipe, state(3, 2, 2.5, 2.0))  # equal is not lower
+    assert not finished(replace(recipe, patience=0), state(3, 4, 5, 6))
+
+
+def test_normalization_is_the_training_pictures_mean_and_deviation(folds):
+    pictures = Pictures.of(folds, "train", CPU)
+    mean, std = normalization(Recipe(model="x"), pictures)
+    values = pictures.images.double() / 255
+    assert mean == pytest.approx(values.mean().item(), abs=1e-12)
+    assert std == pytest.approx(values.std(correction=0).item(), abs=1e-12)
+    assert normalization(Recipe(model="x", normalize="none"), pictures) == (0.0, 1.0)
+
+
+def test_class_weights_equal_scikit_learns():
+    from sklearn.utils.class_weight import compute_class_weight
+
+    labels = torch.tensor([0, 0, 0, 1, 2, 2, 3, 4, 5, 6])
+    oracle = compute_class_weight("balanced", classes=np.arange(7), y=labels.numpy())
+    weights = class_weights(Recipe(model="x", class_weight="inverse"), labels)
+    assert np.allclose(weights.numpy(), oracle)
+
+
+def test_balanced_draws_make_classes_equally_likely():
+    labels = torch.repeat_interleave(torch.arange(7), torch.tensor([4000, 50, 1, 900, 30, 9, 10]))
+    order = draw_order(Recipe(model="x", sampler="balanced"), labels, torch.Generator())
+    shares = torch.bincount(labels[order], minlength=7) / len(labels)
+    assert torch.allclose(shares, torch.full((7,), 1 / 7), atol=0.03)
+
+
+def test_schedules():
+    recipe = Recipe(model="x", lr=0.4)
+    rates = [learning_rate(recipe, p / 1000) for p in range(1000)]
+    assert max(rates) == pytest.approx(0.4, rel=1e-3) and np.argmax(rates) == 200
+    assert rates[0] == pytest.approx(0.02) and rates[-1] < 1e-5
+    cosine = replace(recipe, schedule="cosine")
+    assert learning_rate(cosine, 0.5) == pytest.approx(0.2)
+    assert learning_rate(replace(recipe, schedule="constant"), 0.9) == 0.4
+
+
+def test_averaged_weights_equal_torchs():
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+    model = torch.nn.Sequential(torch.nn.Linear(3, 4), torch.nn.BatchNorm1d(4))
+    oracle = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9), use_buffers=True)
+    oracle.update_parameters(model)
+    average = {k: v.clone() for k, v in model.state_dict().items()}
+    for _ in range(5):
+        for p in model.parameters():
+            p.data.add_(torch.randn_like(p))
+        model(torch.randn(8, 3))
+        oracle.update_parameters(model)
+        update_average(average, model, 0.9)
+    for name, value in oracle.module.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue  # torch averages floating-point buffers only
+        assert torch.allclose(average[name].double(), value.double(), atol=1e-6), name
+
+
+def test_swapped_weights_come_back_even_on_failure():
+    model = torch.nn.Linear(2, 2)
+    own = model.weight.clone()
+    zero = {k: torch.zeros_like(v) for k, v in model.state_dict().items()}
+    with pytest.raises(ZeroDivisionError), swapped(model, zero):
+        assert not model.weight.any()
+        raise ZeroDivisionError
+    assert torch.equal(model.weight, own)
+
+
+def test_training_leaves_the_process_as_it_was(recipe, folds):
+    torch.manual_seed(7)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    train(replace(recipe, epochs=1, threads=2), folds, device=CPU)
+    assert torch.equal(torch.get_rng_state(), state) and torch.get_num_threads() == threads
+
+
+def test_a_run_is_found_not_trained_again(run, recipe, folds):
+    before = (run.path / "record.json").stat().st_mtime_ns
+    again = get_run(recipe, folds, root=run.path.parent, progress=False)
+    assert again.path == run.path
+    assert (run.path / "record.json").stat().st_mtime_ns == before
+    assert not list(run.path.parent.glob(".*.checkpoint"))
+
+
+@pytest.mark.parametrize("name", ["weights.safetensors", "logits.safetensors", "history.csv"])
+def test_a_damaged_run_is_refused(run, tmp_path, name):
+    import shutil
+
+    copy = tmp_path / run.path.name
+    shutil.copytree(run.path, copy)
+    data = bytearray((copy / name).read_bytes())
+    data[len(data) // 2] ^= 1
+    (copy / name).write_bytes(data)
+    with pytest.raises(UserError, match=name):
+        open_run(copy)
+
+
+def test_a_recipe_of_other_data_is_refused(recipe, folds, tmp_path):
+    with pytest.raises(UserError, match="made for data"):
+        get_run(replace(recipe, data="0" * 16), folds, root=tmp_path)
+
+
+def test_a_damaged_checkpoint_is_an_error(recipe, folds, tmp_path):
+    path = run_path(recipe, tmp_path)
+    (tmp_path / f".{path.name}.checkpoint").write_bytes(b"not a checkpoint")
+    with pytest.raises(UserError, match="checkpoint"):
+        get_run(recipe, folds, root=tmp_path, progress=False)
+    assert not path.exists()
+
+
+def test_packed_runs_serve_elsewhere(run, folds, tmp_path):
+    from types import SimpleNamespace
+
+    from hw3lib.packing import pack, unpack
+    from hw3lib.runs import runs_folder
+
+    study = SimpleNamespace(recipes={"best": run.recipe})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HW3_RUNS", str(run.path.parent))
+        assert runs_folder() == run.path.parent
+        pack(study, tmp_path / "light.tar.gz", weights=lambda name: False)
+        pack(study, tmp_path / "full.tar.gz", weights=lambda name: True)
+    light, full = (unpack(tmp_path / f"{n}.tar.gz", tmp_path / n)[0] for n in ("light", "full"))
+    assert np.array_equal(open_run(light).logits("test"), run.logits("test"))
+    with pytest.raises(UserError, match="without weights"):
+        open_run(light).network()
+    assert same_weights(open_run(full).network(), run.network())
+    assert unpack(tmp_path / "full.tar.gz", tmp_path / "full") == []
+
+
+def test_a_hostile_archive_is_refused(tmp_path):
+    import io
+    import tarfile
+
+    from hw3lib.packing import unpack
+
+    for name in ("../evil", "/etc/evil", "a/b/record.json", "run/other.py"):
+        with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
+            info = tarfile.TarInfo(name)
+            info.size = 1
+            archive.addfile(info, io.BytesIO(b"x"))
+        with pytest.raises(UserError):
+            unpack(tmp_path / "x.tar.gz", tmp_path / "out")
+    (tmp_path / "x.tar.gz").write_bytes(b"\x1f\x8bnothing")
+    with pytest.raises(UserError, match="not a whole archive"):
+        unpack(tmp_path / "x.tar.gz", tmp_path / "out")
+    assert not (tmp_path / "out").exists() and not (tmp_path.parent / "evil").exists()
+
+
+def test_blank_training_pictures_do_not_divide_by_zero():
+    faces = make_faces(60, test=10, copies=0)
+    faces.images[:] = 0
+    recipe = Recipe(model="dense", width=0.25, epochs=1, batch_size=16)
+    network, _ = train(recipe, split_folds(faces), device=CPU)
+    assert all(torch.isfinite(p).all() for p in network.model.parameters())
