@@ -8,7 +8,8 @@ Run by hand, and only when the set of characters changes; the result is committe
 manimgx-fonts-cjk carries the variable Noto Sans CJK (SIL Open Font License 1.1, OFL.txt here).
 Kept: Big5 level 1 (5,401 characters) and Big5's symbols, Latin, Greek, Cyrillic, punctuation,
 mathematical operators, arrows, box drawing, check marks. Dropped: hints, vertical setting and
-the glyph forms of other regions (locl). The outlines are those of the Taiwan face.
+the glyph forms of other regions (locl). The outlines are those of the Taiwan face. Curly quotes
+are the narrow ones: Chinese as written in Taiwan quotes with 「」, so they stand in English only.
 """
 
 from __future__ import annotations
@@ -57,13 +58,27 @@ def face(weight: int):
 
     source = Path(manimgx_fonts_cjk.__file__).parent / "NotoSansCJK-VF.otf.ttc"
     font = TTFont(source, fontNumber=FACE, lazy=True)
-    cut(font, hinting=True)  # the instancer needs the hints' operators still there
+    cut(font, "pwid", hinting=True)  # the instancer needs the hints' operators still there
     font = reread(instancer.instantiateVariableFont(font, {"wght": weight}))
     _ = font["CFF2"].cff.topDictIndex[0].CharStrings  # read while it still counts as CFF2
     convertCFF2ToCFF(font)
     font = reread(font)
+    narrow_quotes(font)
     cut(font, hinting=False)
     return font
+
+
+def narrow_quotes(font) -> None:
+    table = font["GSUB"].table
+    records = table.FeatureList.FeatureRecord
+    lookups = {i for r in records if r.FeatureTag == "pwid" for i in r.Feature.LookupListIndex}
+    for index in lookups:
+        for sub in table.LookupList.Lookup[index].SubTable:
+            mapping = getattr(sub, "ExtSubTable", sub).mapping
+            for cmap in font["cmap"].tables:
+                for code in (0x2018, 0x2019, 0x201C, 0x201D):
+                    if cmap.isUnicode() and cmap.cmap.get(code) in mapping:
+                        cmap.cmap[code] = mapping[cmap.cmap[code]]
 
 
 def reread(font):
@@ -73,11 +88,11 @@ def reread(font):
     return TTFont(BytesIO(buffer.getvalue()), recalcTimestamp=False, recalcBBoxes=False)
 
 
-def cut(font, *, hinting: bool) -> None:
+def cut(font, *features: str, hinting: bool) -> None:
     from fontTools.subset import Options, Subsetter
 
     options = Options()
-    options.layout_features = FEATURES
+    options.layout_features = [*FEATURES, *features]
     options.hinting = hinting
     options.desubroutinize = True
     options.drop_tables += ["VORG", "vhea", "vmtx", "VVAR", "DSIG"]
