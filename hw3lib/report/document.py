@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from nbformat import NotebookNode
+
 from hw3lib.bilingual import Text
-from hw3lib.report.blocks import Block
+from hw3lib.report.blocks import Block, notebook_blocks
 
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
 
@@ -89,3 +91,10 @@ def chapter_of(blocks: list[Block], notebook: str) -> Chapter:
     title = next(b for b in blocks if b.kind == "heading")
     rest = [b for b in blocks if b is not title]
     return Chapter(notebook, number, title.text, rest)
+
+
+def one_notebook(nb: NotebookNode, notebook: str) -> Document:
+    """The Document of one notebook by itself, for the exporters."""
+    chapter = chapter_of(notebook_blocks(nb, notebook), notebook)
+    executed = nb.metadata.get("papermill", {}).get("end_time") or ""
+    return Document(title=chapter.title, author={}, chapters=[chapter], date=executed)

@@ -1,0 +1,247 @@
+"""The Document as Typst source: calls of the functions in report/templates/hw3_pdf/report.typ."""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from hw3lib import UserError
+from hw3lib.bilingual import Text
+from hw3lib.report.blocks import Block
+from hw3lib.report.document import SYNTHETIC_NOTE, Chapter, Document
+from hw3lib.report.pandoc import ConversionError, to_typst
+
+WORDS = {
+    "figure": Text("圖", "Figure"),
+    "table": Text("表", "Table"),
+    "answer": Text("答案", "Answer"),
+    "contents": Text("目錄", "Contents"),
+    "questions": Text("題目與頁碼", "Questions and pages"),
+    "question": Text("題號", "No."),
+    "title": Text("題目", "Question"),
+    "chapter": Text("章", "Chapter"),
+    "page": Text("頁", "Page"),
+    "marks": Text("配分", "Marks"),
+    "total": Text("合計", "Total"),
+    "collaborators": Text("合作者", "with"),
+}
+COVER_NOTE = Text(
+    zh="本報告使用程式繪製的合成人臉，非真人資料；其中的數字不代表真實人臉上的表現。",
+    en="This report uses faces drawn by the program, not real people; its numbers say nothing "
+    "about real faces.",
+)
+WRAPS = 36  # letters; a column with a longer cell holds prose
+FILE_TYPES = {"image/svg+xml": "svg", "image/png": "png"}
+
+
+@dataclass
+class Source:
+    """main.typ, line by line, and the pictures it names."""
+
+    language: str
+    lines: list[str] = field(default_factory=list)
+    files: dict[str, bytes] = field(default_factory=dict)
+    typst: dict[str, str] = field(default_factory=dict)  # Markdown -> Typst
+
+    def text(self, text: Text | str, *, markdown: bool = False, heading: bool = False) -> str:
+        """`zh: [...], en: [...]`, as far as the report's language and the text ask for them."""
+        if isinstance(text, str):
+            text = Text(text, text)
+        if heading:
+            text = Text(*map(_heading, (text.zh, text.en)))
+        wanted = {"zh": text.zh, "en": text.en}
+        if self.language != "both":
+            wanted = {self.language: wanted[self.language]}
+        elif text.zh == text.en:
+            wanted.pop("en")
+        convert = (lambda t: f"[{self.typst[t]}]") if markdown or heading else quote
+        return ", ".join(f"{code}: {convert(t)}" for code, t in wanted.items() if t.strip())
+
+    def phrase(self, text: Text | str, **options: str) -> str:
+        extra = "".join(f", {k}: {v}" for k, v in options.items())
+        return f"phrase({self.text(text)}{extra})"
+
+
+def quote(text: str) -> str:
+    """A Typst string; control characters other than line ends and tabs are dropped."""
+    text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f]|\x1b\[[0-9;]*m", "", text)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def _heading(text: str) -> str:
+    return f"# {text}"  # so that "1. Data" is no list
+
+
+def listed(items: list[str]) -> str:
+    """A Typst array of the items."""
+    return "(" + "".join(f"{item}, " for item in items) + ")"
+
+
+def place(block: Block) -> str:
+    return f"{block.notebook}, cell {block.cell}"
+
+
+def build(document: Document, language: str, families: list[str]) -> Source:
+    """The whole source; `families` are the fonts in the order they are tried."""
+    source = Source(language)
+    source.typst = _convert(document, language)
+    source.lines += ['#import "report.typ": *', _settings(document, source, families)]
+    if document.facts or document.questions:
+        source.lines += ["// the cover", *_cover(document, source), *_front(document, source)]
+    for chapter in document.chapters:
+        source.lines += [f"// {chapter.notebook}", _chapter(chapter, document, source)]
+        numbers = {"figure": 0, "table": 0}
+        for block in chapter.blocks:
+            source.lines += [f"// {place(block)}", *_block(block, chapter, numbers, source)]
+    return source
+
+
+def markdown_texts(document: Document) -> Iterator[tuple[str, str, str]]:
+    """(where, language, Markdown) of every text that pandoc converts."""
+    for chapter in document.chapters:
+        for block in chapter.blocks:
+            if block.text is None or block.kind in ("code", "output", "error"):
+                continue
+            for code in ("zh", "en"):
+                text = getattr(block.text, code)
+                yield place(block), code, _heading(text) if block.kind == "heading" else text
+
+
+def _convert(document: Document, language: str) -> dict[str, str]:
+    texts = [t for t in markdown_texts(document) if language in (t[1], "both")]
+    try:
+        done = to_typst([text for _, _, text in texts])
+    except ConversionError as error:
+        where, code, _ = texts[error.index]
+        raise UserError(f"{where} ({code}): {error}") from None
+    return {
+        text: re.sub(r"^= ", "", typst.strip())
+        for (_, _, text), typst in zip(texts, done, strict=True)
+    }
+
+
+def _settings(document: Document, source: Source, families: list[str]) -> str:
+    author = document.author
+    name = " ".join(str(author[k]) for k in ("name", "id") if author.get(k))
+    note = source.phrase(SYNTHETIC_NOTE, quiet="1em") if document.synthetic else "none"
+    title = document.title.in_language(source.language)
+    return (
+        f"#show: report.with(title: {quote(title)}, author: {quote(str(author.get('name', '')))}, "
+        f"running: {quote(name)}, note: {note}, language: {quote(source.language)}, "
+        f"families: {listed([quote(f) for f in families])})"
+    )
+
+
+def _cover(document: Document, source: Source) -> list[str]:
+    author, rows = document.author, []
+    if author.get("name"):
+        rows.append(f"strong(text(size: 13pt, {quote(str(author['name']))}))")
+    rows += [f"[#{quote(str(author[k]))}]" for k in ("id", "department", "course") if author.get(k)]
+    if author.get("collaborators"):
+        people = "、".join(map(str, author["collaborators"]))
+        rows.append(f"[#{source.phrase(WORDS['collaborators'])} #{quote(people)}]")
+    facts = [
+        f"({source.phrase(label)}, {source.phrase(v if isinstance(v, Text) else str(v))})"
+        for label, v in document.facts.items()
+    ]
+    title = f"({source.text(document.title)})"
+    note = f"block(voice({source.text(COVER_NOTE)}))" if document.synthetic else "none"
+    call = f"cover(title: {title}, author: {listed(rows)}, facts: {listed(facts)}, note: {note})"
+    return [f"#{call}", "#pagebreak()"]
+
+
+def _front(document: Document, source: Source) -> list[str]:
+    lines = []
+    if document.questions:
+        heads = [
+            source.phrase(WORDS[w])
+            for w in ("question", "title", "chapter", "page", "marks", "total")
+        ]
+        rows = [
+            f"({quote(q.id)}, couple({source.text(q.title)}), {q.chapter}, "
+            f"{'none' if q.marks is None else f'[{q.marks:g}]'})"
+            for q in document.questions
+        ]
+        marks = [q.marks for q in document.questions if q.marks is not None]
+        total = f"[{sum(marks):g}]" if marks else "none"
+        lines.append(f"#front-heading({source.text(WORDS['questions'])})")
+        table = f"heads: {listed(heads)}, rows: {listed(rows)}, total: {total}"
+        lines += [f"#question-table({table})", "#pagebreak(weak: true)"]
+    lines += [f"#front-heading({source.text(WORDS['contents'])})", "#contents()"]
+    return lines
+
+
+def _chapter(chapter: Chapter, document: Document, source: Source) -> str:
+    here = [q for q in document.questions if q.chapter == chapter.number]
+    questions = listed([f"({quote(q.id)}, couple({source.text(q.title)}))" for q in here])
+    title = source.text(chapter.title)
+    return f"#chapter(number: {chapter.number}, {title}, questions: {questions})"
+
+
+def _block(
+    block: Block, chapter: Chapter, numbers: dict[str, int], source: Source
+) -> Iterator[str]:
+    if block.kind == "heading":
+        yield f"#section(level: {block.level}, {source.text(block.text, heading=True)})"
+    elif block.kind == "markdown":
+        yield f"#prose({source.text(block.text, markdown=True)})"
+    elif block.kind == "answer":
+        ids = listed([quote(i) for i in block.data["questions"]])
+        head = source.phrase(WORDS["answer"])
+        yield f"#answer(ids: {ids}, head: {head}, {source.text(block.text, markdown=True)})"
+    elif block.kind in ("figure", "table"):
+        numbers[block.kind] += 1
+        number = f"{chapter.number}.{numbers[block.kind]}"
+        word = WORDS[block.kind]
+        label = quote(f"{word.en if source.language == 'en' else word.zh} {number}")
+        draw = _figure if block.kind == "figure" else _table
+        yield draw(block, label, source)
+    elif block.kind == "output":
+        yield f"#output({quote(block.data['text'].rstrip())})"
+    elif block.kind == "error":
+        yield f"#fault({quote(block.data['text'])})"
+
+
+def _figure(block: Block, label: str, source: Source) -> str:
+    variant = block.data["variants"][source.language]
+    name = f"picture{len(source.files) + 1}.{FILE_TYPES[variant['mime']]}"
+    source.files[name] = base64.b64decode(variant["data"])
+    alt = Text(**block.data["alt"]).in_language(source.language)
+    return (
+        f"#picture({quote(name)}, width: {variant['width']:g}pt, alt: {quote(alt)}, "
+        f"label: {label}, {source.text(block.text, markdown=True)})"
+    )
+
+
+def _table(block: Block, label: str, source: Source) -> str:
+    data = block.data
+
+    def cell(text: dict[str, str], stack: bool) -> str:
+        return f"cell-text({source.text(Text(**text))}, stack: {str(stack).lower()})"
+
+    head = listed([cell(c, True) for c in data["columns"]])
+    rows = [listed([cell(c, len(c["zh"] + c["en"]) > 28) for c in row]) for row in data["rows"]]
+    widths = _widths(data, source.language)
+    columns = ["1fr" if width > WRAPS else "auto" for width in widths]
+    words = [a == "left" and w > 8 for a, w in zip(data["align"], widths, strict=True)]
+    narrow = [
+        f"{min(w, 60)}fr" if wraps else "auto" for w, wraps in zip(widths, words, strict=True)
+    ]
+    return (
+        f"#data-table(label: {label}, columns: {listed(columns)}, narrow: {listed(narrow)}, "
+        f"align: {listed(data['align'])}, head: {head}, "
+        f"rows: {listed(rows)}, {source.text(block.text, markdown=True)})"
+    )
+
+
+def _widths(data: dict, language: str) -> list[int]:
+    """Of each column's longest body cell, in Latin letters (a Chinese character counts two)."""
+
+    def width(cell: dict[str, str]) -> int:
+        texts = {cell["zh"], cell["en"]} if language == "both" else {cell[language]}
+        return max(sum(1 + (c >= "\u2e80") for c in text) for text in texts)
+
+    count = len(data["columns"])
+    return [max((width(row[i]) for row in data["rows"]), default=0) for i in range(count)]

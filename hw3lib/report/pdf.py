@@ -1,0 +1,141 @@
+"""The report as PDF: Typst source, our fonts, one compilation; tagged and reproducible."""
+
+from __future__ import annotations
+
+import re
+import tempfile
+import unicodedata
+import warnings
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+
+from hw3lib import UserError
+from hw3lib.bilingual import LANGUAGES
+from hw3lib.report import markup
+from hw3lib.report.document import Document
+from hw3lib.study import ROOT
+
+FONTS = ROOT / "report" / "fonts"
+TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf" / "report.typ"
+FAMILY = "Noto Sans TC"
+STANDARDS = ["ua-1", "a-2a"]  # accessible, and for the archive: both refuse what is incomplete
+
+
+def render(document: Document, language: str) -> bytes:
+    """The PDF of the Document in "zh", "en" or "both".
+
+    The same Document gives the same bytes; its date stamps the file.
+
+    Raises
+    ------
+    UserError
+        for Markdown that cannot be converted or a character that no font here has, naming the
+        notebook and the cell; and for whatever else Typst refuses.
+    """
+    if language not in LANGUAGES:
+        raise UserError(f"language {language!r}: choose one of {', '.join(LANGUAGES)}")
+    check_characters(document)
+    source = markup.build(document, language, list(_characters()))
+    with tempfile.TemporaryDirectory(prefix="hw3-pdf-") as folder:
+        for name, data in source.files.items():
+            (Path(folder) / name).write_bytes(data)
+        (Path(folder) / "report.typ").write_bytes(TEMPLATE.read_bytes())
+        main = Path(folder) / "main.typ"
+        main.write_text("\n".join(source.lines) + "\n", encoding="utf-8")
+        return _compile(main, document.date, source.lines)
+
+
+def _compile(main: Path, date: str, lines: list[str]) -> bytes:
+    import typst
+
+    try:
+        pdf, notes = typst.compile_with_warnings(
+            str(main),
+            root=str(main.parent),
+            font_paths=_fonts(),
+            ignore_system_fonts=True,
+            format="pdf",
+            pdf_standards=STANDARDS,
+            timestamp=_timestamp(date),
+        )
+    except typst.TypstError as error:
+        where = _place(error.diagnostic, lines)
+        hints = "".join(f"; {hint}" for hint in error.hints)
+        raise UserError(f"{where}Typst: {error.message}{hints}") from None
+    for note in notes:
+        warnings.warn(f"{_place(note.diagnostic, lines)}Typst: {note.message}", stacklevel=2)
+    return pdf
+
+
+def _place(diagnostic: str, lines: list[str]) -> str:
+    """ "05_x, cell 3: ", read from the comment above the line of main.typ that is named."""
+    named = re.search(r"main\.typ:(\d+)", diagnostic)
+    before = "\n".join(lines).split("\n")[: int(named[1])] if named else []
+    return next((f"{line[3:]}: " for line in reversed(before) if line.startswith("// ")), "")
+
+
+def _timestamp(date: str) -> int:
+    if not date:
+        return 0
+    moment = datetime.fromisoformat(date)
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
+
+
+@cache
+def _fonts():
+    import typst
+
+    return typst.Fonts(include_system_fonts=False, font_paths=[str(FONTS)])
+
+
+@cache
+def _characters() -> dict[str, frozenset[int]]:
+    """Family -> its characters: ours first, then any other font put into report/fonts."""
+    from matplotlib.ft2font import FT2Font
+
+    found: dict[str, frozenset[int]] = {FAMILY: frozenset()}
+    for font in _fonts().fonts():
+        if font.path and Path(font.path).parent == FONTS:
+            own = frozenset(FT2Font(font.path).get_charmap())
+            found[font.family] = found.get(font.family, frozenset()) | own
+    if not found[FAMILY]:
+        raise UserError(f"{FONTS}: {FAMILY} is missing; restore it with git or subset.py there")
+    return found
+
+
+def check_characters(document: Document) -> None:
+    """UserError for the first character that would be missing from the page."""
+    known = frozenset().union(*_characters().values())
+    for where, text in _shown_texts(document):
+        for character in text:
+            if ord(character) in known or unicodedata.category(character) in ("Cc", "Cf", "Mn"):
+                continue
+            name = unicodedata.name(character, "unnamed")
+            raise UserError(
+                f"{where}: no font in {FONTS} has {character!r} (U+{ord(character):04X} {name}); "
+                "write it otherwise, or put a font that has it (.otf or .ttf) into that folder"
+            )
+
+
+def _shown_texts(document: Document) -> Iterator[tuple[str, str]]:
+    """(where, text) of what is set in the text font; mathematics has a font of its own."""
+    yield "report/author.toml", " ".join(map(str, document.author.values()))
+    front = [document.title, *document.facts, *document.facts.values()]
+    front += [q.title for q in document.questions] + [c.title for c in document.chapters]
+    for text in front:
+        yield "the cover", f"{getattr(text, 'zh', text)} {getattr(text, 'en', '')}"
+    for where, _, text in markup.markdown_texts(document):
+        yield where, re.sub(r"\$\$.*?\$\$|\$[^$]+\$", _chinese_only, text, flags=re.DOTALL)
+    for chapter in document.chapters:
+        for block in chapter.blocks:
+            if block.kind == "table":
+                for row in [block.data["columns"], *block.data["rows"]]:
+                    yield markup.place(block), " ".join(c["zh"] + c["en"] for c in row)
+            elif block.kind in ("output", "error"):
+                yield markup.place(block), block.data["text"]
+
+
+def _chinese_only(formula: re.Match) -> str:
+    return "".join(c for c in formula[0] if ord(c) >= 0x2E80)
