@@ -43,10 +43,10 @@ def data(
 ) -> None:
     """Say what a data set holds: layout, splits, classes, duplicates, problems."""
     from hw3lib.data import load
-    from hw3lib.data.summary import describe, format_summary
+    from hw3lib.data.report import describe, to_text
 
     facts = describe(load(path))
-    print(json.dumps(facts, ensure_ascii=False) if as_json else format_summary(facts))
+    print(json.dumps(facts, ensure_ascii=False) if as_json else to_text(facts))
 
 
 @app.command()

@@ -1,0 +1,80 @@
+"""One environment in three files: pyproject.toml, requirements.lock, environment.yml."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import tomllib
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.version import Version
+
+from hw3lib.study import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+WANTED = PROJECT["dependencies"] + PROJECT["optional-dependencies"]["dev"]
+LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def test_conda_asks_for_the_same_packages():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    (pip,) = [d["pip"] for d in environment["dependencies"] if isinstance(d, dict)]
+    assert sorted(pip) == sorted(WANTED)
+    assert f"python{PROJECT['requires-python']}" in environment["dependencies"]
+
+
+def test_the_lock_fits_pyproject_and_has_hashes():
+    pinned: dict[str, list[str]] = {}
+    for name, version in re.findall(r"^([a-z0-9._-]+)==([^\s;\\]+)", LOCK, re.M):
+        pinned.setdefault(name, []).append(version)
+    for text in WANTED:
+        wanted = Requirement(text)
+        name = wanted.name.lower().replace("_", "-")
+        assert name in pinned, f"{name} is not in requirements.lock; run make lock"
+        assert all(wanted.specifier.contains(Version(v)) for v in pinned[name]), text
+    blocks = re.split(r"\n(?=\S)", LOCK)
+    assert all("--hash=sha256:" in b for b in blocks if re.match(r"[a-z0-9]", b))
+
+
+def test_the_lock_names_no_host():
+    assert not re.search(r"https?://|index-url|find-links|file:", LOCK)
+
+
+def test_python_and_torch_are_new_enough():
+    import torch
+
+    assert Version(torch.__version__.split("+")[0]) >= Version("2.10")
+
+
+def test_help_lists_every_target():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True).stdout
+    for target in ("report", "test", "lab", "bench"):
+        assert re.search(rf"^{target}\s", shown, re.M)
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["recipe", "study", "data", "training", "inference", "runs", "scoring", "cli", "models"],
+)
+def test_training_needs_torch_and_numpy_only(module):
+    """A machine that only trains may lack pandas, matplotlib, Jupyter and the rest."""
+    heavy = (
+        "pandas",
+        "matplotlib",
+        "sklearn",
+        "scipy",
+        "nbconvert",
+        "IPython",
+        "captum",
+        "seaborn",
+    )
+    code = (
+        f"import sys, hw3lib.{module};"
+        f"print([m for m in {heavy!r} if m in sys.modules and m != 'numpy'])"
+    )
+    import sys
+
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
