@@ -21,7 +21,7 @@ def describe(faces: Faces) -> dict:
         duplicates : split -> groups of byte-identical pictures, the pictures in them, and the
             groups whose labels conflict; "all" counts over the splits
         copies     : split -> pictures of which training holds a copy, and how many of them have
-            the label of one of these copies
+            the label that all of these copies have
         blank      : pictures of a single grey value, and their ids
         votes      : pictures with FER+ votes, or None
         problems   : lines about what was mended or looks wrong
@@ -83,16 +83,15 @@ def duplicate_counts(group: np.ndarray, labels: np.ndarray) -> dict[str, int]:
 
 
 def copies_of_training(faces: Faces, split: str) -> dict[str, int]:
-    """Pictures of a split that stand in training too, and those of them with a like label."""
+    """Pictures of a split that stand in training too, and those whose copies all agree in label."""
     train, rows = _training(faces), faces.split == split
-    known = set(zip(faces.group[train].tolist(), faces.labels[train].tolist(), strict=True))
-    copied = rows & np.isin(faces.group, faces.group[train])
-    same = sum(
-        pair in known
-        for pair in zip(faces.group[copied].tolist(), faces.labels[copied].tolist(), strict=True)
-        if pair[1] != UNLABELLED
-    )
-    return {"pictures": int(copied.sum()), "same_label": same}
+    known: dict[int, set[int]] = {}
+    for group, label in zip(faces.group[train].tolist(), faces.labels[train].tolist(), strict=True):
+        known.setdefault(group, set()).add(label)
+    pairs = zip(faces.group[rows].tolist(), faces.labels[rows].tolist(), strict=True)
+    copied = [(known[group], label) for group, label in pairs if group in known]
+    same = sum(labels == {label} != {UNLABELLED} for labels, label in copied)
+    return {"pictures": len(copied), "same_label": same}
 
 
 def to_text(description: dict) -> str:

@@ -15,7 +15,7 @@ import numpy as np
 
 from hw3lib.data.decode import Decoder
 from hw3lib.data.faces import SIZE, DataError
-from hw3lib.data.names import parse_labels, split_of, split_word, unlabelled
+from hw3lib.data.names import parse_labels, parse_splits, split_of, unlabelled
 from hw3lib.data.rows import Rows, concatenate, row_numbers
 from hw3lib.data.source import Entry, Source, check_archive
 
@@ -85,14 +85,18 @@ def _load_npz(entry: Entry) -> list[tuple[str, np.ndarray]]:
         check_archive(entry.where, zipfile.ZipFile(data).infolist())
         with np.load(data, allow_pickle=False) as archive:
             return [(key, _pure(archive[key], entry)) for key in archive.files]
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, MemoryError, KeyError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes raise nearly anything in zipfile, zlib and NumPy
         raise _damaged(entry, error) from None
 
 
 def _load_npy(entry: Entry) -> list[tuple[str, np.ndarray]]:
     try:
         return [(entry.stem, _pure(np.load(io.BytesIO(entry.read()), allow_pickle=False), entry))]
-    except (ValueError, OSError, EOFError, MemoryError) as error:
+    except DataError:
+        raise
+    except Exception as error:  # as above: NumPy even tokenizes the header as Python
         raise _damaged(entry, error) from None
 
 
@@ -125,25 +129,29 @@ def _rows(source: Source, found: _Set) -> Rows:
             )
 
     def where(row: int) -> str:
-        return f"{found.places.get('labels', place)}, row {row}"
+        return f"{place}, row {row}"
 
-    labels = unlabelled(n)
-    if "labels" in found.arrays:
-        array = found.arrays["labels"]
-        if array.ndim != 1:
-            raise DataError(f"{where(0)}: labels of shape {array.shape}; give one number a picture")
-        classes = found.arrays.get("classes")
-        labels = parse_labels(_text(array), where, None if classes is None else _text(classes))
+    labels = _labels(found) if "labels" in found.arrays else unlabelled(n)
     ids = _text(found.arrays["ids"]).astype(str) if "ids" in found.arrays else row_numbers(n)
     key = str(PurePosixPath(found.name))
     split = np.full(n, split_of(key, source.root), dtype="<U16")
     if "split" in found.arrays:
-        split = np.array([split_word(str(v)) or "" for v in _text(found.arrays["split"])])
+        split = parse_splits(_text(found.arrays["split"]).tolist(), where)
     votes = found.arrays.get("votes")
     if votes is not None and (votes.shape != (n, 10) or votes.dtype.kind not in "iu"):
         raise DataError(f"{found.places['votes']}: votes must be (N, 10) counts, as in FER+")
     votes = None if votes is None else votes.astype(np.uint8)
     return Rows(images, labels, ids, split, where, votes, decoder.problems())
+
+
+def _labels(found: _Set) -> np.ndarray:
+    array, place = found.arrays["labels"], found.places["labels"]
+    if array.ndim != 1:
+        raise DataError(f"{place}: labels of shape {array.shape}; give one number a picture")
+    classes = found.arrays.get("classes")
+    return parse_labels(
+        _text(array), lambda row: f"{place}, row {row}", None if classes is None else _text(classes)
+    )
 
 
 def _text(array: np.ndarray) -> np.ndarray:

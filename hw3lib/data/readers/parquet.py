@@ -11,7 +11,7 @@ import numpy as np
 
 from hw3lib.data.decode import Decoder
 from hw3lib.data.faces import SIZE, UNLABELLED, DataError
-from hw3lib.data.names import parse_labels, split_of, split_word, unlabelled
+from hw3lib.data.names import parse_labels, parse_splits, split_of, unlabelled
 from hw3lib.data.rows import Rows, concatenate, row_numbers
 from hw3lib.data.source import Entry, Source
 
@@ -31,13 +31,13 @@ def read(source: Source, entries: list[Entry]) -> Rows:
 
 
 def _read_file(source: Source, entry: Entry) -> Rows:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
-        with entry.open() as stream:
-            table = pq.read_table(io.BytesIO(stream.read()))
-    except (pa.ArrowException, OSError) as error:
+        table = pq.read_table(io.BytesIO(entry.read()))
+    except DataError:
+        raise
+    except Exception as error:  # damaged bytes raise many kinds in Arrow and its decoders
         reason = (str(error).splitlines() or ["unreadable"])[0][:80]
         raise DataError(
             f"{entry.where}: no Parquet file, or a damaged one ({reason}); download it again"
@@ -58,7 +58,7 @@ def _read_file(source: Source, entry: Entry) -> Rows:
     labels = unlabelled(n) if label is None else _labels(table, label, where)
     split = np.full(n, split_of(entry.name, source.root), dtype="<U16")
     if (usage := _find(columns, _SPLIT)) is not None:
-        split = _splits(table[usage], where)
+        split = parse_splits(table[usage].to_pylist(), where)
     if (key := _find(columns, _ID)) is not None:
         ids = np.array([str(v) for v in table[key].to_pylist()], dtype=str)
     else:
@@ -117,18 +117,6 @@ def _labels(table: pa.Table, name: str, where) -> np.ndarray:
         raise DataError(f"{where(0)}: the label column is {column.type}, not numbers or names")
     values = np.array([UNLABELLED if v is None else v for v in column.to_pylist()])
     return parse_labels(values, where, classes)
-
-
-def _splits(column: pa.ChunkedArray, where) -> np.ndarray:
-    words = {value: split_word(str(value or "")) for value in set(column.to_pylist())}
-    values = column.to_pylist()
-    for value, split in words.items():
-        if split is None and value:
-            raise DataError(
-                f"{where(values.index(value))}: split {str(value)[:40]!r} is none of Training, "
-                "PublicTest, PrivateTest; correct it"
-            )
-    return np.array([words[value] or "" for value in values], dtype="<U16")
 
 
 def _votes(column: pa.ChunkedArray, where) -> np.ndarray:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 
 from hw3lib.data.faces import SIZE, DataError
-from hw3lib.data.names import parse_label, split_of, split_word, unlabelled
+from hw3lib.data.names import parse_label, parse_splits, split_of, unlabelled
 from hw3lib.data.readers import ferplus
 from hw3lib.data.rows import Rows, concatenate, row_numbers
 from hw3lib.data.source import Source
@@ -72,7 +72,7 @@ def _read_table(source: Source, table: Table) -> Rows:
         if key is not None:
             ids.append(fields[key].strip().decode("utf-8", errors="replace"))
         if usage is not None:
-            splits.append(fields[usage])
+            splits.append(fields[usage].decode("utf-8", "replace"))
         if len(texts) == _BLOCK:
             blocks.append(parse_pixels(texts, lambda i, start=done: table.where(start + i)))
             done, texts = row + 1, []
@@ -82,31 +82,20 @@ def _read_table(source: Source, table: Table) -> Rows:
     split = np.full(n, split_of(table.entry.name, source.root), dtype="<U16")
     return Rows(
         images,
-        unlabelled(n) if label is None else _each(labels, parse_label, table, np.int64),
+        unlabelled(n) if label is None else _labels(labels, table),
         row_numbers(n) if key is None else np.array(ids, dtype=str),
-        split if usage is None else _each(splits, parse_usage, table, "<U16"),
+        split if usage is None else parse_splits(splits, table.where),
         table.where,
     )
 
 
-def _each(values: list[bytes], parse: Callable, table: Table, dtype: object) -> np.ndarray:
-    """Parse each distinct value once; a fault names the first row that holds it."""
-    known = {}
+def _labels(values: list[bytes], table: Table) -> np.ndarray:
+    """(N,) int64; each distinct value is parsed once, a fault names its first row."""
+    known: dict[bytes, int] = {}
     for row, value in enumerate(values):
         if value not in known:
-            known[value] = parse(value.decode("utf-8", "replace").strip(), table.where(row))
-    return np.array([known[value] for value in values], dtype=dtype)
-
-
-def parse_usage(value: str, where: str) -> str:
-    """Training, PublicTest or PrivateTest as a split; DataError for another word."""
-    split = split_word(value) if value else ""
-    if split is None:
-        raise DataError(
-            f"{where}: Usage {value[:40]!r} is none of Training, PublicTest, PrivateTest; "
-            "correct it"
-        )
-    return split
+            known[value] = parse_label(value.decode("utf-8", "replace").strip(), table.where(row))
+    return np.array([known[value] for value in values], dtype=np.int64)
 
 
 def parse_pixels(texts: list[bytes], where: Callable[[int], str]) -> np.ndarray:

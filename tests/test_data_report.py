@@ -1,0 +1,144 @@
+"""What `hw3 data` tells: on faces whose answers are known, and on FER2013 where it is here."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import layouts
+import numpy as np
+import pytest
+
+from hw3lib.data import load
+from hw3lib.data.faces import CLASSES, UNLABELLED, duplicate_groups
+from hw3lib.data.report import describe, pixel_statistics, to_text
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture
+def faces():
+    """Six training pictures (two pairs of copies, one in conflict; one blank), three test ones."""
+    images = layouts.small_faces(9).images.copy()
+    images[3] = images[2]
+    images[5] = 77
+    images[6] = images[0]  # images[1] is a copy of images[0] already
+    images[7] = images[2]
+    return replace(
+        layouts.small_faces(9, votes=True),
+        images=images,
+        labels=np.array([0, 0, 1, 2, 3, 4, 0, 1, UNLABELLED]),
+        split=np.array(["train"] * 6 + ["test"] * 3),
+        group=duplicate_groups(images),
+        problems=("something odd",),
+    )
+
+
+def test_counts_that_were_made_by_hand(faces):
+    d = describe(faces)
+    assert d["splits"] == {"train": 6, "test": 3}
+    assert list(d["classes"]["train"].values()) == [2, 1, 1, 1, 1, 0, 0, 0]
+    assert d["classes"]["test"]["unlabelled"] == 1
+    assert d["duplicates"]["train"] == {"groups": 2, "pictures": 4, "conflicting": 1}
+    assert d["duplicates"]["test"] == {"groups": 0, "pictures": 0, "conflicting": 0}
+    assert d["duplicates"]["all"] == {"groups": 2, "pictures": 6, "conflicting": 1}
+    assert d["copies"] == {"test": {"pictures": 2, "same_label": 1}}
+    assert d["blank"] == {"n": 1, "ids": ["5"]}
+    assert d["problems"] == ["something odd"]
+    assert json.loads(json.dumps(d)) == d
+
+
+def test_mean_and_deviation_against_numpy(faces):
+    mean, std = pixel_statistics(faces.images)
+    assert mean == pytest.approx((faces.images / 255).mean(), abs=1e-12)
+    assert std == pytest.approx((faces.images / 255).std(), abs=1e-12)
+    assert describe(faces)["mean"] == pytest.approx((faces.images[:6] / 255).mean(), abs=1e-6)
+
+
+def test_text_says_what_the_numbers_say(faces):
+    text = to_text(describe(faces))
+    said = ("train: 2 groups of 4 pictures, 1 with", "test: 2 pictures stand", "1 pictures of")
+    for words in (*said, "something odd", "unlabelled", "Neutral", faces.fingerprint):
+        assert words in text
+
+
+def test_data_without_splits(faces):
+    d = describe(replace(faces, split=np.array([""] * 9)))
+    assert d["splits"] == {"unsplit": 9}
+    assert d["copies"] == {}
+    assert "unsplit" in to_text(d)
+
+
+def fer2013() -> Path | None:
+    """FER2013 as Parquet: HW3_FER2013, the data folder, or a data folder beside the repository."""
+    named = [Path(os.environ["HW3_FER2013"])] if "HW3_FER2013" in os.environ else []
+    beside = [*ROOT.glob("data/fer2013.parquet"), *ROOT.parent.glob("*/data/fer2013.parquet")]
+    return next((path for path in (*named, *beside) if path.is_file()), None)
+
+
+def seconds_to_load(path: Path) -> float:
+    """The best of three, because other work may keep the machine busy."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        load(path)
+        times.append(time.perf_counter() - start)
+    return min(times)
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    path = fer2013()
+    if path is None:
+        pytest.skip("no fer2013.parquet here")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HW3_CACHE", str(tmp_path_factory.mktemp("cache")))
+        load(path)
+        assert seconds_to_load(path) < 1
+        yield load(path)
+
+
+def test_fer2013(real):
+    d = describe(real)
+    assert d["splits"] == {"train": 28_709, "test": 3_589}
+    counts = [d["classes"]["train"][name] for name in CLASSES]
+    assert counts == [3995, 436, 4097, 7215, 4830, 3171, 4965]
+    assert d["votes"] == 32_137
+    assert d["duplicates"]["train"]["groups"] == 1_035
+    assert d["duplicates"]["train"]["conflicting"] == 39
+    assert d["copies"]["test"] == {"pictures": 280, "same_label": 267}
+    assert d["blank"]["n"] in (11, 12)
+    assert (d["mean"], d["std"]) == (
+        pytest.approx(0.50774, abs=1e-5),
+        pytest.approx(0.25501, abs=1e-5),
+    )
+    assert len(np.unique(real.group[real.split == "train"])) == 27_473
+    assert not d["problems"]
+
+
+def test_fer2013_in_other_layouts(real, tmp_path, monkeypatch):
+    """Eight hundred real faces: the same fingerprint from every lossless layout."""
+    monkeypatch.setenv("HW3_CACHE", str(tmp_path / "cache"))
+    some = real.subset(np.r_[0:700, 28_709:28_809])
+    some = replace(some, ids=np.arange(800).astype(str))
+    for layout, path in layouts.write_layouts(tmp_path, some).items():
+        read = load(path)
+        if layout.startswith("course"):
+            train = layouts.labelled(read)
+            assert train.fingerprint == some.subset(some.split == "train").fingerprint
+        else:
+            assert read.fingerprint == some.fingerprint
+
+
+@pytest.mark.slow
+def test_the_kaggle_csv_is_read_in_seconds(real, tmp_path, monkeypatch):
+    monkeypatch.setenv("HW3_CACHE", str(tmp_path / "cache"))
+    file = layouts.write_kaggle_csv(tmp_path / "fer2013.csv", real)
+    assert file.stat().st_size > 240e6
+    start = time.perf_counter()
+    assert load(file).fingerprint == real.fingerprint
+    assert time.perf_counter() - start < 15
+    assert seconds_to_load(file) < 1
