@@ -79,8 +79,10 @@ def listing(texts: Iterable[Text]) -> Text:
     return Text("、".join(t.zh for t in texts), ", ".join(t.en for t in texts))
 
 
-def verdict(holds: bool) -> Text:
-    """What the numbers say about a claim."""
+def verdict(holds: bool | None) -> Text:
+    """What the numbers say about a claim; None where they lean to it but could be chance."""
+    if holds is None:
+        return Text("證據不足", "is not shown")
     return Text("成立", "holds") if holds else Text("不成立", "does not hold")
 
 

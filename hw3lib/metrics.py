@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 C = len(CLASSES)
-VOTE_COLUMNS = [4, 5, 6, 1, 3, 2, 0]  # the column of each class in Faces.votes
 LEVEL = 0.95  # of every interval that does not say otherwise
 
 
@@ -35,6 +34,11 @@ class Estimate(NamedTuple):
 def p_text(p: float) -> str:
     """A p-value as LaTeX: "p=0.036", "p<0.001"."""
     return "p<0.001" if p < 0.001 else f"p={p:.3f}"
+
+
+def shown(agrees: bool, p: float, *, level: float = LEVEL) -> bool | None:
+    """Whether a claim holds: True, False, or None where it agrees but may be chance."""
+    return (True if p < 1 - level else None) if agrees else False
 
 
 class McNemar(NamedTuple):
@@ -252,38 +256,6 @@ def rank_correlation(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     options = {"permutation_type": "pairings", "vectorized": True, "axis": -1}
     test = permutation_test((standard(x),), rho, n_resamples=50_000, rng=0, **options)
     return float(test.statistic), float(test.pvalue)
-
-
-def vote_shares(votes: np.ndarray) -> np.ndarray:
-    """(n, 10) FER+ votes -> (n, C) shares of the votes that fell on the seven classes.
-
-    Votes for contempt, unknown and "not a face" are left out; a picture with no other vote has
-    a row of NaN.
-    """
-    seven = np.asarray(votes, dtype=float)[:, VOTE_COLUMNS]
-    return row_shares(seven)
-
-
-def people_majority(votes: np.ndarray) -> np.ndarray:
-    """(n, 10) FER+ votes -> (n,) the class with most votes, -1 where there is none.
-
-    None: no votes, most votes for something outside the seven classes, or a tie for the first
-    place.
-    """
-    votes = np.asarray(votes)
-    most = votes.max(1)
-    single = (votes == most[:, None]).sum(1) == 1
-    seven = votes[:, VOTE_COLUMNS]
-    return np.where(single & (seven.max(1) == most), seven.argmax(1), -1)
-
-
-def people_confusion(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(C, C) confusion of one voter: row c adds up the vote shares of pictures labelled c."""
-    shares = vote_shares(votes)
-    voted = ~np.isnan(shares[:, 0])
-    matrix = np.zeros((C, C))
-    np.add.at(matrix, np.asarray(labels)[voted], shares[voted])
-    return matrix
 
 
 def nll(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
 
-from hw3lib import metrics
+from hw3lib import metrics, people
 
 C = metrics.C
 
@@ -42,6 +42,15 @@ def test_mcnemar_is_the_binomial_test_of_the_disagreements():
     test = metrics.mcnemar(first, second, labels)
     assert test[:2] == (8, 3) and test.p == pytest.approx(binomtest(8, 11).pvalue)
     assert metrics.mcnemar(first, first, labels) == (0, 0, 1.0)
+
+
+def test_a_claim_is_shown_only_where_it_agrees_beyond_chance():
+    assert [metrics.shown(*c) for c in ((True, 0.01), (True, 0.2), (False, 0.01))] == [
+        True,
+        None,
+        False,
+    ]
+    assert metrics.p_text(0.0362) == "p=0.036" and metrics.p_text(1e-9) == "p<0.001"
 
 
 def test_scores_agree_with_scikit_learn(scored):
@@ -188,9 +197,9 @@ def test_people_votes():
             [0, 0, 0, 0, 6, 4, 0, 0, 0, 0],  # Angry
         ]
     )
-    assert metrics.people_majority(votes).tolist() == [4, -1, -1, -1, 0]
-    shares = metrics.vote_shares(votes)
+    assert people.majority(votes).tolist() == [4, -1, -1, -1, 0]
+    shares = people.vote_shares(votes)
     assert shares[0, 4] == 0.7 and shares[0, 2] == 0.3 and np.isnan(shares[3]).all()
-    matrix = metrics.people_confusion(votes, np.array([4, 4, 3, 3, 0]))
+    matrix = people.confusion(votes, np.array([4, 4, 3, 3, 0]))
     assert matrix[4].tolist() == [0, 0, 0.3, 0, 1.2, 0, 0.5]
     assert matrix[3, 3] == 1 and matrix[0, 1] == 0.4
