@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 
-from hw3lib.data.faces import CLASSES, UNLABELLED, Faces, duplicate_groups
+from hw3lib.data import load
+from hw3lib.data.faces import CLASSES, UNLABELLED, DataError, Faces, duplicate_groups
 
 USAGE = {"train": "Training", "test": "PublicTest", "private": "PrivateTest", "": ""}
 FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -195,3 +198,26 @@ def _rows(faces: Faces, split: str) -> np.ndarray:
 def labelled(faces: Faces) -> Faces:
     """The pictures that have a label."""
     return faces.subset(faces.labels != UNLABELLED)
+
+
+def put(file: Path, data: bytes = b"") -> Path:
+    """A file with these bytes, its folders made."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(data)
+    return file
+
+
+def refuse(path: Path, *words: str) -> None:
+    """Load what must be refused: the message is one line with every given word, no cache is left.
+
+    HW3_CACHE must name an empty folder.
+    """
+    with pytest.raises(DataError) as caught:
+        load(path)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert len(line) < 500
+    for word in words:
+        assert word in line, line
+    cache = Path(os.environ["HW3_CACHE"])
+    assert not cache.exists() or not list(cache.iterdir())

@@ -318,3 +318,12 @@ def test_pixel_text_against_numpy():
     texts = [" ".join(map(str, row)).encode() for row in table]
     texts[3] = b"  " + texts[3].replace(b" ", b"  ") + b" "
     assert (parse_pixels(texts, str) == table).all()
+
+
+def test_parquet_shards_number_on(tmp_path, faces):
+    for i, rows in enumerate(np.array_split(np.arange(len(faces)), 3)):
+        name = f"train-{i:05d}-of-00003.parquet"
+        layouts.write_parquet(tmp_path / name, faces.subset(rows), paths=False)
+    read = load(tmp_path)
+    assert read.ids.tolist() == faces.ids.tolist()
+    assert read.fingerprint == faces.fingerprint

@@ -38,21 +38,31 @@ def load(path: str | Path = "", *, synthetic: int = 4000) -> Faces:
 
 
 def load_path(path: Path) -> Faces:
-    """The Faces at `path`: from the cache if it is still true, else read now and kept."""
+    """The Faces at `path`: from the cache if it is still true, else read now and kept.
+
+    Raises
+    ------
+    DataError
+        as `load` does.
+    """
     from hw3lib.data import cache
     from hw3lib.data.detect import read_source
     from hw3lib.data.source import Source, list_files
 
-    files = list_files(path)
-    if (faces := cache.load_cached(path, files)) is not None:
+    try:
+        files = list_files(path)
+        if (faces := cache.load_cached(path, files)) is not None:
+            return faces
+        stamped, keyed = cache.stamp(path, files), cache.content(path, files)
+        with Source(path, files) as source:
+            faces = read_source(source)
+        unchanged = stamped == cache.stamp(path, list_files(path))
+        if unchanged and cache.save(path, faces, stamped, keyed):
+            return cache.load_cached(path, files) or faces
         return faces
-    stamped, keyed = cache.stamp(path, files), cache.content(path, files)
-    with Source(path, files) as source:
-        faces = read_source(source)
-    unchanged = stamped == cache.stamp(path, list_files(path))
-    if unchanged and cache.save(path, faces, stamped, keyed):
-        return cache.load_cached(path, files) or faces
-    return faces
+    except OSError as error:  # no permission, a drive that went away
+        place = error.filename or path
+        raise DataError(f"{place}: cannot be read ({error.strerror or error})") from None
 
 
 def holds_pictures(folder: Path) -> bool:

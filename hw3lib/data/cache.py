@@ -157,7 +157,7 @@ def _read_arrays(file: Path, header: dict) -> Faces | None:
             array = np.memmap(file, dtype, "r", offset=start + offset, shape=tuple(shape))
             if zlib.crc32(_bytes(array)) != crc:
                 return None
-            arrays[name] = array.view(np.ndarray)
+            arrays[name] = array.view(np.ndarray) if name == "images" else np.array(array)
         return Faces(**arrays, layout=header["layout"], problems=tuple(header["problems"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

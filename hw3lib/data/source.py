@@ -60,8 +60,10 @@ class Entry:
         """The file as a binary stream; a zip member is unpacked in memory as it is read."""
         return self.opener()
 
-    def read(self) -> bytes:
-        """All of it; DataError where the file cannot be read or its zip is damaged."""
+    def read(self, limit: int = MAX_MEMBER) -> bytes:
+        """All of it; DataError where it is longer, cannot be read, or its zip is damaged."""
+        if self.size > limit:
+            raise DataError(f"{self.where}: {self.size:,} bytes are too much; remove the file")
         try:
             with self.open() as stream:
                 return stream.read()
@@ -141,6 +143,8 @@ def list_files(path: Path) -> list[Path]:
     """
     if path.is_file():
         return [path, *_mates(path)]
+    if path.exists() and not path.is_dir():
+        raise DataError(f"{path}: neither a file nor a folder; give the path of the pictures")
     if not path.is_dir():
         raise DataError(f"{path}: does not exist; check the spelling of the path")
     return sorted(_walk(path, set()))
@@ -173,8 +177,10 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
             continue
         if item.is_dir():
             yield from _walk(Path(item.path), seen)
-        else:
+        elif item.is_file():
             yield Path(item.path)
+        else:
+            raise DataError(f"{item.path}: a broken link, or no file; mend or remove it")
 
 
 def _wanted(path: PurePosixPath, folder: bool = False) -> bool:

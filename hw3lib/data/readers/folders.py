@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from hw3lib.data.decode import Decoder
+from hw3lib.data.decode import MAX_BYTES, Decoder
 from hw3lib.data.faces import CLASSES, SIZE, UNLABELLED, DataError
 from hw3lib.data.names import class_index, split_of_picture, split_word
 from hw3lib.data.rows import Rows
@@ -43,7 +43,7 @@ def decode_all(entries: list[Entry]) -> tuple[np.ndarray, list[str]]:
     decoder = Decoder()
     images = np.empty((len(entries), SIZE, SIZE), dtype=np.uint8)
     for i, entry in enumerate(entries):
-        images[i] = decoder.decode(entry.read(), entry.where)
+        images[i] = decoder.decode(entry.read(MAX_BYTES), entry.where)
     return images, decoder.problems()
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from hw3lib.data.decode import Decoder
 from hw3lib.data.faces import SIZE, UNLABELLED, DataError
 from hw3lib.data.names import parse_labels, parse_splits, split_of, unlabelled
-from hw3lib.data.rows import Rows, concatenate, row_numbers
+from hw3lib.data.rows import Rows, concatenate
 from hw3lib.data.source import Entry, Source
 
 if TYPE_CHECKING:
@@ -26,11 +26,31 @@ _ID = ("id", "image_id")
 
 
 def read(source: Source, entries: list[Entry]) -> Rows:
-    """Every Parquet file (shards, or one per split), in natural order."""
-    return concatenate([_read_file(source, entry) for entry in entries])
+    """Every Parquet file (shards, or one per split), in natural order.
+
+    Ids are the column of that name, else the stems of the pictures' file names where each has
+    its own, else row numbers that go on through the shards of a split.
+    """
+    parts = [_read_file(source, entry) for entry in entries]
+    rows = concatenate([part for part, _ in parts])
+    if not all(named for _, named in parts):
+        keys = set(zip(rows.split.tolist(), rows.ids.tolist(), strict=True))
+        if len(keys) < len(rows.ids) or any(name == "" for _, name in keys):
+            rows.ids = _number_on([split_of(e.name) for e in entries], [p for p, _ in parts])
+    return rows
 
 
-def _read_file(source: Source, entry: Entry) -> Rows:
+def _number_on(splits: list[str], parts: list[Rows]) -> np.ndarray:
+    counts = dict.fromkeys(splits, 0)
+    numbers = []
+    for split, part in zip(splits, parts, strict=True):
+        numbers.append(np.arange(counts[split], counts[split] + len(part.ids)).astype(str))
+        counts[split] += len(part.ids)
+    return np.concatenate(numbers)
+
+
+def _read_file(source: Source, entry: Entry) -> tuple[Rows, bool]:
+    """The rows of one file, and whether it has a column of ids."""
     import pyarrow.parquet as pq
 
     try:
@@ -60,23 +80,22 @@ def _read_file(source: Source, entry: Entry) -> Rows:
     if (usage := _find(columns, _SPLIT)) is not None:
         split = parse_splits(table[usage].to_pylist(), where)
     if (key := _find(columns, _ID)) is not None:
-        ids = np.array([str(v) for v in table[key].to_pylist()], dtype=str)
-    else:
-        ids = stems if stems is not None else row_numbers(n)
-    votes = _votes(table["votes"], where) if "votes" in columns else None
-    return Rows(images, labels, ids, split, where, votes, problems)
+        stems = [str(value) for value in table[key].to_pylist()]
+    votes = _votes(table[columns["votes"]], where) if "votes" in columns else None
+    ids = np.array(stems, dtype=str)
+    return Rows(images, labels, ids, split, where, votes, problems), key is not None
 
 
 def _find(columns: dict[str, str], names: tuple[str, ...]) -> str | None:
     return next((columns[name] for name in names if name in columns), None)
 
 
-def _pictures(column: pa.ChunkedArray, where) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
-    """Decoded pictures, and the stems of their file names where all have one of their own."""
+def _pictures(column: pa.ChunkedArray, where) -> tuple[np.ndarray, list[str], list[str]]:
+    """Decoded pictures, the stems of their file names ("" for none), and what was changed."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    names: list = []
+    names: list = [None] * len(column)
     if pa.types.is_struct(column.type):
         fields = [field.name for field in column.type]
         if "bytes" not in fields:
@@ -96,9 +115,8 @@ def _pictures(column: pa.ChunkedArray, where) -> tuple[np.ndarray, np.ndarray | 
                 raise DataError(f"{where(row)}: no picture bytes; keep the pictures in the file")
             images[row] = decoder.decode(data, where(row))
             row += 1
-    stems = [PurePosixPath(name).stem for name in names if name]
-    own = len(stems) == len(images) == len(set(stems))
-    return images, np.array(stems, dtype=str) if own else None, decoder.problems()
+    stems = [PurePosixPath(name).stem if name else "" for name in names]
+    return images, stems, decoder.problems()
 
 
 def _labels(table: pa.Table, name: str, where) -> np.ndarray:
