@@ -145,7 +145,7 @@ def trade_off(
     curves: dict[Text, pd.DataFrame],
     points: dict[Text, tuple[float, float]],
     *,
-    ticks: Sequence[float] = (0, 0.5, 1, 1.5, 2),
+    ticks: Sequence[float] = (0, 0.5, 1, 1.5),
 ) -> Figure:
     """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
 
