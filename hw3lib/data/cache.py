@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 import struct
-import tempfile
 import time
 import zlib
 from pathlib import Path
@@ -21,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from hw3lib.data.faces import Faces
+from hw3lib.files import write_atomic
 
 VERSION = 1  # raise it whenever a reader would make other Faces from the same files
 _MAGIC = b"hw3faces"
@@ -95,34 +95,22 @@ def save(path: Path, faces: Faces, stamped: str, keyed: str) -> bool:
     }
     text = json.dumps(header).encode()
     try:
-        _write(cache_file(path), text, arrays, places)
+        _tidy(cache_folder())
+        write_atomic(cache_file(path), _packed(text, arrays, places))
     except OSError:  # a full or read-only disk: the data can still be used, only not kept
         return False
     return True
 
 
-def _write(file: Path, text: bytes, arrays: dict[str, np.ndarray], places: dict) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    _tidy(file.parent)
-    handle, temporary = tempfile.mkstemp(prefix=file.stem, suffix=".tmp", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(_HEAD.pack(_MAGIC, len(text), zlib.crc32(text)) + text)
-            start = _start(len(text))
-            for name, array in arrays.items():
-                stream.write(b"\0" * (start + places[name][2] - stream.tell()))
-                stream.write(_bytes(array))
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(temporary, file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-    with contextlib.suppress(OSError):  # a folder cannot be opened on Windows
-        folder = os.open(file.parent, os.O_RDONLY)
-        os.fsync(folder)
-        os.close(folder)
+def _packed(text: bytes, arrays: dict[str, np.ndarray], places: dict) -> bytes:
+    """The whole file: the arrays begin at multiples of _ALIGN, so that they can be mapped."""
+    parts = [_HEAD.pack(_MAGIC, len(text), zlib.crc32(text)), text]
+    end, start = _HEAD.size + len(text), _start(len(text))
+    for name, array in arrays.items():
+        at = start + places[name][2]
+        parts += [bytes(at - end), _bytes(array)]
+        end = at + array.nbytes
+    return b"".join(parts)
 
 
 def _bytes(array: np.ndarray) -> memoryview:
@@ -165,7 +153,7 @@ def _read_arrays(file: Path, header: dict) -> Faces | None:
 
 def _tidy(folder: Path) -> None:
     """Remove what killed processes left, and caches of data that is no longer there."""
-    for file in folder.glob("*.tmp"):
+    for file in folder.glob(".*.part"):
         with contextlib.suppress(OSError):
             if time.time() - file.stat().st_mtime > 3600:
                 file.unlink()
