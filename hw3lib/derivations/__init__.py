@@ -1,0 +1,5 @@
+"""The mathematics M1-M4 as Claims that are checked by algebra and by numbers."""
+
+from hw3lib.derivations.claims import Checked, Claim, Counterexample, Derivation, check
+
+__all__ = ["Checked", "Claim", "Counterexample", "Derivation", "check"]

@@ -1,0 +1,1 @@
+"""Worlds: what the symbols of each question mean, exactly and in float64."""
