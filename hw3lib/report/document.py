@@ -48,8 +48,8 @@ class Question:
 class Document:
     """A report of one or more Chapters.
 
-    author    : report/author.toml: name, id, department, collaborators (list of str); each may
-                be missing or empty
+    author    : report/author.toml: name, id, department, course, each str or Text, and
+                collaborators, a list of such; any may be missing or empty
     facts     : label -> value, in the order the cover shows them. Keys are Text (shown as they
                 are), values str, int or Text: data set name, layout, pictures, fingerprint,
                 profile, machine, versions, date of the newest Run

@@ -45,10 +45,10 @@ class Source:
     files: dict[str, bytes] = field(default_factory=dict)
     typst: dict[str, str] = field(default_factory=dict)  # Markdown -> Typst
 
-    def text(self, text: Text | str, *, markdown: bool = False, heading: bool = False) -> str:
+    def text(self, text: Text | str | int, *, markdown: bool = False, heading: bool = False) -> str:
         """`zh: [...], en: [...]`, as far as the report's language and the text ask for them."""
-        if isinstance(text, str):
-            text = Text(text, text)
+        if not isinstance(text, Text):
+            text = Text(str(text), str(text))
         if heading:
             text = Text(*map(_heading, (text.zh, text.en)))
         wanted = {"zh": text.zh, "en": text.en}
@@ -59,7 +59,7 @@ class Source:
         convert = (lambda t: f"[{self.typst[t]}]") if markdown or heading else quote
         return ", ".join(f"{code}: {convert(t)}" for code, t in wanted.items() if t.strip())
 
-    def phrase(self, text: Text | str, **options: str) -> str:
+    def phrase(self, text: Text | str | int, **options: str) -> str:
         extra = "".join(f", {k}: {v}" for k, v in options.items())
         return f"phrase({self.text(text)}{extra})"
 
@@ -68,6 +68,10 @@ def quote(text: str) -> str:
     """A Typst string; control characters other than line ends and tabs are dropped."""
     text = re.sub(r"[\x00-\x08\x0b-\x1f\x7f]|\x1b\[[0-9;]*m", "", text)
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
+
+
+def plain(text: Text | str, language: str) -> str:
+    return text.in_language(language) if isinstance(text, Text) else str(text)
 
 
 def _heading(text: str) -> str:
@@ -101,6 +105,8 @@ def build(document: Document, language: str, families: list[str]) -> Source:
 def markdown_texts(document: Document) -> Iterator[tuple[str, str, str]]:
     """(where, language, Markdown) of every text that pandoc converts."""
     for chapter in document.chapters:
+        for code in ("zh", "en"):
+            yield chapter.notebook, code, _heading(getattr(chapter.title, code))
         for block in chapter.blocks:
             if block.text is None or block.kind in ("code", "output", "error"):
                 continue
@@ -123,13 +129,13 @@ def _convert(document: Document, language: str) -> dict[str, str]:
 
 
 def _settings(document: Document, source: Source, families: list[str]) -> str:
-    author = document.author
-    name = " ".join(str(author[k]) for k in ("name", "id") if author.get(k))
+    name = plain(document.author.get("name", ""), source.language)
+    running = f"{name} {plain(document.author.get('id', ''), source.language)}".strip()
     note = source.phrase(SYNTHETIC_NOTE, quiet="1em") if document.synthetic else "none"
     title = document.title.in_language(source.language)
     return (
-        f"#show: report.with(title: {quote(title)}, author: {quote(str(author.get('name', '')))}, "
-        f"running: {quote(name)}, note: {note}, language: {quote(source.language)}, "
+        f"#show: report.with(title: {quote(title)}, author: {quote(name)}, "
+        f"running: {quote(running)}, note: {note}, language: {quote(source.language)}, "
         f"families: {listed([quote(f) for f in families])})"
     )
 
@@ -137,14 +143,14 @@ def _settings(document: Document, source: Source, families: list[str]) -> str:
 def _cover(document: Document, source: Source) -> list[str]:
     author, rows = document.author, []
     if author.get("name"):
-        rows.append(f"strong(text(size: 13pt, {quote(str(author['name']))}))")
-    rows += [f"[#{quote(str(author[k]))}]" for k in ("id", "department", "course") if author.get(k)]
+        rows.append(f"strong(text(size: 13pt, {source.phrase(author['name'])}))")
+    rows += [source.phrase(author[k]) for k in ("id", "department", "course") if author.get(k)]
     if author.get("collaborators"):
-        people = "、".join(map(str, author["collaborators"]))
-        rows.append(f"[#{source.phrase(WORDS['collaborators'])} #{quote(people)}]")
+        people = ' + "、" + '.join(f"[#{source.phrase(p)}]" for p in author["collaborators"])
+        rows.append(f'{source.phrase(WORDS["collaborators"])} + " " + {people}')
     facts = [
-        f"({source.phrase(label)}, {source.phrase(v if isinstance(v, Text) else str(v))})"
-        for label, v in document.facts.items()
+        f"({source.phrase(label)}, {source.phrase(value)})"
+        for label, value in document.facts.items()
     ]
     title = f"({source.text(document.title)})"
     note = f"block(voice({source.text(COVER_NOTE)}))" if document.synthetic else "none"
@@ -176,7 +182,7 @@ def _front(document: Document, source: Source) -> list[str]:
 def _chapter(chapter: Chapter, document: Document, source: Source) -> str:
     here = [q for q in document.questions if q.chapter == chapter.number]
     questions = listed([f"({quote(q.id)}, couple({source.text(q.title)}))" for q in here])
-    title = source.text(chapter.title)
+    title = source.text(chapter.title, heading=True)
     return f"#chapter(number: {chapter.number}, {title}, questions: {questions})"
 
 

@@ -121,11 +121,12 @@ def check_characters(document: Document) -> None:
 
 def _shown_texts(document: Document) -> Iterator[tuple[str, str]]:
     """(where, text) of what is set in the text font; mathematics has a font of its own."""
-    yield "report/author.toml", " ".join(map(str, document.author.values()))
+    for value in document.author.values():
+        for text in value if isinstance(value, list) else [value]:
+            yield "report/author.toml", markup.plain(text, "both")
     front = [document.title, *document.facts, *document.facts.values()]
-    front += [q.title for q in document.questions] + [c.title for c in document.chapters]
-    for text in front:
-        yield "the cover", f"{getattr(text, 'zh', text)} {getattr(text, 'en', '')}"
+    for text in [*front, *(q.title for q in document.questions)]:
+        yield "the cover", markup.plain(text, "both")
     for where, _, text in markup.markdown_texts(document):
         yield where, re.sub(r"\$\$.*?\$\$|\$[^$]+\$", _chinese_only, text, flags=re.DOTALL)
     for chapter in document.chapters:
