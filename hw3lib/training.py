@@ -84,14 +84,8 @@ def train(
     with exact(recipe, device):
         pictures = Pictures.of(folds, "train", device, recipe.train_limit)
         held = Pictures.of(folds, "validation", device)
-        torch.manual_seed(recipe.seed)
-        model = models.build(recipe.model, width=recipe.width, in_channels=recipe.in_channels)
-        network = Network(model.to(device), *normalization(recipe, pictures), recipe.in_channels)
-        model.requires_grad_(True)
-        optimizer = make_optimizer(recipe, model)
-        state = State(model.state_dict(), optimizer.state_dict(), {}, {})
-        if recipe.ema:
-            state.average = _copy(model.state_dict())
+        network, optimizer, state = start(recipe, pictures, device)
+        model = network.model
         if resume is not None:
             state = resume
             model.load_state_dict(state.model, strict=True)
@@ -103,6 +97,21 @@ def train(
             state.best if recipe.select == "best" else (state.average or state.model)
         )
         return Network(model, network.mean, network.std, network.in_channels), state
+
+
+def start(
+    recipe: Recipe, pictures: Pictures, device: torch.device
+) -> tuple[Network, torch.optim.Optimizer, State]:
+    """Fresh weights from the Recipe's seed, their optimiser, and the State before epoch 1."""
+    torch.manual_seed(recipe.seed)
+    model = models.build(recipe.model, width=recipe.width, in_channels=recipe.in_channels)
+    network = Network(model.to(device), *normalization(recipe, pictures), recipe.in_channels)
+    model.requires_grad_(True)
+    optimizer = make_optimizer(recipe, model)
+    state = State(model.state_dict(), optimizer.state_dict(), {}, {})
+    if recipe.ema:
+        state.average = _copy(model.state_dict())
+    return network, optimizer, state
 
 
 def finished(recipe: Recipe, state: State) -> bool:

@@ -1,0 +1,185 @@
+"""Speed, measured side by side in one run and told as ratios; absolute times follow the machine."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from hw3lib import models
+from hw3lib.augment import augment
+from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.data.folds import Folds, split_folds
+from hw3lib.inference import Network, normalize
+from hw3lib.recipe import Recipe
+from hw3lib.training import Pictures, exact, run_epoch, start
+
+AUGMENTED = Recipe(
+    model="resnet18", flip="horizontal", shift=3, rotate=12, scale=0.1, batch_size=64,
+    optimizer="adam", lr=1e-3, schedule="constant",
+)  # fmt: skip
+
+
+def run_bench(data: str = "", *, quick: bool = False) -> None:
+    """Print the table: what, ours, the other, ratio."""
+    from hw3lib.data import load
+
+    faces, threads = load(data), os.cpu_count() or 1
+    folds = split_folds(faces)
+    few = 512 if quick else 2048
+    print(f"{platform.machine()}, {threads} cores, torch {torch.__version__}, {few} pictures")
+    torch.set_num_threads(threads)
+    recipe = replace(AUGMENTED, threads=threads)
+    with tempfile.TemporaryDirectory() as folder:
+        sample = faces.subset(folds.train[:few])
+        root = write_image_folder(sample, Path(folder) / "faces")
+        ours, theirs = our_pipeline(sample, recipe), their_pipeline(root)
+        tell("input pipeline, pictures/s", few / ours, few / theirs, theirs / ours)
+        small = replace_train(folds, few)
+        ours, theirs = our_epoch(recipe, small), their_epoch(root)
+        tell("epoch of ResNet-18 (ImageNet stem), s", ours, theirs, theirs / ours)
+        cold, warm = starts(root, Path(folder) / "cache")
+        tell("start of the data, s (warm, cold)", warm, cold, cold / warm)
+    rate, peak = achieved_rate(recipe), matrix_rate()
+    tell("ResNet-18 training, GFLOP/s (of a matrix product)", rate, peak, rate / peak)
+
+
+def tell(what: str, ours: float, other: float, ratio: float) -> None:
+    print(f"{what:52} {ours:10.2f} {other:10.2f}   x {ratio:.2f}", flush=True)
+
+
+def best_of(action: Callable[[], object], repeats: int = 3) -> float:
+    """Seconds of the fastest of several repeats, after one that does not count."""
+    action()
+    times = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def write_image_folder(faces: Faces, root: Path) -> Path:
+    """The pictures as PNG files in class folders: what torchvision's ImageFolder reads."""
+    from PIL import Image
+
+    for i, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
+        file = root / "train" / CLASSES[label].lower() / f"{i:05d}.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.asarray(image)).save(file)
+    return root
+
+
+def our_pipeline(faces: Faces, recipe: Recipe) -> float:
+    """Seconds to normalise and augment all pictures, resident as uint8."""
+    images = torch.from_numpy(np.ascontiguousarray(faces.images))
+    network = Network(torch.nn.Linear(1, 1), 0.5, 0.25)
+
+    def once() -> None:
+        generator = torch.Generator().manual_seed(0)
+        for part in images.split(recipe.batch_size):
+            augment(normalize(part, network), recipe, generator)
+
+    return best_of(once)
+
+
+def student_loader(root: Path):
+    """ImageFolder, torchvision transforms, a DataLoader with as many workers as cores."""
+    from torchvision import datasets, transforms
+
+    steps = transforms.Compose(
+        [
+            transforms.Grayscale(),
+            transforms.RandomHorizontalFlip(),
+            transforms.RandomAffine(12, translate=(3 / 48, 3 / 48), scale=(0.9, 1.1)),
+            transforms.ToTensor(),
+            transforms.Normalize(0.5, 0.25),
+        ]
+    )
+    data = datasets.ImageFolder(root / "train", steps)
+    workers = os.cpu_count() or 1
+    return torch.utils.data.DataLoader(
+        data, AUGMENTED.batch_size, shuffle=True, num_workers=workers, persistent_workers=True
+    )
+
+
+def their_pipeline(root: Path) -> float:
+    loader = student_loader(root)
+    return best_of(lambda: [None for _ in loader])
+
+
+def our_epoch(recipe: Recipe, folds: Folds) -> float:
+    device = torch.device("cpu")
+    pictures = Pictures.of(folds, "train", device)
+    held = Pictures.of(folds, "validation", device)
+    with exact(recipe, device):
+        network, optimizer, state = start(recipe, pictures, device)
+        return best_of(lambda: run_epoch(recipe, network, optimizer, pictures, held, state), 2)
+
+
+def their_epoch(root: Path) -> float:
+    """The loop a student would write: Adam, contiguous format, the loss read at every step."""
+    loader, model = student_loader(root), models.build("resnet18")
+    optimizer = torch.optim.Adam(model.parameters(), 1e-3)
+
+    def once() -> float:
+        model.train()
+        total = 0.0
+        for batch, labels in loader:
+            loss = torch.nn.functional.cross_entropy(model(batch), labels)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item()
+        return total
+
+    return best_of(once, 2)
+
+
+def replace_train(folds: Folds, n: int) -> Folds:
+    """The first n training rows; a token validation fold, since the student's loop has none."""
+    return replace(folds, train=folds.train[:n], validation=folds.validation[:7])
+
+
+def starts(root: Path, cache: Path) -> tuple[float, float]:
+    """Seconds of a fresh process's `load`, imports apart, first without and then with a cache."""
+    code = (
+        "import sys, time; from hw3lib.data import load; import numpy, PIL.Image;"
+        "began = time.perf_counter(); load(sys.argv[1]).images.sum();"
+        "print(time.perf_counter() - began)"
+    )
+    environment = {**os.environ, "HW3_CACHE": str(cache)}
+    times = [
+        float(subprocess.check_output([sys.executable, "-c", code, str(root)], env=environment))
+        for _ in range(2)
+    ]
+    return times[0], times[1]
+
+
+def achieved_rate(recipe: Recipe) -> float:
+    """GFLOP/s of forward and backward passes, counted by torch's own counter."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    model = models.build(recipe.model).to(memory_format=torch.channels_last)
+    batch = torch.randn(recipe.batch_size, 1, 48, 48).to(memory_format=torch.channels_last)
+
+    def once() -> None:
+        model(batch).sum().backward()
+
+    with FlopCounterMode(display=False) as counter:
+        once()
+    return counter.get_total_flops() / best_of(once) / 1e9
+
+
+def matrix_rate(n: int = 2048) -> float:
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    return 2 * n**3 / best_of(lambda: a @ b, 5) / 1e9

@@ -1,0 +1,69 @@
+"""Check a finished report: python tests/check_report.py report/build.
+
+Every PDF holds all nine parts in its languages, the HTML asks nobody for anything, and every
+question has an answer. Exits with status 1 and a line for each fault.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from pypdf import PdfReader
+
+PARTS = {
+    "zh": ["資料", "模型", "訓練", "技巧", "混淆", "決策", "顯著", "濾波器", "數學"],
+    "en": ["data", "model", "training", "tricks", "confusion", "decision", "saliency", "filter",
+           "math"],
+}  # fmt: skip
+QUESTIONS = [*(f"A{i}" for i in range(1, 6)), *(f"B{i}" for i in range(1, 5)),
+             *(f"M{i}" for i in range(1, 5))]  # fmt: skip
+
+
+def pdf_faults(file: Path, languages: list[str]) -> list[str]:
+    pages = [page.extract_text() for page in PdfReader(file).pages]
+    text = re.sub(r"\s+", " ", " ".join(pages)).lower()
+    faults = [
+        f"{file.name}: no word of {part!r}"
+        for code in languages
+        for part in PARTS[code]
+        if part not in text
+    ]
+    chinese = len(re.findall(r"[\u4e00-\u9fff]", text))
+    if "zh" in languages and chinese < 3000:
+        faults.append(f"{file.name}: only {chinese} Chinese characters")
+    faults += [f"{file.name}: question {q} is missing" for q in QUESTIONS if q.lower() not in text]
+    if "\ufffd" in text:
+        faults.append(f"{file.name}: holds replacement characters")
+    print(f"{file.name}: {len(pages)} pages, {chinese} Chinese characters")
+    return faults
+
+
+def html_faults(file: Path) -> list[str]:
+    text = file.read_text(encoding="utf-8")
+    asked = re.findall(r"""(?:src|href)\s*=\s*["']?(https?:|//)[^"'>\s]*""", text)
+    asked += re.findall(r"url\(\s*['\"]?(https?:|//)", text)
+    faults = [f"{file.name}: asks the network ({len(asked)} addresses)"] if asked else []
+    for word in ("<math", 'lang="zh-Hant', 'lang="en"', "<main"):
+        if word not in text:
+            faults.append(f"{file.name}: no {word}")
+    print(f"{file.name}: {len(text) / 1e6:.1f} MB")
+    return faults
+
+
+def main(folder: Path) -> int:
+    faults = html_faults(folder / "hw3_report.html")
+    for name, languages in (("", ["zh", "en"]), (".zh", ["zh"]), (".en", ["en"])):
+        faults += pdf_faults(folder / f"hw3_report{name}.pdf", languages)
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    if not results.get("results"):
+        faults.append("results.json: no results")
+    for line in faults:
+        print(f"FAULT {line}", file=sys.stderr)
+    return 1 if faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
