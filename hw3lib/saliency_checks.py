@@ -1,0 +1,267 @@
+"""How far to trust an attribution: randomised networks, deletion, edges, regions of the face."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from hw3lib.data.faces import SIZE
+from hw3lib.metrics import Estimate
+from hw3lib.probing import redrawn, untouched, weighted
+from hw3lib.saliency import METHODS, attribute_all, importance
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Boxes (top, bottom, left, right) in pixels, bottom and right outside, on the frame that FER's
+# faces and the synthetic ones share; what lies in two belongs to the first.
+BOXES = {
+    "eyes": (18, 25, 8, 40),
+    "brows": (11, 18, 8, 40),
+    "mouth": (33, 43, 13, 35),
+    "nose": (25, 33, 17, 31),
+}
+LIMIT = 0.5  # rank correlation above which a map counts as still the same
+REGIONS = (*BOXES, "outline", "cheeks and forehead", "background")
+
+
+def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Estimate:
+    """Mean of (n,) values with its 95 % percentile bootstrap interval over the pictures.
+
+    NaNs are left out; without values it is NaN.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return Estimate(np.nan, np.nan, np.nan)
+    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    low, high = np.quantile(values[draws].mean(1), [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
+def rank_similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, H, W) twice -> (N,) Spearman correlation of each pair; an even map gives 0."""
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(m.reshape(len(m), -1), axis=1) for m in (first, second)]
+    ranks = [r - r.mean(1, keepdims=True) for r in ranks]
+    norms = [np.sqrt((r**2).sum(1)) for r in ranks]
+    product = norms[0] * norms[1]
+    return np.divide((ranks[0] * ranks[1]).sum(1), product, out=np.zeros_like(product),
+                     where=product > 0)  # fmt: skip
+
+
+def structural_similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, H, W) twice -> (N,) SSIM of the maps, each scaled to a largest value of 1.
+
+    Wang et al. 2004 with a Gaussian window of sigma 1.5, as in Adebayo et al. 2018.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    def smooth(m: np.ndarray) -> np.ndarray:
+        return gaussian_filter(m, sigma=(0, 1.5, 1.5), truncate=3.5)
+
+    x, y = (
+        m / np.maximum(np.abs(m).max((1, 2), keepdims=True), 1e-12)
+        for m in (first.astype(np.float64), second.astype(np.float64))
+    )
+    mean_x, mean_y = smooth(x), smooth(y)
+    var_x, var_y = smooth(x * x) - mean_x**2, smooth(y * y) - mean_y**2
+    shared = smooth(x * y) - mean_x * mean_y
+    c1, c2 = 0.01**2, 0.03**2
+    top = (2 * mean_x * mean_y + c1) * (2 * shared + c2)
+    return (top / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))).mean((1, 2))
+
+
+def cascade(network, inputs: Tensor, *, stages: int = 6) -> list[list[str]]:
+    """Layers to re-draw at each stage: the last ones first, at the last stage all of them."""
+    names = weighted(network, inputs)[::-1]
+    cuts = np.unique(np.linspace(1, len(names), min(stages, len(names))).round().astype(int))
+    return [names[:cut] for cut in cuts]
+
+
+def randomisation_check(
+    network,
+    inputs: Tensor,
+    target,
+    *,
+    methods=tuple(METHODS),
+    options: dict[str, dict] | None = None,
+    stages: int = 6,
+    seed: int = 0,
+    calibration: Tensor | None = None,
+) -> pd.DataFrame:
+    """Re-draw the layers from the last to the first on a copy: does the attribution notice?
+
+    Adebayo et al. 2018, Sanity Checks for Saliency Maps (arXiv:1810.03292), cascading. One row
+    for each method, stage and picture: method, stage (from 1), redrawn (share of the layers with
+    weights), layer (the deepest re-drawn), picture, spearman, ssim (of `importance`).
+
+    calibration : (B, C, H, W) pictures that set the batch norms of the copies, default `inputs`
+    """
+    import pandas as pd
+
+    calibration = inputs if calibration is None else calibration
+    steps = cascade(network, inputs, stages=stages)
+    own = attribute_all(network, inputs, target, methods=methods, options=options)
+    rows = []
+    for stage, names in enumerate(steps, start=1):
+        copy = redrawn(network, calibration, names=names, seed=seed)
+        other = attribute_all(copy, inputs, target, methods=methods, options=options)
+        for method in methods:
+            pair = [importance(method, maps[method]) for maps in (own, other)]
+            frame = pd.DataFrame(
+                {"spearman": rank_similarity(*pair), "ssim": structural_similarity(*pair)}
+            )
+            rows.append(
+                frame.assign(
+                    method=method,
+                    stage=stage,
+                    redrawn=len(names) / len(steps[-1]),
+                    layer=names[-1],
+                    picture=np.arange(len(frame)),
+                )
+            )
+    return pd.concat(rows, ignore_index=True)
+
+
+def cascade_summary(check: pd.DataFrame) -> pd.DataFrame:
+    """Means of a randomisation_check over the pictures with intervals.
+
+    Columns: method, stage, redrawn, layer, measure ("spearman" or "ssim"), value, low, high.
+    """
+    import pandas as pd
+
+    keys = ["method", "stage", "redrawn", "layer"]
+    rows = [
+        (*key, measure, *mean_interval(part[measure]))
+        for key, part in check.groupby(keys, sort=False)
+        for measure in ("spearman", "ssim")
+    ]
+    return pd.DataFrame(rows, columns=[*keys, "measure", "value", "low", "high"])
+
+
+def notices_redrawing(check: pd.DataFrame, method: str) -> tuple[Estimate, Estimate, bool | None]:
+    """Similarity (Spearman) with half of the layers re-drawn, with all, and the verdict.
+
+    The verdict asks whether the map depends on what was learned: False (caught) if with half of
+    the layers noise it is still more like itself than not, its whole interval above LIMIT; True
+    if the whole interval is below; None between.
+    """
+    rows = check[check["method"] == method]
+    half = rows.loc[rows["redrawn"] >= 0.5, "stage"].min()
+    middle = mean_interval(rows.loc[rows["stage"] == half, "spearman"])
+    end = mean_interval(rows.loc[rows["stage"] == rows["stage"].max(), "spearman"])
+    verdict = False if middle.low > LIMIT else True if middle.high < LIMIT else None
+    return middle, end, verdict
+
+
+def deletion(
+    network,
+    inputs: Tensor,
+    target,
+    maps: np.ndarray,
+    *,
+    block: int = 4,
+    steps: int = 12,
+    seed: int = 0,
+) -> np.ndarray:
+    """(N, steps + 1) probability of the target as the blocks of largest value are blurred away.
+
+    After Petsiuk et al. 2018, RISE (arXiv:1806.07421). Whole blocks are replaced by a blurred copy of
+    the picture: single grey pixels would be a noise that no network has seen, and a random order would
+    win by it. maps (N, H, W) >= 0; draw them at random for the random order.
+    """
+    pooled = torch.nn.functional.avg_pool2d(torch.as_tensor(maps)[:, None].float(), block)
+    N, _, h, w = pooled.shape
+    jitter = torch.rand((N, h * w), generator=torch.Generator().manual_seed(seed))
+    order = (pooled.flatten(1) + 1e-9 * jitter).argsort(dim=1, descending=True)
+    rank = order.argsort(dim=1).reshape(N, 1, h, w)
+    rank = rank.repeat_interleave(block, 2).repeat_interleave(block, 3).to(inputs.device)
+    blurred = _blur(inputs)
+    target = torch.as_tensor(target, device=inputs.device).expand(N)[:, None]
+    curve = []
+    with untouched(network) as model, torch.no_grad():
+        for gone in np.linspace(0, h * w, steps + 1).round().astype(int):
+            logits = model(torch.where(rank < int(gone), blurred, inputs))
+            curve.append(logits.softmax(1).gather(1, target)[:, 0].cpu().numpy())
+    return np.stack(curve, axis=1)
+
+
+def beats_random(curve: np.ndarray, random: np.ndarray) -> tuple[Estimate, bool | None]:
+    """Area between the random order's deletion curve and the method's, 0 to 1, and the verdict.
+
+    True if the whole interval is above 0: what the map calls important is. None if it holds 0.
+    """
+    gain = mean_interval((random - curve).mean(1))
+    return gain, True if gain.low > 0 else False if gain.high < 0 else None
+
+
+def _blur(inputs: Tensor, sigma: float = 6.0) -> Tensor:
+    from scipy.ndimage import gaussian_filter
+
+    smooth = gaussian_filter(inputs.cpu().numpy(), sigma=(0, 0, sigma, sigma), mode="nearest")
+    return torch.as_tensor(smooth, dtype=inputs.dtype, device=inputs.device)
+
+
+def edge_strength(images: np.ndarray) -> np.ndarray:
+    """(N, H, W) uint8 -> (N, H, W) float32 size of Sobel's gradient of the slightly blurred."""
+    from scipy.ndimage import gaussian_filter, sobel
+
+    smooth = gaussian_filter(np.asarray(images, np.float32), sigma=(0, 1, 1))
+    return np.hypot(sobel(smooth, axis=1), sobel(smooth, axis=2))
+
+
+def local_contrast(images: np.ndarray, size: int = 7) -> np.ndarray:
+    """(N, H, W) uint8 -> (N, H, W) standard deviation in a window of size x size pixels."""
+    from scipy.ndimage import uniform_filter
+
+    images = np.asarray(images, np.float64)
+    window = (0, size, size)
+    mean, square = uniform_filter(images, window), uniform_filter(images**2, window)
+    return np.sqrt((square - mean**2).clip(min=0))
+
+
+def region_masks() -> dict[str, np.ndarray]:
+    """name -> (48, 48) bool, a partition of the frame.
+
+    The boxes of BOXES, a ring along the face's oval, the rest of its inside, and what lies
+    outside.
+    """
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    radius = np.hypot((x - 24) / 20, (y - 25) / 24)
+    free = np.ones((SIZE, SIZE), bool)
+    masks = {}
+    for name, (top, bottom, left, right) in BOXES.items():
+        box = np.zeros_like(free)
+        box[top:bottom, left:right] = True
+        masks[name] = box & free
+        free &= ~box
+    masks["outline"] = free & (radius > 0.82) & (radius <= 1.08)
+    masks["cheeks and forehead"] = free & (radius <= 0.82)
+    masks["background"] = free & (radius > 1.08)
+    return masks
+
+
+def region_density(maps: np.ndarray) -> dict[str, np.ndarray]:
+    """(N, 48, 48) importance -> region -> (N,): its share of the map over its share of the area.
+
+    1 means no more than an even map would give it; an empty map gives NaN.
+    """
+    total = maps.sum((1, 2))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return {
+            name: (maps[:, mask].sum(1) / total) / mask.mean()
+            for name, mask in region_masks().items()
+        }
+
+
+def region_table(maps: np.ndarray) -> pd.DataFrame:
+    """region_density over the pictures: one row a region, columns region, value, low, high."""
+    import pandas as pd
+
+    rows = [(name, *mean_interval(values)) for name, values in region_density(maps).items()]
+    return pd.DataFrame(rows, columns=["region", "value", "low", "high"])
