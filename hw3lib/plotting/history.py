@@ -84,22 +84,23 @@ def gaps(frames: Mapping[Text, pd.DataFrame]) -> Figure:
     return fig
 
 
-def size_bars(names: list[Text], parameters: list[int], work: list[int]) -> Figure:
-    """Parameters and multiply-adds of networks side by side, both in millions, logarithmic."""
-    fig, axes = style.subplots(1, 2, height=0.5 + 0.4 * len(names), sharey=True)
+def size_bars(sizes: Mapping[Text, tuple[int, int]]) -> Figure:
+    """Parameters and multiply-adds of networks side by side, both in millions, logarithmic.
+
+    sizes : name -> (parameters, multiply-adds of one picture)
+    """
+    fig, axes = style.subplots(1, 2, height=0.5 + 0.4 * len(sizes), sharey=True)
     titles = (
         Text("參數（百萬）", "parameters (millions)"),
         Text("每張影像的乘加（百萬）", "multiply-adds a picture (millions)"),
     )
-    for ax, values, title, color in zip(
-        axes, (parameters, work), titles, (style.SKY, style.ORANGE), strict=True
-    ):
-        millions = [v / 1e6 for v in values]
-        bars = ax.barh(
-            [_stacked(n) for n in names], millions, color=color, edgecolor=style.BLACK, lw=0.5
-        )
+    names = [_stacked(name) for name in sizes]
+    for i, (ax, color) in enumerate(zip(axes, (style.SKY, style.ORANGE), strict=True)):
+        millions = [size[i] / 1e6 for size in sizes.values()]
+        bars = ax.barh(names, millions, color=color, edgecolor=style.BLACK, lw=0.5)
         ax.bar_label(bars, [f"{m:,.1f}" for m in millions], padding=3)
-        ax.set(xscale="log", title=_stacked(title), xlim=(min(millions) / 2, max(millions) * 4))
+        ax.set(xscale="log", title=_stacked(titles[i]))
+        ax.set_xlim(min(millions) / 2, max(millions) * 4)
         ax.minorticks_off()
     axes[0].invert_yaxis()
     return fig
