@@ -1,0 +1,260 @@
+"""Builds the report: Runs, executed notebooks, one Document, its pages, and what they measured."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Callable, Iterable
+from importlib import metadata
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from hw3lib import UserError
+from hw3lib.bilingual import LANGUAGES
+from hw3lib.display import MIME
+from hw3lib.files import write_atomic
+from hw3lib.report.blocks import notebook_blocks
+from hw3lib.report.cover import TITLE, facts, newest, read_author, read_questions
+from hw3lib.report.document import Document, chapter_of
+from hw3lib.report.execute import execute_notebooks
+from hw3lib.runs import Run, make_runs, open_run, run_path
+from hw3lib.study import ROOT, Study, open_study
+
+LIBRARY = ROOT / "hw3lib"
+PACKAGES = (
+    "torch", "torchvision", "numpy", "pandas", "matplotlib", "seaborn", "scikit-learn", "scipy",
+    "statsmodels", "sympy", "captum", "safetensors", "pillow", "ipykernel",
+)  # fmt: skip
+SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
+RENDERERS = ("typst", "pypandoc-binary", "jinja2", "pygments")
+NAME, STAMP = "hw3_report", ".stamp.json"
+PDFS = {"zh": f"{NAME}.zh.pdf", "en": f"{NAME}.en.pdf", "both": f"{NAME}.pdf"}
+
+
+def build_report(
+    profile: str = "demo",
+    data: str = "",
+    *,
+    lang: str = "both",
+    jobs: int | None = None,
+    root: Path = ROOT,
+    out: Path | None = None,
+    progress: Callable[[str], None] = print,
+) -> list[Path]:
+    """Write the report of `root`'s notebooks into `out` (root/report/build); the files written.
+
+    lang : zh or en write that PDF alone and let the page begin in it; both writes all three
+    jobs : processes at a time, by default as the cores allow
+
+    What is there already and still holds is kept: Runs, executed notebooks, rendered files.
+
+    Raises
+    ------
+    UserError
+        for faults in the profile, the data, author.toml, questions.toml or a notebook.
+    """
+    if lang not in LANGUAGES:
+        raise UserError(f"language {lang!r}: choose one of {', '.join(LANGUAGES)}")
+    out = out or root / "report" / "build"
+    author = read_author(root / "report" / "author.toml")
+    questions = read_questions(root / "report" / "questions.toml")
+    sources = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
+    if not sources:
+        raise UserError(f"{root / 'notebooks'}: no notebooks; restore them with git")
+    profile, data = _absolute(profile), _absolute(data)
+    study = open_study(profile, data)
+    runs = _runs(study, jobs)
+    parameters = {"PROFILE": profile, "DATA": data, "LANG": "both"}
+    depends = dependencies(study, runs)
+    folder = out / "notebooks"
+    executed = execute_notebooks(
+        sources, folder, parameters, depends=depends, jobs=jobs, progress=progress
+    )
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
+    document = Document(
+        title=TITLE,
+        author=author,
+        chapters=[chapter_of(notebook_blocks(nb, name), name) for name, nb in notebooks.items()],
+        facts=facts(study, data, runs),
+        date=newest(runs),
+        synthetic=study.faces.synthetic,
+        questions=[q for q in questions if q.chapter in _numbers(notebooks)],
+    )
+    results = collect_results(notebooks)
+    summary = {**_context(study, runs), "results": results}
+    inputs = [*executed, root / "report" / "author.toml", root / "report" / "questions.toml"]
+    return _write(document, results, summary, _digest(inputs), out, lang, progress)
+
+
+def dependencies(study: Study, runs: dict[str, Run]) -> str:
+    """Digest of what code in a notebook can reach: library, fonts, data, recipes, Runs, versions.
+
+    The report's own modules and the command line are no part of it: no notebook imports them.
+    """
+    faces, folds = study.faces, study.folds
+    library = [p for p in sorted(LIBRARY.rglob("*.py")) if not _is_report(p)]
+    fonts = sorted((ROOT / "report" / "fonts").glob("*.otf"))
+    stated = {
+        "settings": study.settings,
+        "recipes": {name: recipe.hash for name, recipe in study.recipes.items()},
+        "records": {name: run.record for name, run in runs.items()},
+        "folds": [folds.fingerprint, folds.test_source],
+        "faces": [faces.fingerprint, faces.layout, faces.problems],
+        "versions": [platform.python_version(), *_versions(PACKAGES)],
+    }
+    digest = hashlib.blake2b(json.dumps(stated, sort_keys=True, default=str).encode())
+    digest.update(_digest([*library, *fonts]).encode())
+    for array in (faces.ids, faces.split, faces.votes, folds.train, folds.validation, folds.test):
+        digest.update(b"" if array is None else array.tobytes())
+    return digest.hexdigest()[:32]
+
+
+def collect_results(notebooks: dict[str, NotebookNode]) -> list[dict]:
+    """Every `result` of the executed notebooks, each name and split once, with its notebook.
+
+    Raises
+    ------
+    UserError
+        if two notebooks state different values under one name.
+    """
+    found: dict[tuple[str, str], dict] = {}
+    for notebook, nb in notebooks.items():
+        for cell in nb.cells:
+            for output in cell.get("outputs", []):
+                payload = output.get("data", {}).get(MIME, {})
+                if payload.get("kind") != "result":
+                    continue
+                value = payload["value"]
+                fresh = {k: payload[k] for k in ("name", "value", "split", "rule", "n")}
+                fresh |= {"notebook": notebook, "value": value if math.isfinite(value) else None}
+                kept = found.setdefault((fresh["name"], fresh["split"]), fresh)
+                if kept["value"] != fresh["value"]:
+                    raise UserError(
+                        f"{fresh['name']} on {fresh['split']}: {kept['value']} in "
+                        f"{kept['notebook']}, {fresh['value']} in {notebook}; name them apart"
+                    )
+    return list(found.values())
+
+
+def _runs(study: Study, jobs: int | None) -> dict[str, Run]:
+    """The profile's Runs; where all are there, without the seconds that importing torch takes."""
+    paths = {name: run_path(recipe) for name, recipe in study.recipes.items()}
+    if all(path.is_dir() for path in paths.values()):
+        return {name: open_run(path) for name, path in paths.items()}
+    return make_runs(study, jobs=jobs or 0)
+
+
+def _write(
+    document: Document,
+    results: list[dict],
+    summary: dict,
+    inputs: str,
+    out: Path,
+    lang: str,
+    progress: Callable[[str], None],
+) -> list[Path]:
+    """Render what is asked for and not there yet; remove what was made from other inputs."""
+    from hw3lib.report import html, pdf
+
+    inputs = _stated(inputs, summary, document.facts.items(), _renderer())
+    wanted: dict[str, Callable[[], bytes]] = {
+        f"{NAME}.html": lambda: html.render(document, lang, results=results).encode(),
+        **{
+            PDFS[code]: lambda code=code: pdf.render(document, code)
+            for code in (LANGUAGES if lang == "both" else (lang,))
+        },
+        "results.json": lambda: json.dumps(summary, ensure_ascii=False, indent=1).encode(),
+    }
+    keys = {name: _stated(inputs, name) for name in {*wanted, *PDFS.values()}}
+    keys[f"{NAME}.html"] = _stated(inputs, lang)  # the page begins in a language
+    stamps = _read_stamps(out)
+    for name in {*PDFS.values()} - {*wanted}:
+        if stamps.get(name, [""])[0] != keys[name]:
+            (out / name).unlink(missing_ok=True)
+    for name, make in wanted.items():
+        target = out / name
+        if stamps.get(name) == [keys[name], _digest([target])]:
+            progress(f"{name}: unchanged")
+            continue
+        write_atomic(target, make())
+        progress(f"{name}: {target.stat().st_size / 1e6:.1f} MB")
+        stamps[name] = [keys[name], _digest([target])]
+        write_atomic(out / STAMP, json.dumps(stamps).encode())
+    return [out / name for name in wanted]
+
+
+def _read_stamps(out: Path) -> dict[str, list[str]]:
+    try:
+        stamps = json.loads((out / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return stamps if isinstance(stamps, dict) else {}
+
+
+def _context(study: Study, runs: dict[str, Run]) -> dict:
+    """What every number in results.json shares."""
+    first = next(iter(runs.values()), None)
+    return {
+        "profile": study.profile,
+        "data": {
+            "origin": study.origin,
+            "layout": study.faces.layout,
+            "pictures": len(study.faces),
+            "fingerprint": study.faces.fingerprint,
+            "folds": study.folds.fingerprint,
+        },
+        "date": newest(runs),
+        "machine": first.record["machine"] if first else platform.machine(),
+        "device": first.record["device"] if first else "cpu",
+        "versions": dict(zip(PACKAGES, _versions(PACKAGES), strict=True)),
+    }
+
+
+def _renderer() -> str:
+    """Digest of all that turns a Document into files."""
+    folders = [LIBRARY / "report", ROOT / "report" / "templates", ROOT / "report" / "fonts"]
+    files = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix in SUFFIXES]
+    files += [LIBRARY / "bilingual.py", LIBRARY / "display.py"]
+    return _stated(_digest(files), _versions(RENDERERS))
+
+
+def _is_report(path: Path) -> bool:
+    parts = path.relative_to(LIBRARY).parts
+    return parts[0] == "report" or parts in (("cli.py",), ("bench.py",))
+
+
+def _absolute(place: str) -> str:
+    """A path as the notebooks, which run elsewhere, will find it; other words as they are."""
+    return str(Path(place).resolve()) if place and Path(place).exists() else place
+
+
+def _numbers(notebooks: Iterable[str]) -> set[int]:
+    return {int(name.split("_")[0]) for name in notebooks}
+
+
+def _versions(packages: Iterable[str]) -> list[str]:
+    def version(name: str) -> str:
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            return ""
+
+    return [version(name) for name in packages]
+
+
+def _stated(*values: object) -> str:
+    return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()
+
+
+def _digest(files: Iterable[Path]) -> str:
+    """Digest of the files' names and contents; a missing one counts as empty."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in files:
+        content = path.read_bytes() if path.is_file() else b""
+        digest.update(os.fsencode(path.name) + b"\0" + str(len(content)).encode() + b"\0" + content)
+    return digest.hexdigest()

@@ -1,0 +1,120 @@
+"""What stands before the first chapter: whose report, of what, and which question is where."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from hw3lib import UserError, __version__
+from hw3lib.bilingual import Text
+from hw3lib.report.document import Question
+from hw3lib.runs import Run
+from hw3lib.study import Study
+
+TITLE = Text(zh="機器學習作業三：影像情緒分類", en="Homework 3: image sentiment classification")
+FIELDS = ("name", "id", "department", "course", "collaborators")
+
+
+def read_author(path: Path) -> dict[str, Any]:
+    """report/author.toml: field -> str or Text; collaborators a list of them.
+
+    Raises
+    ------
+    UserError
+        if the file is missing, no TOML, or holds anything else.
+    """
+    table = _read_toml(path)
+    author: dict[str, Any] = {}
+    for key, value in table.items():
+        if key not in FIELDS:
+            raise UserError(f"{path}: unknown field {key!r}; known are {', '.join(FIELDS)}")
+        if key == "collaborators" and not isinstance(value, list):
+            raise UserError(f'{path}: collaborators must be a list, e.g. ["name"]')
+        if key == "collaborators":
+            author[key] = [_said(v, f"{path}: {key}") for v in value]
+        else:
+            author[key] = _said(value, f"{path}: {key}")
+    return author
+
+
+def read_questions(path: Path) -> list[Question]:
+    """report/questions.toml: id -> titles, the notebook that answers, and marks where known.
+
+    Raises
+    ------
+    UserError
+        if the file is missing, no TOML, or a question lacks a field.
+    """
+    questions = []
+    for name, entry in _read_toml(path).items():
+        where = f"{path}: [{name}]"
+        if not isinstance(entry, dict) or {"zh", "en", "notebook"} - set(entry):
+            raise UserError(f"{where} needs zh, en and notebook")
+        if set(entry) - {"zh", "en", "notebook", "marks"}:
+            raise UserError(f"{where}: known are zh, en, notebook and marks")
+        number, marks = str(entry["notebook"]).split("_")[0], entry.get("marks")
+        if not number.isdigit():
+            raise UserError(f"{where}: notebook must begin with its number, as 05_name does")
+        if marks is not None and (not isinstance(marks, (int, float)) or isinstance(marks, bool)):
+            raise UserError(f"{where}: marks must be a number, not {marks!r}")
+        title = _said({"zh": entry["zh"], "en": entry["en"]}, where)
+        questions.append(Question(name, title, marks, int(number)))
+    return questions
+
+
+def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, str | Text]:
+    """What the numbers rest on, as the cover shows it; nothing of where files lie."""
+    faces, folds = study.faces, study.folds
+    name = Path(data or os.environ.get("HW3_DATA", "") or "data").name
+    source = Text("程式繪製的合成人臉", "synthetic faces drawn by the program")
+    sizes = [len(getattr(folds, f)) for f in ("train", "validation", "test")]
+    records = [run.record for run in runs.values()]
+    machines = _distinct(records, "machine") or [f"{platform.system()} {platform.machine()}"]
+    devices = [d for d in _distinct(records, "device") if d != "cpu"]
+    torch = _distinct(records, "torch")
+    return {
+        Text("資料", "Data"): source if faces.synthetic else f"{name} ({faces.layout})",
+        Text("張數", "Pictures"): Text(
+            "{:,}（訓練 {:,}、驗證 {:,}、測試 {:,}）".format(len(faces), *sizes),
+            "{:,} (training {:,}, validation {:,}, test {:,})".format(len(faces), *sizes),
+        ),
+        Text("資料指紋", "Fingerprint"): faces.fingerprint,
+        Text("設定檔", "Profile"): study.profile,
+        Text("訓練用機器", "Machine"): "; ".join([*machines, *devices]),
+        Text("版本", "Versions"): ", ".join(
+            [f"hw3lib {__version__}", f"Python {platform.python_version()}"]
+            + [f"torch {t}" for t in torch]
+        ),
+        Text("最近一次訓練", "Newest Run"): newest(runs)[:10] or "–",
+    }
+
+
+def newest(runs: dict[str, Run]) -> str:
+    """The date and time of the newest Run, ISO 8601; "" where there is none."""
+    return max((run.record["date"] for run in runs.values()), default="")
+
+
+def _distinct(records: list[dict], key: str) -> list[str]:
+    return list(dict.fromkeys(str(r[key]) for r in records if key in r))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path}: missing; restore it, the report's cover is made of it") from None
+    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
+
+
+def _said(value: Any, where: str) -> str | Text:
+    """A TOML value as what it says: one text, or one in each language."""
+    if isinstance(value, dict) and set(value) == {"zh", "en"}:
+        if all(isinstance(v, str) for v in value.values()):
+            return Text(**value)
+    elif isinstance(value, str):
+        return value
+    raise UserError(f'{where}: must be a text, or {{ zh = "…", en = "…" }}')
