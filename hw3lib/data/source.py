@@ -132,7 +132,7 @@ class Source:
                 lambda info=info: _open_member(archive, info, file),
             )
             for info in members
-            if _wanted(PurePosixPath(info.filename)) and not info.filename.endswith(".zip")
+            if _wanted_member(info.filename)
         ]
 
 
@@ -147,7 +147,7 @@ def list_files(path: Path) -> list[Path]:
         raise DataError(f"{path}: neither a file nor a folder; give the path of the pictures")
     if not path.is_dir():
         raise DataError(f"{path}: does not exist; check the spelling of the path")
-    return sorted(_walk(path, set()))
+    return [Path(file) for file in sorted(_walk(str(path), set()))]
 
 
 def _mates(path: Path) -> list[Path]:
@@ -163,7 +163,7 @@ def _mates(path: Path) -> list[Path]:
     return [m for m, r, other in others if m != path and other == rest and r != role]
 
 
-def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
+def _walk(folder: str, seen: set[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in seen:  # a link that leads back up
         return
@@ -173,20 +173,26 @@ def _walk(folder: Path, seen: set[str]) -> Iterator[Path]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
     for item in inside:
-        if not _wanted(PurePosixPath(item.name), folder=item.is_dir()):
+        is_folder = item.is_dir()
+        if not _wanted(item.name, is_folder):
             continue
-        if item.is_dir():
-            yield from _walk(Path(item.path), seen)
+        if is_folder:
+            yield from _walk(item.path, seen)
         elif item.is_file():
-            yield Path(item.path)
+            yield item.path
         else:
             raise DataError(f"{item.path}: a broken link, or no file; mend or remove it")
 
 
-def _wanted(path: PurePosixPath, folder: bool = False) -> bool:
-    if any(part.startswith((".", "__MACOSX")) for part in path.parts) or path.name == "pretrained":
+def _wanted(name: str, is_folder: bool = False) -> bool:
+    if name.startswith((".", "__MACOSX")) or name == "pretrained":
         return False
-    return folder or path.suffix.casefold() in KNOWN
+    return is_folder or os.path.splitext(name)[1].casefold() in KNOWN
+
+
+def _wanted_member(name: str) -> bool:
+    *folders, last = name.split("/")
+    return all(_wanted(f, True) for f in folders) and _wanted(last) and last[-4:].lower() != ".zip"
 
 
 def _holds_pictures(entry: Entry) -> bool:
