@@ -15,7 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hw3lib import __version__
+from hw3lib import UserError, __version__
 from hw3lib.bilingual import LANGUAGES, Text
 from hw3lib.report.blocks import Block
 from hw3lib.report.document import SYNTHETIC_NOTE, Chapter, Document
@@ -254,7 +254,7 @@ def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
 
 def _uri(image: dict) -> str:
     if image["mime"] not in IMAGES:
-        raise ValueError(f"a figure of type {image['mime']!r}; known are {', '.join(IMAGES)}")
+        raise UserError(f"a figure of type {image['mime']!r}; known are {', '.join(IMAGES)}")
     return f"data:{image['mime']};base64,{image['data']}"
 
 
