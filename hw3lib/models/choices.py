@@ -132,9 +132,9 @@ FIVE_BLOCK = (
            Text(f"攤平、{FiveBlock.HIDDEN} 個隱藏單元、丟棄率 {FiveBlock.HEAD_DROPOUT}",
                 f"flatten, {FiveBlock.HIDDEN} hidden units, dropout {FiveBlock.HEAD_DROPOUT}"),
            OURS,
-           Text("作業只說是全連接層。這裡記得位置：嘴在下、眉在上。丟棄率高，因為參數大半在此。",
+           Text("作業只說是全連接層。這裡記得位置：嘴在下、眉在上。參數大半在此，所以也用丟棄。",
                 "The hand-in only says dense. It remembers position: mouth below, brows above. "
-                "Much dropout, because most parameters are here.")),
+                "Most parameters are here, hence the dropout.")),
     HE,
 )
 

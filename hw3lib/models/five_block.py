@@ -17,7 +17,7 @@ class FiveBlock(nn.Module):
     CHANNELS = (32, 64, 128, 256, 512)
     KERNELS = (5, 5, 3, 3, 3)
     DROPOUT = (0.1, 0.1, 0.3, 0.3, 0.3)
-    HIDDEN, HEAD_DROPOUT = 256, 0.5
+    HIDDEN, HEAD_DROPOUT = 512, 0.3
 
     def __init__(self, width: float = 1.0, in_channels: int = 1, classes: int = 7):
         super().__init__()
