@@ -15,7 +15,7 @@ import numpy as np
 
 from hw3lib.data.faces import SIZE
 
-EYE_U, EYE_V = 0.31, -0.10  # centre of the right eye
+EYE_U, EYE_V = 0.32, -0.10  # centre of the right eye
 UPPER, MIDDLE, LOWER = slice(0, 32), slice(10, 40), slice(20, SIZE)  # rows a part can reach
 
 
@@ -187,7 +187,7 @@ def _mouth(canvas: np.ndarray, p: SimpleNamespace, g: SimpleNamespace) -> None:
     _paint(
         canvas, _cover(inside, g.px), 0.1 + (p.white - 0.1) * wide_open * _teeth(p, g, top, bottom)
     )
-    line = np.maximum(np.abs(g.fv - (top + bottom) / 2) - 0.014, beyond - 0.03)
+    line = np.maximum(np.abs(g.fv - (top + bottom) / 2) - 0.02, beyond - 0.03)
     _shade(canvas, _cover(line, 1.3 * g.px), 0.62 * np.maximum(1 - room / 0.07, 0))
     corner = g.fv - p.mouth_v + p.curve * 0.6
     _shade(canvas, _bump(beyond, corner, 0.06, 0.06), 0.35)
@@ -227,8 +227,8 @@ def _brows(canvas: np.ndarray, p: SimpleNamespace, g: SimpleNamespace) -> None:
     b = (g.half - 0.13 + 0.06 * np.clip(p.squeeze, -0.5, 1)) / 0.43  # 0 inner end, 1 outer
     c = 1 - np.clip(b, 0, 1)
     bend = b - 0.55
-    height = p.brow_v - 0.1 * p.brow_raise + p.brow_skew * g.side + p.brow_arch * bend * bend
-    height += p.brow_inner * (0.02 - 0.02 * c - 0.17 * c * c)
+    height = p.brow_v - 0.11 * p.brow_raise + p.brow_skew * g.side + p.brow_arch * bend * bend
+    height += p.brow_inner * (0.02 - 0.02 * c - 0.19 * c * c)
     d = np.abs(g.fv - height) * 0.92 - p.brow_thick * (0.45 + 0.55 * c)
     d = np.maximum(d, (np.abs(b - 0.5) - 0.5) * 0.43)
     _paint(canvas, p.brow_dark * _cover(d, 1.2 * g.px), p.brow)

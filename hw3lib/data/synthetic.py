@@ -33,15 +33,15 @@ WAYS: dict[str, tuple[tuple[float, dict[str, float]], ...]] = {
     "Angry": (
         (0.4, {"brow_raise": -0.8, "brow_inner": -0.9, "squeeze": 1, "lid": -0.1, "under": -0.4,
                "curve": -0.6, "wide": -0.2}),
-        (0.6, {"brow_raise": -0.2, "brow_inner": -0.35, **TENSE}),
+        (0.6, {"brow_raise": -0.15, "brow_inner": -0.3, **TENSE}),
     ),
     "Disgust": (
-        (1.0, {"brow_raise": -0.6, "brow_inner": -0.45, "squeeze": 0.6, "lid": -0.65, "under": -0.6,
-               "wrinkle": 1, "cheeks": 0.5, "curve": -0.75, "open": 0.3, "lip_raise": 1,
+        (1.0, {"brow_raise": -0.35, "brow_inner": -0.2, "squeeze": 0.2, "lid": -0.75, "under": -0.7,
+               "wrinkle": 1.1, "cheeks": 0.7, "curve": -0.75, "open": 0.3, "lip_raise": 1,
                "teeth": 0.8}),
     ),
     "Fear": (
-        (0.7, {"brow_raise": 0.2, "brow_inner": 0.25, **TENSE}),
+        (0.7, {"brow_raise": 0.15, "brow_inner": 0.2, **TENSE}),
         (0.3, {"brow_raise": 0.6, "brow_inner": 0.65, "squeeze": 0.7, "lid": 1, "curve": -0.2,
                "open": 0.6, "wide": 0.2, "teeth": 0.4}),
     ),
@@ -62,7 +62,7 @@ WAYS: dict[str, tuple[tuple[float, dict[str, float]], ...]] = {
 # Strength of a class's expression: uniform between these. Weak sadness looks neutral.
 STRENGTH = {
     "Angry": (0.35, 1.1), "Disgust": (0.65, 1.1), "Fear": (0.45, 1.1), "Happy": (0.4, 1.1),
-    "Sad": (0.2, 1.05), "Surprise": (0.45, 1.1), "Neutral": (0, 0),
+    "Sad": (0.12, 1.05), "Surprise": (0.45, 1.1), "Neutral": (0, 0),
 }  # fmt: skip
 
 
@@ -153,13 +153,13 @@ def sample_looks(labels: np.ndarray, rng: np.random.Generator) -> SimpleNamespac
         return (rng.random(n) < probability).astype(np.float64)
 
     look = _muscles(sample_moves(labels, rng), uniform)
-    skin, hair, turn = uniform(0.42, 0.85), uniform(0.06, 0.5), 0.11 * rng.standard_normal(n)
+    skin, hair, turn = uniform(0.48, 0.85), uniform(0.06, 0.42), 0.08 * rng.standard_normal(n)
     long = chance(0.4)
     look.update(
         # pose, in face units and radians (small: sin t = t - t^3/6)
-        shift_x=0.05 * rng.standard_normal(n), shift_y=0.05 * rng.standard_normal(n),
-        scale=uniform(0.95, 1.2), sin=turn, cos=np.sqrt(1 - turn**2),
-        yaw=uniform(-0.16, 0.16), pitch=uniform(-0.07, 0.07),
+        shift_x=uniform(-0.13, 0.13), shift_y=uniform(-0.12, 0.12),
+        scale=uniform(1.06, 1.28), sin=turn, cos=np.sqrt(1 - turn**2),
+        yaw=uniform(-0.13, 0.13), pitch=uniform(-0.05, 0.05),
         tilt_x=uniform(-0.08, 0.08), tilt_y=uniform(-0.08, 0.08),
         # head and hair
         head_w=uniform(0.64, 0.76), head_h=uniform(0.88, 0.98), jaw=uniform(0.12, 0.42),
@@ -173,11 +173,11 @@ def sample_looks(labels: np.ndarray, rng: np.random.Generator) -> SimpleNamespac
         iris=uniform(0.12, 0.4), brow=hair * 0.8, brow_dark=uniform(0.7, 1),
         glasses=chance(0.1) * uniform(0.2, 1),
         # light and camera
-        light_x=uniform(-0.28, 0.28), light_y=uniform(-0.2, 0.12), back=uniform(0.05, 0.95),
-        back_x=uniform(-0.2, 0.2), back_y=uniform(-0.2, 0.2), back_spot=uniform(-0.4, 0.4),
-        spot_u=uniform(-1, 1), spot_v=uniform(-1, 1), cloth=uniform(0.05, 0.9),
-        blur=uniform(0.0, 0.22), contrast=uniform(0.75, 1.2), bright=uniform(0.4, 0.6),
-        noise=uniform(0.004, 0.035),
+        light_x=uniform(-0.22, 0.22), light_y=uniform(-0.15, 0.1), back=uniform(0.15, 0.85),
+        back_x=uniform(-0.15, 0.15), back_y=uniform(-0.15, 0.15), back_spot=uniform(-0.25, 0.25),
+        spot_u=uniform(-1, 1), spot_v=uniform(-1, 1), cloth=uniform(0.1, 0.8),
+        blur=uniform(0.0, 0.18), contrast=uniform(0.85, 1.2), bright=uniform(0.45, 0.58),
+        noise=uniform(0.004, 0.025),
     )  # fmt: skip
     return SimpleNamespace(**look)
 
@@ -188,16 +188,16 @@ def _muscles(moves: dict[str, np.ndarray], uniform) -> dict[str, np.ndarray]:
     return dict(
         brow_raise=m.brow_raise, brow_inner=m.brow_inner, squeeze=m.squeeze,
         brow_v=uniform(-0.36, -0.31), brow_arch=uniform(0.05, 0.25),
-        brow_thick=uniform(0.022, 0.045), brow_skew=uniform(-0.015, 0.015),
-        lid=np.clip(0.085 + 0.062 * m.lid + uniform(-0.015, 0.015), 0.004, 0.17),
-        under=np.clip(0.05 + 0.035 * m.under, 0.004, 0.09), eye_w=uniform(0.135, 0.17),
+        brow_thick=uniform(0.03, 0.05), brow_skew=uniform(-0.015, 0.015),
+        lid=np.clip(0.095 + 0.07 * m.lid + uniform(-0.015, 0.015), 0.004, 0.19),
+        under=np.clip(0.05 + 0.035 * m.under, 0.004, 0.09), eye_w=uniform(0.15, 0.185),
         slant=uniform(-0.02, 0.02), gaze_x=uniform(-0.05, 0.05),
         gaze_y=np.clip(0.045 * m.gaze_down - 0.012 * m.lid, -0.02, 0.05),
         lash=uniform(0.008, 0.02), bag=m.cheeks + 0.4 * np.maximum(-m.under, 0),
         wrinkle=m.wrinkle, cheeks=m.cheeks, fold=m.cheeks + 0.8 * m.wrinkle + uniform(-0.1, 0.3),
-        mouth_v=uniform(0.43, 0.49) - 0.03 * m.cheeks, mouth_w=0.27 * (1 + 0.35 * m.wide),
-        curve=0.13 * m.curve, skew=uniform(-0.015, 0.015),
-        round=np.clip(-3 * m.wide, 0, 1), open=np.maximum(0.19 * m.open - 0.012, 0),
+        mouth_v=uniform(0.43, 0.49) - 0.03 * m.cheeks, mouth_w=0.3 * (1 + 0.35 * m.wide),
+        curve=0.15 * m.curve, skew=uniform(-0.015, 0.015),
+        round=np.clip(-3 * m.wide, 0, 1), open=np.maximum(0.21 * m.open - 0.012, 0),
         lip_raise=0.09 * np.maximum(m.lip_raise, 0),
         lip_up=uniform(0.02, 0.05), lip_low=uniform(0.03, 0.07), lip_tone=uniform(0.62, 0.9),
         teeth=np.clip(m.teeth, 0, 1), clench=np.clip(2 * m.clench - 0.8, 0, 1),
