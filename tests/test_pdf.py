@@ -246,8 +246,12 @@ def test_the_font_covers_what_the_report_writes():
         for high in range(0xA4, 0xC6)
         for low in (*range(0x40, 0x7F), *range(0xA1, 0xFF))
     }
+    root = pdf.FONTS.parent.parent
+    files = [*root.glob("notebooks/*.ipynb"), *root.glob("report/*.toml")]
+    written = {c for file in files for c in file.read_text(encoding="utf-8") if c >= " "}
     wanted = {
         *level_one,
+        *written,
         *"".join(GLOSSARY.values()),
         *"αβγδεημσ∂∑≤≥≈≠±×÷→←↔✓□■│─「」、。；：？！—…",
     }

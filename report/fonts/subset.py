@@ -6,8 +6,9 @@ Run by hand, and only when the set of characters changes; the result is committe
     python report/fonts/subset.py
 
 manimgx-fonts-cjk carries the variable Noto Sans CJK (SIL Open Font License 1.1, OFL.txt here).
-Kept: Big5 level 1 (5,401 characters) and Big5's symbols, Latin, Greek, Cyrillic, punctuation,
-mathematical operators, arrows, box drawing, check marks. Dropped: hints, vertical setting and
+Kept: Big5 level 1 (5,401 characters), some rarer ones of science and of people's names, Big5's
+symbols, Latin, Greek, Cyrillic, punctuation, mathematical operators, arrows, box drawing, check
+marks. Dropped: hints, vertical setting and
 the glyph forms of other regions (locl). The outlines are those of the Taiwan face. Curly quotes
 are the narrow ones: Chinese as written in Taiwan quotes with 「」, so they stand in English only.
 """
@@ -30,6 +31,12 @@ RANGES = (
     (0x25A0, 0x25FF), (0x2600, 0x26FF), (0x2700, 0x27BF), (0x27E6, 0x27EF), (0x2A00, 0x2AFF),
     (0x2B00, 0x2BFF), (0x3000, 0x303F), (0x3105, 0x312F), (0xFE30, 0xFE4F), (0xFF00, 0xFFEF),
 )  # fmt: skip
+RARER = (
+    "熵閾噘顴糅"
+    "瑀瑄璇瑋琬玹珺芃芊苡茜莛葳蓁蕎晟暐宬彣翊叡槿溱澔灝瀅炘煒燁珈忻旻劭劼倢亘伃佟婕嬅妏娸媗垚堃鈺鋐鎧鏵"
+    "鑫霈騏龢峯鄔闞隗喆淼犇琇琤瑒琁玠昶晧淯澐灃烜焄焱熠燊祤禕秝竑筱緁翃芮菀蒨酆闓靚頎鯤塏姮婧嫚寗旼昺晢姵"
+    "婞妘姸姈潁澂珩珽璠瓈昉曈炅煇峮鈁鉦銥鋆錞錩鍇顗驊驤菡萁萩蒔蘅譓諠"
+)
 FEATURES = ["kern", "palt", "halt", "mark", "mkmk", "ccmp", "liga", "frac", "pnum", "tnum"]
 
 
@@ -44,7 +51,7 @@ def big5(first: int, last: int) -> set[int]:
 
 
 def characters() -> set[int]:
-    wanted = big5(0xA140, 0xA3BF) | big5(0xA440, 0xC67E)
+    wanted = big5(0xA140, 0xA3BF) | big5(0xA440, 0xC67E) | {ord(c) for c in RARER}
     for first, last in RANGES:
         wanted |= set(range(first, last + 1))
     return wanted
