@@ -92,7 +92,7 @@ def logits(
     networks = [network] if isinstance(network, Network) else list(network)
     out = []
     for start in range(0, len(images), batch_size):
-        chunk = np.ascontiguousarray(images[start : start + batch_size])
+        chunk = np.array(images[start : start + batch_size])  # a copy: the cache is read-only
         parts = [
             member.model(view).float()
             for member in networks
