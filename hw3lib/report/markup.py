@@ -129,8 +129,9 @@ def _convert(document: Document, language: str) -> dict[str, str]:
 
 
 def _settings(document: Document, source: Source, families: list[str]) -> str:
-    name = plain(document.author.get("name", ""), source.language)
-    running = f"{name} {plain(document.author.get('id', ''), source.language)}".strip()
+    code = "en" if source.language == "en" else "zh"
+    name = plain(document.author.get("name", ""), code)
+    running = f"{name} {plain(document.author.get('id', ''), code)}".strip()
     note = source.phrase(SYNTHETIC_NOTE, quiet="1em") if document.synthetic else "none"
     title = document.title.in_language(source.language)
     return (
