@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import html
 import io
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MIME = "application/vnd.hw3+json"
+SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
 DPI = 200  # of pictures; a chart without pictures stays vector
 
 
@@ -74,7 +76,7 @@ def figure(
     if chosen["mime"] == "image/svg+xml":
         data = base64.b64decode(data).decode()
     _show(payload, {chosen["mime"]: data, "text/plain": str(alt)})
-    _show({"kind": "caption"}, {"text/markdown": f"*{_markdown(caption)}*"})
+    _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
 
 
 def table(
@@ -111,7 +113,7 @@ def table(
         "align": ["right" if n else "left" for n in numeric],
     }
     _show(payload, {"text/html": _html_table(payload), "text/plain": frame.to_string(index=False)})
-    _show({"kind": "caption"}, {"text/markdown": f"*{_markdown(caption)}*"})
+    _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
 
 
 def result(name: str, value: float, *, split: str, rule: str, n: int | None = None) -> None:
@@ -122,6 +124,15 @@ def result(name: str, value: float, *, split: str, rule: str, n: int | None = No
     """
     payload = {"kind": "result", "name": name, "value": float(value), "split": split, "rule": rule}
     _show(payload | {"n": n}, {"text/plain": f"{name} = {value:.6g} ({split}; {rule})"})
+
+
+def data_note(*, synthetic: bool) -> None:
+    """Leave in a notebook whether its faces are synthetic; the exporters say so on every page."""
+    shell = sys.modules.get("IPython")
+    if shell is None or shell.get_ipython() is None:
+        return
+    note = {"text/markdown": _quiet(SYNTHETIC_NOTE)} if synthetic else {}
+    _show({"kind": "study", "synthetic": synthetic}, note)
 
 
 def _fill(zh: str, en: str, values: dict[str, Any]) -> Text:
@@ -135,6 +146,10 @@ def _markdown(text: Text) -> str:
     if current_language() == "both":
         return text.zh if text.zh == text.en else f"{text.zh}\n\n{text.en}"
     return str(text)
+
+
+def _quiet(text: Text) -> str:
+    return "\n\n".join(f"*{part}*" for part in _markdown(text).split("\n\n"))
 
 
 def _show(payload: dict, plain: dict[str, str]) -> None:

@@ -13,6 +13,7 @@ from hw3lib import UserError
 from hw3lib.bilingual import set_language
 from hw3lib.data.faces import Faces
 from hw3lib.data.folds import Folds, split_folds
+from hw3lib.display import data_note
 from hw3lib.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def open_study(profile: str = "demo", data: str = "", lang: str = "both") -> Stu
     folds = split_folds(faces, **table.get("folds", {}))
     recipes = read_recipes(table, str(path))
     recipes = {name: replace(r, data=folds.fingerprint) for name, r in recipes.items()}
+    data_note(synthetic=faces.synthetic)
     return Study(path.stem, faces, folds, recipes, settings)
 
 

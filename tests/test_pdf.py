@@ -13,11 +13,11 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from hw3lib import UserError
 from hw3lib.bilingual import GLOSSARY, LANGUAGES, Text, tr
-from hw3lib.display import MIME, _encode
+from hw3lib.display import MIME, SYNTHETIC_NOTE, _encode
 from hw3lib.plotting import style
 from hw3lib.report import pdf
 from hw3lib.report.blocks import notebook_blocks
-from hw3lib.report.document import SYNTHETIC_NOTE, Document, Question, chapter_of, one_notebook
+from hw3lib.report.document import Document, Question, chapter_of, one_notebook
 
 ZH = "網路依驗證影像選定，測試影像從未參與任何選擇。"
 EN = "The network was chosen on the validation pictures."
@@ -229,6 +229,13 @@ def test_nbconvert_exports_one_notebook(language):
     data, resources = exporter.from_notebook_node(notebook(*pair(ZH, EN)), resources)
     assert resources["output_extension"] == ".pdf" and len(pages(data)) == 1
     assert (squeezed(EN) in squeezed(pages(data)[0])) == (language != "zh")
+
+
+def test_an_executed_notebook_knows_that_its_faces_are_synthetic():
+    for synthetic in (True, False):
+        nb = notebook(shown({"kind": "study", "synthetic": synthetic}), *pair(ZH, EN))
+        told = "".join(pages(pdf.render(one_notebook(nb, "05_x"), "en")))
+        assert (SYNTHETIC_NOTE.en in told) == synthetic
 
 
 def test_errors_of_an_executed_cell_are_shown():

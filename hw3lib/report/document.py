@@ -8,9 +8,8 @@ from typing import Any
 from nbformat import NotebookNode
 
 from hw3lib.bilingual import Text
+from hw3lib.display import MIME
 from hw3lib.report.blocks import Block, notebook_blocks
-
-SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
 
 
 @dataclass(frozen=True)
@@ -97,4 +96,15 @@ def one_notebook(nb: NotebookNode, notebook: str) -> Document:
     """The Document of one notebook by itself, for the exporters."""
     chapter = chapter_of(notebook_blocks(nb, notebook), notebook)
     executed = nb.metadata.get("papermill", {}).get("end_time") or ""
-    return Document(title=chapter.title, author={}, chapters=[chapter], date=executed)
+    return Document(
+        title=chapter.title,
+        author={},
+        chapters=[chapter],
+        date=executed,
+        synthetic=_on_synthetic_faces(nb),
+    )
+
+
+def _on_synthetic_faces(nb: NotebookNode) -> bool:
+    outputs = [o for cell in nb.cells for o in cell.get("outputs", [])]
+    return any(o.get("data", {}).get(MIME, {}).get("synthetic") for o in outputs)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 from hw3lib import UserError
 from hw3lib.bilingual import Text
+from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.report.blocks import Block
-from hw3lib.report.document import SYNTHETIC_NOTE, Chapter, Document
+from hw3lib.report.document import Chapter, Document
 from hw3lib.report.pandoc import ConversionError, to_typst
 
 WORDS = {
