@@ -72,9 +72,10 @@ class LiveCurve(Reporter):
         import matplotlib.pyplot as plt
         import pandas as pd
 
-        from hw3lib.plotting.history import history_curves
+        from hw3lib.bilingual import Text
+        from hw3lib.plotting.history import histories
 
-        fig = history_curves(pd.DataFrame(history))
+        fig = histories({Text(self.name, self.name): pd.DataFrame(history)})
         self.handle.update(fig)
         plt.close(fig)
 
