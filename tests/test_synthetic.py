@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from hw3lib.data.course import COURSE_COUNTS
 from hw3lib.data.drawing import draw
 from hw3lib.data.faces import CLASSES, DataError
-from hw3lib.data.synthetic import COURSE_COUNTS, class_counts, draw_images, synthetic_faces
+from hw3lib.data.synthetic import class_counts, draw_images, synthetic_faces
 
 
 @pytest.fixture(scope="module")

@@ -6,11 +6,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from hw3lib.data.course import COURSE_COUNTS
 from hw3lib.data.drawing import draw
 from hw3lib.data.faces import CLASSES, SIZE, DataError, Faces, duplicate_groups
 
-# Pictures of each class in the course's training set (28,887 in all).
-COURSE_COUNTS = (4009, 450, 4136, 7275, 4841, 3221, 4955)
 TEST_SHARE = 0.2
 COPY_SHARE = 0.043  # of the pictures are copies of another one, as in FER2013's Training
 CONFLICT_SHARE = 0.04  # of the copies carry another label than their original

@@ -1,0 +1,92 @@
+"""Faces in rows and columns: samples, changed pictures, mean faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hw3lib.bilingual import Text, term, tr
+from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.plotting import style
+from hw3lib.plotting.mosaic import colour_bar, mosaic, row_label, stacked
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def face_grid(
+    images: np.ndarray,
+    titles: Sequence[Text | str] = (),
+    *,
+    columns: int = 8,
+    row_labels: Sequence[Text | str] = (),
+) -> Figure:
+    """Pictures row by row, a title above each, a label left of each row.
+
+    images : (N, 48, 48) uint8;  titles : one a picture, "" for none; a Text stands in two lines
+    where both languages are shown
+    """
+    names, labels = [_lines(t) for t in titles], [_lines(t) for t in row_labels]
+    above = 0.13 * max((n.count("\n") + 1 for n in names if n), default=0)
+    left = 0.75 if labels else 0.0
+    rows = -(-len(images) // columns)
+    fig, axes = mosaic(rows, columns, left=left, top=above + 0.03, gap=0.04, row_gap=above + 0.04)
+    for i, ax in enumerate(axes.flat):
+        if i >= len(images):
+            ax.set_axis_off()
+            continue
+        show_face(ax, images[i])
+        if i < len(names) and names[i]:
+            ax.set_title(names[i], fontsize=6.5, pad=2, linespacing=1.0)
+    for ax, label in zip(axes[:, 0], labels, strict=False):
+        row_label(ax, label)
+    return fig
+
+
+def show_face(ax: Axes, image: np.ndarray) -> Axes:
+    """One (48, 48) picture with grey values 0 to 255."""
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+    return ax
+
+
+def class_samples(faces: Faces, *, columns: int = 10) -> Figure:
+    """The first `columns` faces of every class, one row a class."""
+    rows = [np.flatnonzero(faces.labels == c)[:columns] for c in range(len(CLASSES))]
+    images = np.full((len(CLASSES), columns, *faces.images.shape[1:]), 255, dtype=np.uint8)
+    for c, index in enumerate(rows):
+        images[c, : len(index)] = faces.images[index]  # a rare class may leave white places
+    names = [term(name) for name in CLASSES]
+    return face_grid(images.reshape(-1, *images.shape[2:]), columns=columns, row_labels=names)
+
+
+def mean_faces(faces: Faces) -> Figure:
+    """The mean picture of each class, and below it how it differs from the mean of all classes.
+
+    Every class counts alike in the mean of all, so that large classes do not hide in it. A class
+    without pictures is left empty.
+    """
+    present = [c for c in range(len(CLASSES)) if (faces.labels == c).any()]
+    means = {c: faces.images[faces.labels == c].mean(axis=0) for c in present}
+    overall = np.mean(list(means.values()), axis=0)
+    limit = max(float(np.abs(mean - overall).max()) for mean in means.values())
+    fig, axes = mosaic(2, len(CLASSES), top=0.33, bottom=0.5)
+    for c, (top, low) in enumerate(axes.T):
+        top.set_title(stacked(term(CLASSES[c])), fontsize=7.5, pad=3, linespacing=1.05)
+        if c in means:
+            show_face(top, means[c])
+            low.imshow(means[c] - overall, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
+    row_label(axes[0, 0], _lines(Text("平均", "mean")))
+    row_label(axes[1, 0], _lines(Text("與全體之差", "difference\nfrom all")))
+    colour_bar(
+        fig, style.DIVERGING, low=-limit, high=limit, ticks=[-limit, 0, limit], y=0.38,
+        label=tr("較暗（負）或較亮（正），灰階值", "darker (negative) or brighter (positive), grey levels"),
+    )  # fmt: skip
+    fig.axes[-1].set_xticklabels([f"{-limit:.0f}", "0", f"+{limit:.0f}"])
+    return fig
+
+
+def _lines(text: Text | str) -> str:
+    return stacked(text) if isinstance(text, Text) else text
