@@ -81,7 +81,7 @@ def layers(network, inputs: Tensor) -> list[Layer]:
     return list(found.values())
 
 
-class _Reached(Exception):
+class _ReachedError(Exception):
     """Ends a forward pass at the layer that was asked for."""
 
 
@@ -95,11 +95,11 @@ def value_at(network, inputs: Tensor, layer: str, *, side: str = "output") -> Te
 
     def after(module, arguments, output):
         caught.append(output)
-        raise _Reached
+        raise _ReachedError
 
     def before(module, arguments):
         caught.append(arguments[0])
-        raise _Reached
+        raise _ReachedError
 
     with untouched(network) as model:
         named = dict(model.named_modules())
@@ -111,7 +111,7 @@ def value_at(network, inputs: Tensor, layer: str, *, side: str = "output") -> Te
             named[layer].register_forward_hook(after)
         try:
             model(inputs)
-        except _Reached:
+        except _ReachedError:
             return caught[0]
     raise UserError(f"layer {layer!r}: it did not run in the forward pass")
 

@@ -124,6 +124,18 @@ def guided_backprop(network, inputs: Tensor, target, *, seed: int = 0) -> Tensor
         return GuidedBackprop(model).attribute(inputs, target).detach()
 
 
+def completeness_error(network, inputs: Tensor, target, maps: np.ndarray) -> np.ndarray:
+    """(N,) |sum of the map - (logit(picture) - logit(even grey))| as a share of that difference.
+
+    maps : (N, H, W) of integrated_gradients with its default baseline
+    """
+    inputs, target = _ready(inputs, target)
+    with untouched(network) as model, torch.no_grad():
+        both = [model(x).gather(1, target[:, None])[:, 0] for x in (inputs, inputs * 0)]
+    rise = (both[0] - both[1]).cpu().numpy()
+    return np.abs(maps.sum((1, 2)) - rise) / np.maximum(np.abs(rise), 1e-12)
+
+
 @dataclass(frozen=True)
 class Method:
     """An attribution and how to read it.
@@ -187,6 +199,14 @@ def pixel_map(attribution: Tensor) -> np.ndarray:
 def importance(method: str, maps: np.ndarray) -> np.ndarray:
     """Signed maps -> how much each pixel matters, >= 0: what speaks for the target, or the size."""
     return maps.clip(min=0) if METHODS[method].contribution else np.abs(maps)
+
+
+def class_means(values: np.ndarray, classes: np.ndarray, *, count: int = 7) -> np.ndarray:
+    """(N, H, W) -> (count, H, W) mean of each class; NaN for a class without pictures."""
+    means = np.full((count, *values.shape[1:]), np.nan)
+    for c in np.unique(classes):
+        means[c] = values[classes == c].mean(0)
+    return means
 
 
 def examples(probabilities: np.ndarray, labels: np.ndarray, *, right: bool) -> list[int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -25,7 +25,7 @@ BOXES = {
     "nose": (25, 33, 17, 31),
 }
 LIMIT = 0.5  # rank correlation above which a map counts as still the same
-REGIONS = (*BOXES, "outline", "cheeks and forehead", "background")
+REGIONS = (*BOXES, "outline", "rest of the face", "background")
 
 
 def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Estimate:
@@ -40,6 +40,24 @@ def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -
     draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
     low, high = np.quantile(values[draws].mean(1), [0.025, 0.975])
     return Estimate(float(values.mean()), float(low), float(high))
+
+
+def above(estimate: Estimate, value: float) -> bool | None:
+    """True if the whole interval lies above `value`, False if below, None if it holds it."""
+    return True if estimate.low > value else False if estimate.high < value else None
+
+
+class Comparison(NamedTuple):
+    """A quantity with the trained and with the random weights, and their difference."""
+
+    trained: Estimate
+    random: Estimate
+    difference: Estimate
+
+
+def compared(trained: np.ndarray, random: np.ndarray) -> Comparison:
+    """(n,) values of the same pictures; the difference is taken picture by picture."""
+    return Comparison(*(mean_interval(v) for v in (trained, random, trained - random)))
 
 
 def rank_similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -155,8 +173,8 @@ def notices_redrawing(check: pd.DataFrame, method: str) -> tuple[Estimate, Estim
     half = rows.loc[rows["redrawn"] >= 0.5, "stage"].min()
     middle = mean_interval(rows.loc[rows["stage"] == half, "spearman"])
     end = mean_interval(rows.loc[rows["stage"] == rows["stage"].max(), "spearman"])
-    verdict = False if middle.low > LIMIT else True if middle.high < LIMIT else None
-    return middle, end, verdict
+    same = above(middle, LIMIT)
+    return middle, end, None if same is None else not same
 
 
 def deletion(
@@ -171,9 +189,9 @@ def deletion(
 ) -> np.ndarray:
     """(N, steps + 1) probability of the target as the blocks of largest value are blurred away.
 
-    After Petsiuk et al. 2018, RISE (arXiv:1806.07421). Whole blocks are replaced by a blurred copy of
-    the picture: single grey pixels would be a noise that no network has seen, and a random order would
-    win by it. maps (N, H, W) >= 0; draw them at random for the random order.
+    After Petsiuk et al. 2018, RISE (arXiv:1806.07421). Whole blocks are replaced by a blurred copy
+    of the picture: single grey pixels would be a noise that no network has seen, and a random
+    order would win by it. maps (N, H, W) >= 0; draw them at random for the random order.
     """
     pooled = torch.nn.functional.avg_pool2d(torch.as_tensor(maps)[:, None].float(), block)
     N, _, h, w = pooled.shape
@@ -197,7 +215,7 @@ def beats_random(curve: np.ndarray, random: np.ndarray) -> tuple[Estimate, bool 
     True if the whole interval is above 0: what the map calls important is. None if it holds 0.
     """
     gain = mean_interval((random - curve).mean(1))
-    return gain, True if gain.low > 0 else False if gain.high < 0 else None
+    return gain, above(gain, 0)
 
 
 def _blur(inputs: Tensor, sigma: float = 6.0) -> Tensor:
@@ -241,7 +259,7 @@ def region_masks() -> dict[str, np.ndarray]:
         masks[name] = box & free
         free &= ~box
     masks["outline"] = free & (radius > 0.82) & (radius <= 1.08)
-    masks["cheeks and forehead"] = free & (radius <= 0.82)
+    masks["rest of the face"] = free & (radius <= 0.82)
     masks["background"] = free & (radius > 1.08)
     return masks
 

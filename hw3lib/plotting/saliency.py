@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, current_language, term, tr
-from hw3lib.data.faces import CLASSES
+from hw3lib.bilingual import Text, term, tr
+from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.inference import logits
 from hw3lib.plotting import style
-from hw3lib.saliency import METHODS
+from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked, two_lines
+from hw3lib.saliency import METHODS, attribute_all
 from hw3lib.saliency_checks import REGIONS, region_masks
 
 if TYPE_CHECKING:
@@ -38,7 +40,7 @@ REGION_TITLES = dict(
             Text("嘴巴", "mouth"),
             Text("鼻子", "nose"),
             Text("臉部輪廓", "outline"),
-            Text("臉頰與額頭", "cheeks and forehead"),
+            Text("臉的其餘部分", "rest of the face"),
             Text("背景", "background"),
         ),
         strict=True,
@@ -46,108 +48,90 @@ REGION_TITLES = dict(
 )
 
 
-def two_lines(text: Text) -> str:
-    """The text in the current language; with both languages, one below the other."""
-    if current_language() == "both" and text.zh != text.en:
-        return f"{text.zh}\n{text.en}"
-    return str(text)
+def own_scale(values: np.ndarray) -> np.ndarray:
+    """(..., H, W) -> (..., 1, 1) 99th percentile of |value|, which the figures draw as 1."""
+    top = np.nanquantile(np.abs(values), 0.99, axis=(-2, -1), keepdims=True)
+    return np.where(top > 0, top, 1.0)
 
 
-def shared_scale(maps: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """method -> the 99.5th percentile of |value| over its maps, the 1 of the common scale."""
-    return {name: float(np.quantile(np.abs(values), 0.995)) or 1.0 for name, values in maps.items()}
+def overlay(ax: Axes, face: np.ndarray, values: np.ndarray, *, signed: bool = True) -> Axes:
+    """One map over its face, pale where the map is near zero.
 
-
-def overlay(ax: Axes, face: np.ndarray, values: np.ndarray, *, scale: float, signed: bool = True):
-    """One map over its face, pale where the map is near zero; returns the coloured image.
-
-    signed : diverging colours on [-scale, scale], else yellow to red on [0, scale]
+    signed : diverging colours on [-1, 1] of own_scale, else yellow to red on [0, 1]
     """
     ax.imshow(face, cmap="gray", vmin=-120, vmax=330)  # paler, so that the colours stand out
-    share = np.clip(values / scale, -1 if signed else 0, 1)
-    image = ax.imshow(
+    share = np.clip(values / own_scale(values), -1 if signed else 0, 1)
+    ax.imshow(
         share,
         cmap=style.DIVERGING if signed else "YlOrRd",
         vmin=-1 if signed else 0,
         vmax=1,
-        alpha=np.abs(share) ** 0.6 * 0.92,
+        alpha=np.abs(share) ** 0.7 * 0.85,
     )
-    bare(ax)
-    return image
+    return bare(ax)
 
 
-def bare(ax: Axes) -> Axes:
-    """No ticks, no frame."""
-    ax.set(xticks=[], yticks=[])
-    for spine in ax.spines.values():
-        spine.set_visible(False)
-    return ax
+def decision_labels(probabilities: np.ndarray, labels: np.ndarray) -> list[Text]:
+    """For each picture its class and the probability, or "true → predicted" where they differ."""
+    texts = []
+    for row, true in zip(probabilities, labels, strict=True):
+        guess, names = int(row.argmax()), [term(CLASSES[true])]
+        names += [term(CLASSES[guess])] if guess != true else []
+        zh, en = " → ".join(n.zh for n in names), " →\n".join(n.en for n in names)
+        texts.append(Text(f"{zh} {row[guess]:.0%}", f"{en} {row[guess]:.0%}"))
+    return texts
 
 
 def attribution_grid(
-    faces: np.ndarray,
-    maps: Mapping[str, np.ndarray],
-    labels: Sequence[str],
-    *,
-    scales: Mapping[str, float] | None = None,
+    faces: np.ndarray, maps: Mapping[str, np.ndarray], labels: Sequence[Text]
 ) -> Figure:
-    """A row for each face, a column for each method, all on one symmetric scale.
+    """A row for each face, a column for each method, all on the one scale [-1, 1] of own_scale.
 
     faces : (n, 48, 48) uint8;  maps : method -> (n, 48, 48) signed;  labels : beside each row
-    scales : method -> the value drawn as 1 (default: shared_scale of these maps)
     """
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    scales = scales or shared_scale(maps)
-    n = len(faces)
-    fig, axes = style.subplots(n, 1 + len(maps), height=0.98 * n + 0.75, squeeze=False)
+    fig, axes = mosaic(len(faces), 1 + len(maps), left=1.0, bottom=0.45)
     for row, (face, label) in enumerate(zip(faces, labels, strict=True)):
-        bare(axes[row, 0]).imshow(face, cmap="gray", vmin=0, vmax=255)
-        axes[row, 0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=7.5)
-        for ax, (name, values) in zip(axes[row, 1:], maps.items(), strict=True):
-            overlay(ax, face, values[row], scale=scales[name])
-    for ax, title in zip(
-        axes[0], (Text("人臉", "face"), *(METHODS[m].title for m in maps)), strict=True
-    ):
-        ax.set_title(two_lines(title), fontsize=8)
-    bar = fig.colorbar(
-        ScalarMappable(Normalize(-1, 1), style.DIVERGING),
-        ax=axes, location="bottom", shrink=0.6, aspect=45, pad=0.01, ticks=[-1, 0, 1],
-    )  # fmt: skip
-    bar.set_label(
-        tr(
-            "每種方法除以自己的第 99.5 百分位數", "each method divided by its own 99.5th percentile"
-        ),
-        fontsize=7.5,
+        axes[row, 0].imshow(face, cmap="gray", vmin=0, vmax=255)
+        row_label(axes[row, 0], stacked(label))
+        for ax, values in zip(axes[row, 1:], maps.values(), strict=True):
+            overlay(ax, face, values[row])
+    titles = (Text("人臉", "face"), *(METHODS[m].title for m in maps))
+    for ax, title in zip(axes[0], titles, strict=True):
+        ax.set_title(stacked(title), fontsize=8)
+    label = tr(
+        "每張圖除以自己絕對值的第 99 百分位數　",
+        "each map divided by the 99th percentile of its absolute values",
     )
+    colour_bar(fig, style.DIVERGING, low=-1, high=1, ticks=[-1, 0, 1], label=label, y=0.34)
     return fig
 
 
 def class_means(faces: np.ndarray, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Figure:
     """Mean face of each class and, below, each method's mean importance over it.
 
-    faces : (7, 48, 48), NaN for a class without pictures;  maps : method -> (7, 48, 48) >= 0
+    faces  : (7, 48, 48), NaN for a class without pictures;  maps : method -> (7, 48, 48) >= 0
+    counts : pictures in each class's mean importance
     """
-    rows = 1 + len(maps)
-    fig, axes = style.subplots(rows, len(CLASSES), height=0.95 * rows + 0.6, squeeze=False)
-    for c, ax in enumerate(axes[0]):
-        name = term(CLASSES[c])
-        ax.set_title(two_lines(name) + f"\nn = {counts[c]}", fontsize=8)
-        bare(ax).imshow(faces[c], cmap="gray")
-    for line, (name, values) in zip(axes[1:], maps.items(), strict=True):
-        for c, ax in enumerate(line):
-            top = np.nanquantile(values, 0.995)
-            overlay(ax, np.nan_to_num(faces[c], nan=255), np.nan_to_num(values[c]),
-                    scale=float(top) or 1.0, signed=False)  # fmt: skip
-        title = two_lines(METHODS[name].title).replace(" ", "\n")
-        line[0].set_ylabel(title, rotation=0, ha="right", va="center", fontsize=7.5)
+    fig, axes = mosaic(1 + len(maps), len(CLASSES), top=0.6, bottom=0.45)
+    for c, column in enumerate(axes.T):
+        column[0].set_title(f"{stacked(term(CLASSES[c]))}\nn = {counts[c]}", fontsize=8)
+        if not np.isnan(faces[c]).any():
+            column[0].imshow(faces[c], cmap="gray")
+        if counts[c]:
+            for ax, values in zip(column[1:], maps.values(), strict=True):
+                overlay(ax, faces[c], values[c], signed=False)
+    for line, name in zip(axes[1:, 0], maps, strict=True):
+        title = METHODS[name].title
+        row_label(line, stacked(Text(title.zh, title.en.replace(" ", "\n"))))
+    label = two_lines(
+        "每張圖除以自己的第 99 百分位數", "each map divided by its own 99th percentile"
+    )
+    label = label.replace("\n", "　")
+    colour_bar(fig, "YlOrRd", low=0, high=1, ticks=[0, 1], label=label, y=0.34)
     return fig
 
 
-def region_chart(
-    face: np.ndarray, densities: Mapping[str, pd.DataFrame], *, title: Text | None = None
-) -> Figure:
+def region_chart(face: np.ndarray, densities: Mapping[str, pd.DataFrame]) -> Figure:
     """The regions on the mean face, and how densely each holds the attribution.
 
     densities : series -> frame with columns region, value, low, high (1 is an even map), one row
@@ -159,8 +143,8 @@ def region_chart(
         left.contour(mask, levels=[0.5], colors="white", linewidths=1.6)
         left.contour(mask, levels=[0.5], colors=style.BLACK, linewidths=0.6)
         y, x = _inside(mask)
-        left.text(x, y, str(number), ha="center", va="center", fontsize=7.5, color="white",
-                  bbox={"boxstyle": "circle,pad=0.15", "fc": style.BLACK, "ec": "none"})  # fmt: skip
+        disc = {"boxstyle": "circle,pad=0.15", "fc": style.BLACK, "ec": "none"}
+        left.text(x, y, str(number), ha="center", va="center", fontsize=7, color="white", bbox=disc)
     looks = [
         (style.BLUE, "o", style.BLUE),
         (style.ORANGE, "s", "white"),
@@ -177,10 +161,8 @@ def region_chart(
     names = [f"{i} {REGION_TITLES[r]}" for i, r in enumerate(REGIONS, start=1)]
     right.set_yticks(range(len(REGIONS)), names)
     right.invert_yaxis()
-    right.set_xlabel(tr("歸因密度（1 = 平均分布）", "density of the attribution (1 = even)"))
+    right.set_xlabel(two_lines("歸因密度（1 = 平均分布）", "density of the attribution (1 = even)"))
     right.legend(loc="upper center", bbox_to_anchor=(0.5, 1.17), ncols=2, fontsize=7.5)
-    if title:
-        left.set_title(str(title))
     return fig
 
 
@@ -210,10 +192,10 @@ def cascade_curves(summary: pd.DataFrame, *, limit: float) -> Figure:
                     label=str(METHODS[name].title))  # fmt: skip
             ax.fill_between(x, low, high, color=colour, alpha=0.13, linewidth=0)
         ax.axhline(limit, color=style.BLACK, linewidth=0.7, linestyle=":")
-        ax.set(title=str(title), xlim=(-0.02, 1.02), ylim=(-0.3, 1.04))
+        ax.set(title=stacked(title), xlim=(-0.02, 1.02), ylim=(-0.3, 1.04))
         ax.xaxis.set_major_formatter("{x:.0%}")
-        ax.set_xlabel(tr("重抽權重的層（由最後一層起）", "layers re-drawn, from the last"))
-    axes[0].set_ylabel(tr("與原圖的相似度", "similarity to the map"))
+        ax.set_xlabel(two_lines("重抽權重的層（由最後一層起）", "layers drawn anew, from the last"))
+    axes[0].set_ylabel(two_lines("與原圖的相似度", "similarity to the map"))
     _legend_below(fig, axes[0])
     return fig
 
@@ -235,8 +217,8 @@ def deletion_curves(curves: Mapping[str, np.ndarray], *, random: str = "random")
                 label=str(METHODS[name].title))  # fmt: skip
     ax.set(xlim=(0, 1), ylim=(0, None))
     ax.xaxis.set_major_formatter("{x:.0%}")
-    ax.set_xlabel(tr("被模糊的面積", "area blurred away"))
-    ax.set_ylabel(tr("原預測類別的機率", "probability of the class"))
+    ax.set_xlabel(two_lines("被模糊的面積", "area blurred away"))
+    ax.set_ylabel(two_lines("原預測類別的機率", "probability of the class"))
     ax.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=7.5)
     return fig
 
@@ -244,3 +226,54 @@ def deletion_curves(curves: Mapping[str, np.ndarray], *, random: str = "random")
 def _legend_below(fig: Figure, ax: Axes) -> None:
     handles, labels = ax.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7.5)
+
+
+def explorer(network, faces: Faces) -> None:
+    """In JupyterLab: choose a picture, a method and a class, and see the map.
+
+    Shows the controls alone, without a text in their place, so that a report holds nothing of
+    it; nothing is computed before the first choice.
+    """
+    import ipywidgets as widgets
+    from IPython.display import clear_output, display
+
+    picture = widgets.IntSlider(0, 0, len(faces) - 1, description=tr("影像", "picture"))
+    method = widgets.Dropdown(
+        options=[(str(m.title), name) for name, m in METHODS.items()],
+        description=tr("方法", "method"),
+    )
+    target = widgets.Dropdown(
+        options=[(tr("網路的預測", "as predicted"), -1)]
+        + [(str(term(name)), c) for c, name in enumerate(CLASSES)],
+        description=str(term("class")),
+    )
+    output = widgets.Output()
+
+    def update(_) -> None:
+        with output:
+            clear_output(wait=True)
+            face = faces.images[picture.value : picture.value + 1]
+            display(
+                _explained(network, face, faces.labels[picture.value], method.value, target.value)
+            )
+
+    for control in (picture, method, target):
+        control.observe(update, names="value")
+    box = widgets.VBox([widgets.HBox([picture, method, target]), output])
+    bundle = box._repr_mimebundle_()
+    bundle.pop("text/plain", None)
+    display(bundle, raw=True)
+
+
+def _explained(network, faces: Faces, method: str, target: int) -> Figure:
+    """The grid of one face and one method; target -1 explains the predicted class."""
+    import matplotlib.pyplot as plt
+    from scipy.special import softmax
+
+    scores = softmax(logits(network, faces.images), axis=1)
+    target = int(scores.argmax()) if target < 0 else target
+    maps = attribute_all(network, network.prepare(faces.images), target, methods=[method])
+    with style.house_style():
+        fig = attribution_grid(faces.images, maps, decision_labels(scores, faces.labels))
+    plt.close(fig)
+    return fig
