@@ -8,6 +8,7 @@ import math
 import os
 import platform
 from collections.abc import Callable, Iterable
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -18,9 +19,10 @@ from hw3lib import UserError
 from hw3lib.bilingual import LANGUAGES
 from hw3lib.display import MIME
 from hw3lib.files import write_atomic
+from hw3lib.report.appendix import appendix
 from hw3lib.report.blocks import notebook_blocks
 from hw3lib.report.cover import TITLE, facts, newest, read_author, read_questions
-from hw3lib.report.document import Document, chapter_of
+from hw3lib.report.document import Chapter, Document, Question, chapter_of
 from hw3lib.report.execute import execute_notebooks
 from hw3lib.runs import Run, make_runs, open_run, run_path
 from hw3lib.study import ROOT, Study, open_study
@@ -32,6 +34,7 @@ PACKAGES = (
 )  # fmt: skip
 SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
 RENDERERS = ("typst", "pypandoc-binary", "jinja2", "pygments")
+STATED = ("author.toml", "questions.toml", "bibliography.bib")
 NAME, STAMP = "hw3_report", ".stamp.json"
 PDFS = {"zh": f"{NAME}.zh.pdf", "en": f"{NAME}.en.pdf", "both": f"{NAME}.pdf"}
 
@@ -61,34 +64,54 @@ def build_report(
     if lang not in LANGUAGES:
         raise UserError(f"language {lang!r}: choose one of {', '.join(LANGUAGES)}")
     out = out or root / "report" / "build"
-    author = read_author(root / "report" / "author.toml")
-    questions = read_questions(root / "report" / "questions.toml")
+    stated = [root / "report" / name for name in STATED]
+    author, questions = read_author(stated[0]), read_questions(stated[1])
     sources = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not sources:
         raise UserError(f"{root / 'notebooks'}: no notebooks; restore them with git")
     profile, data = _absolute(profile), _absolute(data)
     study = open_study(profile, data)
     runs = _runs(study, jobs)
-    parameters = {"PROFILE": profile, "DATA": data, "LANG": "both"}
-    depends = dependencies(study, runs)
-    folder = out / "notebooks"
     executed = execute_notebooks(
-        sources, folder, parameters, depends=depends, jobs=jobs, progress=progress
+        sources,
+        out / "notebooks",
+        {"PROFILE": profile, "DATA": data, "LANG": "both"},
+        depends=dependencies(study, runs),
+        jobs=jobs,
+        progress=progress,
     )
-    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
-    document = Document(
-        title=TITLE,
-        author=author,
-        chapters=[chapter_of(notebook_blocks(nb, name), name) for name, nb in notebooks.items()],
-        facts=facts(study, data, runs),
-        date=newest(runs),
-        synthetic=study.faces.synthetic,
-        questions=[q for q in questions if q.chapter in _numbers(notebooks)],
-    )
-    results = collect_results(notebooks)
-    summary = {**_context(study, runs), "results": results}
-    inputs = [*executed, root / "report" / "author.toml", root / "report" / "questions.toml"]
-    return _write(document, results, summary, _digest(inputs), out, lang, progress)
+    shown, context = facts(study, data, runs), _context(study, runs)
+
+    def assemble() -> tuple[Document, dict]:
+        notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
+        chapters = [chapter_of(notebook_blocks(nb, name), name) for name, nb in notebooks.items()]
+        numbers = [chapter.number for chapter in chapters]
+        asked = [q for q in questions if q.chapter in numbers]
+        for line in unanswered(chapters, asked):
+            progress(line)
+        chapters.append(appendix(runs, stated[2], max(numbers) + 1))
+        synthetic = study.faces.synthetic
+        document = Document(TITLE, author, chapters, shown, newest(runs), synthetic, asked)
+        return document, {**context, "results": collect_results(notebooks)}
+
+    inputs = _stated(_digest([*executed, *stated]), list(shown.items()), context, _renderer())
+    return _write(cache(assemble), inputs, out, lang, progress)
+
+
+def unanswered(chapters: list[Chapter], questions: list[Question]) -> list[str]:
+    """A line for each question whose chapter holds no answer to it."""
+    given = {
+        (chapter.number, name)
+        for chapter in chapters
+        for block in chapter.blocks
+        if block.kind == "answer"
+        for name in block.data["questions"]
+    }
+    return [
+        f"question {q.id}: chapter {q.chapter} holds no answer({q.id!r}, ...)"
+        for q in questions
+        if (q.chapter, q.id) not in given
+    ]
 
 
 def dependencies(study: Study, runs: dict[str, Run]) -> str:
@@ -150,26 +173,32 @@ def _runs(study: Study, jobs: int | None) -> dict[str, Run]:
 
 
 def _write(
-    document: Document,
-    results: list[dict],
-    summary: dict,
+    assemble: Callable[[], tuple[Document, dict]],
     inputs: str,
     out: Path,
     lang: str,
     progress: Callable[[str], None],
 ) -> list[Path]:
     """Render what is asked for and not there yet; remove what was made from other inputs."""
-    from hw3lib.report import html, pdf
 
-    inputs = _stated(inputs, summary, document.facts.items(), _renderer())
-    wanted: dict[str, Callable[[], bytes]] = {
-        f"{NAME}.html": lambda: html.render(document, lang, results=results).encode(),
-        **{
-            PDFS[code]: lambda code=code: pdf.render(document, code)
-            for code in (LANGUAGES if lang == "both" else (lang,))
-        },
-        "results.json": lambda: json.dumps(summary, ensure_ascii=False, indent=1).encode(),
-    }
+    def page() -> bytes:
+        from hw3lib.report.html import render
+
+        document, summary = assemble()
+        return render(document, lang, results=summary["results"]).encode()
+
+    def pdf(code: str) -> bytes:
+        from hw3lib.report.pdf import render
+
+        return render(assemble()[0], code)
+
+    def summary() -> bytes:
+        return json.dumps(assemble()[1], ensure_ascii=False, indent=1, allow_nan=False).encode()
+
+    wanted: dict[str, Callable[[], bytes]] = {f"{NAME}.html": page}
+    for code in LANGUAGES if lang == "both" else (lang,):
+        wanted[PDFS[code]] = partial(pdf, code)
+    wanted["results.json"] = summary
     keys = {name: _stated(inputs, name) for name in {*wanted, *PDFS.values()}}
     keys[f"{NAME}.html"] = _stated(inputs, lang)  # the page begins in a language
     stamps = _read_stamps(out)
@@ -231,10 +260,6 @@ def _is_report(path: Path) -> bool:
 def _absolute(place: str) -> str:
     """A path as the notebooks, which run elsewhere, will find it; other words as they are."""
     return str(Path(place).resolve()) if place and Path(place).exists() else place
-
-
-def _numbers(notebooks: Iterable[str]) -> set[int]:
-    return {int(name.split("_")[0]) for name in notebooks}
 
 
 def _versions(packages: Iterable[str]) -> list[str]:
