@@ -33,7 +33,9 @@ def face_grid(
     above = 0.13 * max((n.count("\n") + 1 for n in names if n), default=0)
     left = 0.75 if labels else 0.0
     rows = -(-len(images) // columns)
-    fig, axes = mosaic(rows, columns, left=left, top=above + 0.03, gap=0.04, row_gap=above + 0.04)
+    fig, axes = mosaic(
+        rows, columns, left=left, top=above + 0.03, bottom=-above, gap=0.04, row_gap=above + 0.04
+    )
     for i, ax in enumerate(axes.flat):
         if i >= len(images):
             ax.set_axis_off()
@@ -53,8 +55,10 @@ def show_face(ax: Axes, image: np.ndarray) -> Axes:
 
 
 def class_samples(faces: Faces, *, columns: int = 10) -> Figure:
-    """The first `columns` faces of every class, one row a class."""
-    rows = [np.flatnonzero(faces.labels == c)[:columns] for c in range(len(CLASSES))]
+    """The first `columns` faces of every class, one row a class, copies of a picture left out."""
+    _, first = np.unique(faces.group, return_index=True)
+    distinct = np.sort(first)
+    rows = [distinct[faces.labels[distinct] == c][:columns] for c in range(len(CLASSES))]
     images = np.full((len(CLASSES), columns, *faces.images.shape[1:]), 255, dtype=np.uint8)
     for c, index in enumerate(rows):
         images[c, : len(index)] = faces.images[index]  # a rare class may leave white places
@@ -65,24 +69,26 @@ def class_samples(faces: Faces, *, columns: int = 10) -> Figure:
 def mean_faces(faces: Faces) -> Figure:
     """The mean picture of each class, and below it how it differs from the mean of all classes.
 
-    Every class counts alike in the mean of all, so that large classes do not hide in it. A class
-    without pictures is left empty.
+    Every class counts alike in the mean of all, so that large classes do not hide in it, and all
+    are brought to the same brightness before they are compared. A class without pictures is left
+    empty; the colours saturate at the 99.5th percentile.
     """
     present = [c for c in range(len(CLASSES)) if (faces.labels == c).any()]
     means = {c: faces.images[faces.labels == c].mean(axis=0) for c in present}
-    overall = np.mean(list(means.values()), axis=0)
-    limit = max(float(np.abs(mean - overall).max()) for mean in means.values())
+    shapes = {c: mean - mean.mean() for c, mean in means.items()}
+    overall = np.mean(list(shapes.values()), axis=0)
+    limit = float(np.percentile([np.abs(s - overall) for s in shapes.values()], 99.5))
     fig, axes = mosaic(2, len(CLASSES), top=0.33, bottom=0.5)
     for c, (top, low) in enumerate(axes.T):
         top.set_title(stacked(term(CLASSES[c])), fontsize=7.5, pad=3, linespacing=1.05)
         if c in means:
             show_face(top, means[c])
-            low.imshow(means[c] - overall, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
+            low.imshow(shapes[c] - overall, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
     row_label(axes[0, 0], _lines(Text("平均", "mean")))
     row_label(axes[1, 0], _lines(Text("與全體之差", "difference\nfrom all")))
     colour_bar(
         fig, style.DIVERGING, low=-limit, high=limit, ticks=[-limit, 0, limit], y=0.38,
-        label=tr("較暗（負）或較亮（正），灰階值", "darker (negative) or brighter (positive), grey levels"),
+        label=tr("較暗（−）或較亮（+），灰階值", "darker (−) or brighter (+), grey levels"),
     )  # fmt: skip
     fig.axes[-1].set_xticklabels([f"{-limit:.0f}", "0", f"+{limit:.0f}"])
     return fig
