@@ -177,17 +177,3 @@ def _percent(axis, decimals: int = 0) -> None:
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))
-
-
-def picture_grid(images: np.ndarray, titles: Sequence[str], *, columns: int = 8) -> Figure:
-    """(n, 48, 48) uint8 pictures with a title above each."""
-    rows = -(-len(images) // columns)
-    lines = 1 + max((t.count("\n") for t in titles), default=0)
-    side = style.TEXT_WIDTH / columns
-    fig, axes = style.subplots(rows, columns, height=rows * (side + 0.13 * lines), squeeze=False)
-    for ax in axes.flat:
-        ax.axis("off")
-    for ax, image, title in zip(axes.flat, images, titles, strict=False):
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-        ax.set_title(title, fontsize=6.5, pad=2)
-    return fig
