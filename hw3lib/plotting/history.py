@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from hw3lib.bilingual import Text, current_language, term, tr
 from hw3lib.plotting import style
+from hw3lib.plotting.mosaic import stacked
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ def gaps(frames: Mapping[Text, pd.DataFrame]) -> Figure:
                 label=str(title), lw=1.2)  # fmt: skip
     ax.axhline(0, color="0.6", lw=0.8)
     label = Text("訓練減驗證（百分點）", "training − validation (points)")
-    ax.set(xlabel=str(term("epoch")), ylabel=_stacked(label))
+    ax.set(xlabel=str(term("epoch")), ylabel=stacked(label))
     ax.xaxis.get_major_locator().set_params(integer=True)
     ax.legend()
     return fig
@@ -94,19 +95,13 @@ def size_bars(sizes: Mapping[Text, tuple[int, int]]) -> Figure:
         Text("參數（百萬）", "parameters (millions)"),
         Text("每張影像的乘加（百萬）", "multiply-adds a picture (millions)"),
     )
-    names = [_stacked(name) for name in sizes]
+    names = [stacked(name) for name in sizes]
     for i, (ax, color) in enumerate(zip(axes, (style.SKY, style.ORANGE), strict=True)):
         millions = [size[i] / 1e6 for size in sizes.values()]
         bars = ax.barh(names, millions, color=color, edgecolor=style.BLACK, lw=0.5)
         ax.bar_label(bars, [f"{m:,.1f}" for m in millions], padding=3)
-        ax.set(xscale="log", title=_stacked(titles[i]))
+        ax.set(xscale="log", title=stacked(titles[i]))
         ax.set_xlim(min(millions) / 2, max(millions) * 4)
         ax.minorticks_off()
     axes[0].invert_yaxis()
     return fig
-
-
-def _stacked(text: Text) -> str:
-    """The text in the current language; both languages stand on a line of their own."""
-    both = current_language() == "both" and text.zh != text.en
-    return f"{text.zh}\n{text.en}" if both else str(text)
