@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from hw3lib import UserError
@@ -33,7 +33,8 @@ COVER_NOTE = Text(
     en="This report uses faces drawn by the program, not real people; its numbers say nothing "
     "about real faces.",
 )
-WRAPS = 36  # letters; a column with a longer cell holds prose
+NAME_LENGTH = 16  # letters; a column with longer cells may be broken into lines
+LINE_LENGTH = 28  # letters in both languages; longer ones stand below each other
 FILE_TYPES = {"image/svg+xml": "svg", "image/png": "png"}
 
 
@@ -61,8 +62,8 @@ class Source:
         return ", ".join(f"{code}: {convert(t)}" for code, t in wanted.items() if t.strip())
 
     def phrase(self, text: Text | str | int, **options: str) -> str:
-        extra = "".join(f", {k}: {v}" for k, v in options.items())
-        return f"phrase({self.text(text)}{extra})"
+        extra = "".join(f"{k}: {v}, " for k, v in options.items())
+        return f"phrase({extra}{self.text(text)})"
 
 
 def quote(text: str) -> str:
@@ -79,7 +80,7 @@ def _heading(text: str) -> str:
     return f"# {text}"  # so that "1. Data" is no list
 
 
-def listed(items: list[str]) -> str:
+def listed(items: Iterable[str]) -> str:
     """A Typst array of the items."""
     return "(" + "".join(f"{item}, " for item in items) + ")"
 
@@ -89,7 +90,10 @@ def place(block: Block) -> str:
 
 
 def build(document: Document, language: str, families: list[str]) -> Source:
-    """The whole source; `families` are the fonts in the order they are tried."""
+    """The whole source; `families` are the fonts in the order they are tried.
+
+    Code stays out, and with it what it printed as plain text.
+    """
     source = Source(language)
     source.typst = _convert(document, language)
     source.lines += ['#import "report.typ": *', _settings(document, source, families)]
@@ -206,8 +210,6 @@ def _block(
         label = quote(f"{word.en if source.language == 'en' else word.zh} {number}")
         draw = _figure if block.kind == "figure" else _table
         yield draw(block, label, source)
-    elif block.kind == "output":
-        yield f"#output({quote(block.data['text'].rstrip())})"
     elif block.kind == "error":
         yield f"#fault({quote(block.data['text'])})"
 
@@ -227,29 +229,32 @@ def _table(block: Block, label: str, source: Source) -> str:
     data = block.data
 
     def cell(text: dict[str, str], stack: bool) -> str:
-        return f"cell-text({source.text(Text(**text))}, stack: {str(stack).lower()})"
+        return f"cell-text(stack: {str(stack).lower()}, {source.text(Text(**text))})"
 
+    stacks = [width > LINE_LENGTH for width in _widths(data, lambda zh, en: zh + en)]
     head = listed([cell(c, True) for c in data["columns"]])
-    rows = [listed([cell(c, len(c["zh"] + c["en"]) > 28) for c in row]) for row in data["rows"]]
-    widths = _widths(data, source.language)
-    columns = ["1fr" if width > WRAPS else "auto" for width in widths]
-    words = [a == "left" and w > 8 for a, w in zip(data["align"], widths, strict=True)]
-    narrow = [
-        f"{min(w, 60)}fr" if wraps else "auto" for w, wraps in zip(widths, words, strict=True)
-    ]
+    rows = [listed(map(cell, row, stacks)) for row in data["rows"]]
+    longest = {"both": max, "zh": lambda zh, en: zh, "en": lambda zh, en: en}[source.language]
+    wraps = [str(w > NAME_LENGTH).lower() for w in _widths(data, longest)]
+    words = [quote(_longest_word(c, source.language)) for c in data["columns"]]
     return (
-        f"#data-table(label: {label}, columns: {listed(columns)}, narrow: {listed(narrow)}, "
+        f"#data-table(label: {label}, wraps: {listed(wraps)}, words: {listed(words)}, "
         f"align: {listed(data['align'])}, head: {head}, "
         f"rows: {listed(rows)}, {source.text(block.text, markdown=True)})"
     )
 
 
-def _widths(data: dict, language: str) -> list[int]:
+def _widths(data: dict, combine: Callable[[int, int], int]) -> list[int]:
     """Of each column's longest body cell, in Latin letters (a Chinese character counts two)."""
 
-    def width(cell: dict[str, str]) -> int:
-        texts = {cell["zh"], cell["en"]} if language == "both" else {cell[language]}
-        return max(sum(1 + (c >= "\u2e80") for c in text) for text in texts)
+    def letters(text: str) -> int:
+        return sum(1 + (c >= "\u2e80") for c in text)
 
-    count = len(data["columns"])
-    return [max((width(row[i]) for row in data["rows"]), default=0) for i in range(count)]
+    cells = [[combine(letters(c["zh"]), letters(c["en"])) for c in row] for row in data["rows"]]
+    return [max((row[i] for row in cells), default=0) for i in range(len(data["columns"]))]
+
+
+def _longest_word(text: dict[str, str], language: str) -> str:
+    """What of a heading must stay on one line; of Chinese, four characters."""
+    words = text["en"].split() if language != "zh" else re.findall(r"[\x21-\u2e7f]+", text["zh"])
+    return max([*words, text["zh"][:4] if language != "en" else ""], key=lambda w: len(w.encode()))

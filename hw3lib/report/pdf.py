@@ -61,7 +61,7 @@ def _compile(main: Path, date: str, lines: list[str]) -> bytes:
             timestamp=_timestamp(date),
         )
     except typst.TypstError as error:
-        where = _place(error.diagnostic, lines)
+        where = _place("\n".join([error.diagnostic, *error.trace]), lines)
         hints = "".join(f"; {hint}" for hint in error.hints)
         raise UserError(f"{where}Typst: {error.message}{hints}") from None
     for note in notes:
@@ -134,7 +134,7 @@ def _shown_texts(document: Document) -> Iterator[tuple[str, str]]:
             if block.kind == "table":
                 for row in [block.data["columns"], *block.data["rows"]]:
                     yield markup.place(block), " ".join(c["zh"] + c["en"] for c in row)
-            elif block.kind in ("output", "error"):
+            elif block.kind == "error":
                 yield markup.place(block), block.data["text"]
 
 
