@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import tempfile
 import unicodedata
 import warnings
@@ -18,7 +19,7 @@ from hw3lib.report.document import Document
 from hw3lib.study import ROOT
 
 FONTS = ROOT / "report" / "fonts"
-TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf" / "report.typ"
+TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf"
 FAMILY = "Noto Sans TC"
 STANDARDS = ["ua-1", "a-2a"]  # accessible, and for the archive: both refuse what is incomplete
 
@@ -41,7 +42,8 @@ def render(document: Document, language: str) -> bytes:
     with tempfile.TemporaryDirectory(prefix="hw3-pdf-") as folder:
         for name, data in source.files.items():
             (Path(folder) / name).write_bytes(data)
-        (Path(folder) / "report.typ").write_bytes(TEMPLATE.read_bytes())
+        for part in TEMPLATE.glob("*.typ"):
+            shutil.copy(part, folder)
         main = Path(folder) / "main.typ"
         main.write_text("\n".join(source.lines) + "\n", encoding="utf-8")
         return _compile(main, document.date, source.lines)
