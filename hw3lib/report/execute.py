@@ -69,8 +69,11 @@ def execute_notebooks(
         return ""
 
     cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(max(1, min(jobs or cores, cores))) as pool:
+    pool = ThreadPoolExecutor(max(1, min(jobs or cores, cores)))
+    try:
         failures = [line for line in pool.map(work, sources) if line]
+    finally:
+        pool.shutdown(cancel_futures=True)  # on an interrupt the notebooks in waiting stay so
     if failures:
         raise UserError("; ".join(failures))
     return [out / path.name for path in sources]
@@ -149,7 +152,7 @@ def _execute(
             write_atomic(target, nbformat.writes(fresh).encode())
         return f"{path.stem}: unchanged"
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".") as folder:
+    with tempfile.TemporaryDirectory(prefix="hw3-") as folder:
         executed = _in_child(path.stem, nb, Path(folder), path.parent, parameters)
     _check_complete(path.stem, nb, executed)
     seconds = round(time.monotonic() - started, 1)
