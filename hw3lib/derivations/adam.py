@@ -5,9 +5,8 @@ from __future__ import annotations
 
 import sympy as sp
 
-from hw3lib.bilingual import Text
-from hw3lib.derivations.claims import AT_MOST, Claim, Derivation
-from hw3lib.derivations.terms import add, minus, mul, over
+from hw3lib.derivations.claims import AT_MOST, Derivation, displayed, step
+from hw3lib.derivations.terms import add, latex, minus, mul, over
 from hw3lib.derivations.worlds.adam import (
     ADAGRAD, ADAM, BETA1, BETA2, BOUNDED, EPS, EPSILON, ETA, INDUCTION, MOMENT, NO_MOMENT, ONES,
     SQUARE, START, STEP, TO_ADAGRAD, ZERO, G, I, K, T,
@@ -31,11 +30,14 @@ def _recursion(moment: sp.IndexedBase, beta: sp.Expr, power: int) -> sp.Expr:
     return add(mul(beta, moment[add(T, -1)]), mul(_rest(beta), gradient))
 
 
+def _weight(beta: sp.Expr, last: sp.Expr = T) -> sp.Expr:
+    return _power(beta, add(T, -I) if last == T else add(T, -1, -I))
+
+
 def _weighted(beta: sp.Expr, power: int, last: sp.Expr = T) -> sp.Expr:
     """sum of beta^(last - i) g_i^power up to `last`."""
     gradient = _power(G[I], power) if power > 1 else G[I]
-    exponent = add(T, -I) if last == T else add(T, -1, -I)
-    return _sum(mul(_power(beta, exponent), gradient), last)
+    return _sum(mul(_weight(beta, last), gradient), last)
 
 
 def _unrolled(moment: sp.IndexedBase, beta: sp.Expr, power: int, last: sp.Expr = T) -> sp.Expr:
@@ -69,60 +71,56 @@ _ANSWER = over(mul(ETA, G[T]), sp.sqrt(_SQUARES))
 UNROLLED = Derivation(
     "M4 (a)",
     (
-        Claim(
+        step(
             "M4.1",
-            Text(
-                "歸納起點 $t=1$：加總只有 $i=1$ 一項，權重 $\\beta_1^{0}=1$。"
-                "$m_0$ 先保留，最後才代入 0。",
-                "Induction starts at $t=1$: the sum has one term, $i=1$, of weight "
-                "$\\beta_1^{0}=1$. $m_0$ is kept until the end.",
-            ),
-            (
-                MOMENT[1],
-                add(mul(BETA1, MOMENT[0]), mul(_rest(BETA1), G[1])),
-                add(
-                    mul(BETA1, MOMENT[0]),
-                    mul(
-                        _rest(BETA1),
-                        sp.Sum(mul(_power(BETA1, add(1, -I)), G[I]), (I, 1, 1)),
-                    ),
+            "歸納起點 $t=1$：加總只有 $i=1$ 一項，權重 $\\beta_1^{0}=1$。"
+            "$m_0$ 先保留，最後才代入 0。",
+            "Induction starts at $t=1$: the sum has one term, $i=1$, of weight "
+            "$\\beta_1^{0}=1$. $m_0$ is kept until the end.",
+            START,
+            MOMENT[1],
+            add(mul(BETA1, MOMENT[0]), mul(_rest(BETA1), G[1])),
+            add(
+                mul(BETA1, MOMENT[0]),
+                mul(
+                    _rest(BETA1),
+                    sp.Sum(mul(_power(BETA1, add(1, -I)), G[I]), (I, 1, 1)),
                 ),
             ),
-            START,
         ),
-        Claim(
+        step(
             "M4.2",
-            Text(
-                "歸納步驟：把 $t-1$ 的式子代入遞迴。$\\beta_1$ 乘進加總，指數由 $t-1-i$ 變成 "
-                "$t-i$；新的一項 $(1-\\beta_1)g_t$ 正是 $i=t$ 的項（$\\beta_1^{0}=1$）。",
-                "Induction step: put the formula for $t-1$ into the recursion. $\\beta_1$ goes "
-                "into the sum and turns the exponent $t-1-i$ into $t-i$; the new term "
-                "$(1-\\beta_1)g_t$ is the one for $i=t$ ($\\beta_1^{0}=1$).",
-            ),
-            _induction(MOMENT, BETA1, 1),
+            "歸納步驟：把 $t-1$ 的式子代入遞迴。$\\beta_1$ 乘進加總，指數由 $t-1-i$ 變成 "
+            "$t-i$；新的一項 $(1-\\beta_1)g_t$ 正是 $i=t$ 的項（$\\beta_1^{0}=1$）。",
+            "Induction step: put the formula for $t-1$ into the recursion. $\\beta_1$ goes "
+            "into the sum and turns the exponent $t-1-i$ into $t-i$; the new term "
+            "$(1-\\beta_1)g_t$ is the one for $i=t$ ($\\beta_1^{0}=1$).",
             INDUCTION,
+            *_induction(MOMENT, BETA1, 1),
         ),
-        Claim(
+        step(
             "M4.3",
-            Text(
-                "$v_t$ 是同一個遞迴，把 $\\beta_1$ 換成 $\\beta_2$、$g_i$ 換成 $g_i^2$：",
-                "$v_t$ follows the same recursion with $\\beta_2$ for $\\beta_1$ and $g_i^2$ for "
-                "$g_i$:",
-            ),
-            _induction(SQUARE, BETA2, 2),
+            "$v_t$ 是同一個遞迴，把 $\\beta_1$ 換成 $\\beta_2$、$g_i$ 換成 $g_i^2$：",
+            "$v_t$ follows the same recursion with $\\beta_2$ for $\\beta_1$ and $g_i^2$ for "
+            "$g_i$:",
             INDUCTION,
+            *_induction(SQUARE, BETA2, 2),
         ),
-        Claim(
+        step(
             "M4.4",
-            Text("代入 $m_0=0$：", "Put in $m_0=0$:"),
-            (MOMENT[T], mul(_rest(BETA1), _weighted(BETA1, 1))),
+            "代入 $m_0=0$：",
+            "Put in $m_0=0$:",
             ZERO,
+            MOMENT[T],
+            mul(_rest(BETA1), _weighted(BETA1, 1)),
         ),
-        Claim(
+        step(
             "M4.5",
-            Text("代入 $v_0=0$：", "Put in $v_0=0$:"),
-            (SQUARE[T], mul(_rest(BETA2), _weighted(BETA2, 2))),
+            "代入 $v_0=0$：",
+            "Put in $v_0=0$:",
             ZERO,
+            SQUARE[T],
+            mul(_rest(BETA2), _weighted(BETA2, 2)),
         ),
     ),
 )
@@ -130,50 +128,38 @@ UNROLLED = Derivation(
 CORRECTION = Derivation(
     "M4 bias correction",
     (
-        Claim(
+        step(
             "M4.6",
-            Text(
-                "權重的總和是等比級數，不是 1。例如每個 $g_i$ 都等於 1 時，$v_t$ 應該是 1，卻是",
-                "The weights form a geometric series and do not sum to 1. If, say, every $g_i$ "
-                "is 1, then $v_t$ should be 1, but it is",
-            ),
-            (
-                SQUARE[T],
-                mul(_rest(BETA2), _sum(_power(BETA2, add(T, -I)))),
-                add(1, minus(_power(BETA2, T))),
-            ),
+            "權重的總和是等比級數，不是 1。例如每個 $g_i$ 都等於 1 時，$v_t$ 應該是 1，卻是",
+            "The weights form a geometric series and do not sum to 1. If, say, every $g_i$ "
+            "is 1, then $v_t$ should be 1, but it is",
             ONES,
+            SQUARE[T],
+            mul(_rest(BETA2), _sum(_power(BETA2, add(T, -I)))),
+            add(1, minus(_power(BETA2, T))),
         ),
-        Claim(
+        step(
             "M4.7",
-            Text(
-                "除以這個總和，$\\hat{v}_t$ 就是 $g_i^2$ 的加權平均，權重總和為 1：",
-                "Divided by this sum, $\\hat{v}_t$ is a weighted mean of the $g_i^2$, with weights "
-                "that sum to 1:",
-            ),
-            (
-                _VHAT,
-                _VHAT_SUM,
-                over(_weighted(BETA2, 2), _sum(_power(BETA2, add(T, -I)))),
-            ),
+            "除以這個總和，$\\hat{v}_t$ 就是 $g_i^2$ 的加權平均，權重總和為 1：",
+            "Divided by this sum, $\\hat{v}_t$ is a weighted mean of the $g_i^2$, with weights "
+            "that sum to 1:",
             ZERO,
+            _VHAT,
+            _VHAT_SUM,
+            over(_weighted(BETA2, 2), _sum(_power(BETA2, add(T, -I)))),
         ),
-        Claim(
+        step(
             "M4.8",
-            Text(
-                "$\\Delta_t=\\theta_{t-1}-\\theta_t$ 是參數實際走的一步。"
-                "PyTorch 的 Adam 正是這樣走，$\\epsilon$ 加在根號之外：",
-                "$\\Delta_t=\\theta_{t-1}-\\theta_t$ is the step that the parameter takes. "
-                "PyTorch's Adam steps like this, with $\\epsilon$ outside the root:",
-            ),
-            (
-                ADAM[T],
-                over(
-                    mul(ETA, over(MOMENT[T], add(1, minus(_power(BETA1, T))))),
-                    add(sp.sqrt(_VHAT), EPS),
-                ),
-            ),
+            "$\\Delta_t=\\theta_{t-1}-\\theta_t$ 是參數實際走的一步。"
+            "PyTorch 的 Adam 正是這樣走，$\\epsilon$ 加在根號之外：",
+            "$\\Delta_t=\\theta_{t-1}-\\theta_t$ is the step that the parameter takes. "
+            "PyTorch's Adam steps like this, with $\\epsilon$ outside the root:",
             STEP,
+            ADAM[T],
+            over(
+                mul(ETA, over(MOMENT[T], add(1, minus(_power(BETA1, T))))),
+                add(sp.sqrt(_VHAT), EPS),
+            ),
         ),
     ),
 )
@@ -181,85 +167,68 @@ CORRECTION = Derivation(
 LIMIT = Derivation(
     "M4 (b)",
     (
-        Claim(
+        step(
             "M4.9",
-            Text(
-                "直接的論證：$1-\\beta_2^t$ 含因式 $1-\\beta_2$，約分後在 $\\beta_2=1$ 連續，"
-                "$t$ 項各為 1。",
-                "Directly: $1-\\beta_2^t$ has the factor $1-\\beta_2$; once it is cancelled, what "
-                "is left is continuous at $\\beta_2=1$, where each of its $t$ terms is 1.",
-            ),
-            (
-                _limit(_CORRECTION),
-                _limit(over(1, sp.Sum(_power(BETA2, K), (K, 0, add(T, -1))))),
-                over(1, T),
-            ),
+            "直接的論證：$1-\\beta_2^t$ 含因式 $1-\\beta_2$，約分後在 $\\beta_2=1$ 連續，"
+            "$t$ 項各為 1。",
+            "Directly: $1-\\beta_2^t$ has the factor $1-\\beta_2$; once it is cancelled, what "
+            "is left is continuous at $\\beta_2=1$, where each of its $t$ terms is 1.",
             ZERO,
+            _limit(_CORRECTION),
+            _limit(over(1, sp.Sum(_power(BETA2, K), (K, 0, add(T, -1))))),
+            over(1, T),
         ),
-        Claim(
+        step(
             "M4.10",
-            Text(
-                "用 L'Hôpital 法則：0/0 型，分子與分母各自對 $\\beta_2$ 微分，"
-                "得到 $-1$ 與 $-t\\beta_2^{t-1}$，結果相同。",
-                "By L'Hôpital's rule: of the form 0/0; differentiate numerator and denominator by "
-                "$\\beta_2$, to $-1$ and $-t\\beta_2^{t-1}$. The same result.",
-            ),
-            (
-                _limit(_CORRECTION),
-                _limit(
-                    over(
-                        sp.Derivative(_rest(BETA2), BETA2),
-                        sp.Derivative(add(1, minus(_power(BETA2, T))), BETA2),
-                    )
-                ),
-                _limit(over(1, mul(T, _power(BETA2, add(T, -1))))),
-                over(1, T),
-            ),
+            "用 L'Hôpital 法則：0/0 型，分子與分母各自對 $\\beta_2$ 微分，"
+            "得到 $-1$ 與 $-t\\beta_2^{t-1}$，結果相同。",
+            "By L'Hôpital's rule: of the form 0/0; differentiate numerator and denominator by "
+            "$\\beta_2$, to $-1$ and $-t\\beta_2^{t-1}$. The same result.",
             ZERO,
+            _limit(_CORRECTION),
+            _limit(
+                over(
+                    sp.Derivative(_rest(BETA2), BETA2),
+                    sp.Derivative(add(1, minus(_power(BETA2, T))), BETA2),
+                )
+            ),
+            _limit(over(1, mul(T, _power(BETA2, add(T, -1))))),
+            over(1, T),
         ),
-        Claim(
+        step(
             "M4.11",
-            Text(
-                "夾擠：$0<\\beta_2<1$ 且 $1\\leq i\\leq t$ 時 "
-                "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$，所以（$t=1$ 時三者相等）",
-                "Squeeze: for $0<\\beta_2<1$ and $1\\leq i\\leq t$ we have "
-                "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$, so that (all three equal at $t=1$)",
-            ),
-            (
-                mul(_power(BETA2, add(T, -1)), _SQUARES),
-                _weighted(BETA2, 2),
-                _SQUARES,
-            ),
+            "夾擠：$0<\\beta_2<1$ 且 $1\\leq i\\leq t$ 時 "
+            "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$，所以（$t=1$ 時三者相等）",
+            "Squeeze: for $0<\\beta_2<1$ and $1\\leq i\\leq t$ we have "
+            "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$, so that (all three equal at $t=1$)",
             BOUNDED,
+            mul(_power(BETA2, add(T, -1)), _SQUARES),
+            _weighted(BETA2, 2),
+            _SQUARES,
             relations=(AT_MOST, AT_MOST),
         ),
-        Claim(
+        step(
             "M4.12",
-            Text(
-                "$\\beta_2\\to 1$ 時左右兩邊都趨近 $\\sum_i g_i^2$，中間也是；乘上 M4.9 的 $1/t$：",
-                "As $\\beta_2\\to 1$ both ends tend to $\\sum_i g_i^2$, and so does the middle; "
-                "times the $1/t$ of M4.9:",
-            ),
-            (_limit(_VHAT_SUM), _MEAN),
+            "$\\beta_2\\to 1$ 時左右兩邊都趨近 $\\sum_i g_i^2$，中間也是；乘上 M4.9 的 $1/t$：",
+            "As $\\beta_2\\to 1$ both ends tend to $\\sum_i g_i^2$, and so does the middle; "
+            "times the $1/t$ of M4.9:",
             ZERO,
+            _limit(_VHAT_SUM),
+            _MEAN,
         ),
-        Claim(
+        step(
             "M4.13",
-            Text(
-                "有多快：以 $1/t\\leq(1-\\beta_2)/(1-\\beta_2^t)\\leq 1/(t\\beta_2^{t-1})$ "
-                "乘 M4.11，$\\hat{v}_t$ 與平均最多差一個因子 $\\beta_2^{t-1}$，"
-                "相對誤差約 $(t-1)(1-\\beta_2)$ 以內。",
-                "How fast: multiply M4.11 by "
-                "$1/t\\leq(1-\\beta_2)/(1-\\beta_2^t)\\leq 1/(t\\beta_2^{t-1})$; $\\hat{v}_t$ and "
-                "the mean differ by a factor of $\\beta_2^{t-1}$ at most, a relative error within "
-                "about $(t-1)(1-\\beta_2)$.",
-            ),
-            (
-                mul(_power(BETA2, add(T, -1)), _MEAN),
-                _VHAT_SUM,
-                mul(over(1, _power(BETA2, add(T, -1))), _MEAN),
-            ),
+            "有多快：以 $1/t\\leq(1-\\beta_2)/(1-\\beta_2^t)\\leq 1/(t\\beta_2^{t-1})$ "
+            "乘 M4.11，$\\hat{v}_t$ 與平均最多差一個因子 $\\beta_2^{t-1}$，"
+            "相對誤差約 $(t-1)(1-\\beta_2)$ 以內。",
+            "How fast: multiply M4.11 by "
+            "$1/t\\leq(1-\\beta_2)/(1-\\beta_2^t)\\leq 1/(t\\beta_2^{t-1})$; $\\hat{v}_t$ and "
+            "the mean differ by a factor of $\\beta_2^{t-1}$ at most, a relative error within "
+            "about $(t-1)(1-\\beta_2)$.",
             BOUNDED,
+            mul(_power(BETA2, add(T, -1)), _MEAN),
+            _VHAT_SUM,
+            mul(over(1, _power(BETA2, add(T, -1))), _MEAN),
             relations=(AT_MOST, AT_MOST),
         ),
     ),
@@ -268,56 +237,54 @@ LIMIT = Derivation(
 ADAGRAD_LIMIT = Derivation(
     "M4 (c)",
     (
-        Claim(
+        step(
             "M4.14",
-            Text(
-                "$\\beta_1=0$：動量只剩當下的梯度，偏差修正的分母 $1-\\beta_1^t=1$。",
-                "$\\beta_1=0$: the first moment is the present gradient, and its correction "
-                "$1-\\beta_1^t$ is 1.",
-            ),
-            (over(MOMENT[T], add(1, minus(_power(BETA1, T)))), G[T]),
+            "$\\beta_1=0$：動量只剩當下的梯度，偏差修正的分母 $1-\\beta_1^t=1$。",
+            "$\\beta_1=0$: the first moment is the present gradient, and its correction "
+            "$1-\\beta_1^t=1$ does nothing.",
             NO_MOMENT,
+            over(MOMENT[T], add(1, minus(_power(BETA1, T)))),
+            G[T],
         ),
-        Claim(
+        step(
             "M4.15",
-            Text(
-                "學習率 $\\eta_t=\\eta_0/\\sqrt{t}$、$\\epsilon=0$，代入 M4.12；"
-                "$\\sqrt{t}$ 上下約去，就是 AdaGrad（最後一行是 PyTorch 的 Adagrad 走的一步）。",
-                "With the rate $\\eta_t=\\eta_0/\\sqrt{t}$ and $\\epsilon=0$, put in M4.12; "
-                "$\\sqrt{t}$ cancels, and AdaGrad is left (the last line is the step that "
-                "PyTorch's Adagrad takes).",
-            ),
-            (
-                _limit(mul(_RATE, over(G[T], sp.sqrt(_VHAT_SUM)))),
-                mul(_RATE, over(G[T], sp.sqrt(_MEAN))),
-                _ANSWER,
-                ADAGRAD[T],
-            ),
+            "學習率 $\\eta_t=\\eta_0/\\sqrt{t}$、$\\epsilon=0$，代入 M4.12；"
+            "$\\sqrt{t}$ 上下約去，就是 AdaGrad（最後一行是 PyTorch 的 Adagrad 走的一步）。",
+            "With the rate $\\eta_t=\\eta_0/\\sqrt{t}$ and $\\epsilon=0$, put in M4.12; "
+            "$\\sqrt{t}$ cancels, and AdaGrad is left (the last line is the step that "
+            "PyTorch's Adagrad takes).",
             TO_ADAGRAD,
+            _limit(mul(_RATE, over(G[T], sp.sqrt(_VHAT_SUM)))),
+            mul(_RATE, over(G[T], sp.sqrt(_MEAN))),
+            _ANSWER,
+            ADAGRAD[T],
         ),
-        Claim(
+        step(
             "M4.16",
-            Text(
-                "$\\epsilon$ 的作用：PyTorch 的 Adagrad 同樣加在根號之外……",
-                "What $\\epsilon$ does: PyTorch's Adagrad, too, adds it outside the root ...",
-            ),
-            (ADAGRAD[T], over(mul(ETA, G[T]), add(sp.sqrt(_SQUARES), EPS))),
+            "$\\epsilon$ 的作用：PyTorch 的 Adagrad 同樣加在根號之外……",
+            "What $\\epsilon$ does: PyTorch's Adagrad, too, adds it outside the root ...",
             EPSILON,
+            ADAGRAD[T],
+            over(mul(ETA, G[T]), add(sp.sqrt(_SQUARES), EPS)),
         ),
-        Claim(
+        step(
             "M4.17",
-            Text(
-                "……但 Adam 的 $\\epsilon$ 加在平均的根號上，換成總和的根號時放大 $\\sqrt{t}$ 倍。"
-                "要與 AdaGrad 逐步相同，Adam 的 $\\epsilon$ 須為它的 $1/\\sqrt{t}$，或都取 0。",
-                "... but Adam's stands beside the root of the mean, and grows by $\\sqrt{t}$ "
-                "beside the root of the sum. To take AdaGrad's steps, Adam needs $1/\\sqrt{t}$ of "
-                "AdaGrad's $\\epsilon$, or both need 0.",
-            ),
-            (
-                _limit(mul(_RATE, over(G[T], add(sp.sqrt(_VHAT_SUM), EPS)))),
-                over(mul(ETA, G[T]), add(sp.sqrt(_SQUARES), mul(sp.sqrt(T), EPS))),
-            ),
+            "……但 Adam 的 $\\epsilon$ 加在平均的根號上，換成總和的根號時放大 $\\sqrt{t}$ 倍。"
+            "要與 AdaGrad 逐步相同，Adam 的 $\\epsilon$ 須為它的 $1/\\sqrt{t}$，或都取 0。",
+            "... but Adam's $\\epsilon$ stands beside the root of the mean, and grows by "
+            "$\\sqrt{t}$ beside the root of the sum. To take AdaGrad's steps, Adam needs "
+            "$1/\\sqrt{t}$ of AdaGrad's $\\epsilon$, or both need 0.",
             TO_ADAGRAD,
+            _limit(mul(_RATE, over(G[T], add(sp.sqrt(_VHAT_SUM), EPS)))),
+            over(mul(ETA, G[T]), add(sp.sqrt(_SQUARES), mul(sp.sqrt(T), EPS))),
         ),
     ),
 )
+
+DERIVATIONS = (UNROLLED, CORRECTION, LIMIT, ADAGRAD_LIMIT)
+ANSWER_A = displayed(
+    *(UNROLLED[name].result() for name in ("M4.4", "M4.5")),
+    rf"A &= {latex(_rest(BETA1))}, \quad B_i = {latex(_weight(BETA1))}, \quad "
+    rf"C = {latex(_rest(BETA2))}, \quad D_i = {latex(_weight(BETA2))}",
+)
+ANSWER_B = displayed(ADAGRAD_LIMIT["M4.15"].result(2))

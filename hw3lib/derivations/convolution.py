@@ -5,8 +5,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from hw3lib.bilingual import Text
-from hw3lib.derivations.claims import AT_MOST, Claim, Derivation
+from hw3lib.derivations.claims import AT_MOST, Derivation, displayed, step
 from hw3lib.derivations.terms import add, minus, mul, over
 from hw3lib.derivations.worlds.convolution import (
     ACCEPTED, ANY, BATCH, BATCH_, CHANNELS_, CONV, DILATED, EXTRA, HEIGHT, HEIGHT_, K1, K2, OUTPUT,
@@ -27,86 +26,75 @@ _W, _H = windows(WIDTH, S1, P1, K1), windows(HEIGHT, S2, P2, K2)
 _LAST = _floor(add(WIDTH, mul(2, P1), -K1), S1)  # number of the last window, counted from 0
 _REACH = (mul(D, add(K, -1)), sp.Integer(1))
 
-SHAPE = Claim(
+SHAPE = step(
     "M1.3",
-    Text(
-        "批次中的每個樣本各自卷積，所以 $B$ 不變；每個輸出通道有自己的一組卷積核，"
-        "把全部輸入通道加總，所以通道數變成 $\\text{out}$。依題目的軸序：",
-        "Every sample of the batch is convolved by itself, so $B$ stays; every output channel has "
-        "kernels of its own that sum over all input channels, so the channels become "
-        "$\\text{out}$. In the question's order of axes:",
-    ),
-    (sp.Tuple(BATCH_, WIDTH_, HEIGHT_, CHANNELS_), sp.Tuple(BATCH, _W, _H, OUTPUT)),
+    "批次中的每個樣本各自卷積，所以 $B$ 不變；每個輸出通道有自己的一組卷積核，"
+    "把全部輸入通道加總，所以通道數變成 $\\text{out}$。依題目的軸序：",
+    "Every sample of the batch is convolved by itself, so $B$ stays; every output channel has "
+    "kernels of its own that sum over all input channels, so the channels become "
+    "$\\text{out}$. In the question's order of axes:",
     CONV,
+    sp.Tuple(BATCH_, WIDTH_, HEIGHT_, CHANNELS_),
+    sp.Tuple(BATCH, _W, _H, OUTPUT),
 )
 
 DERIVATION = Derivation(
     "M1",
     (
-        Claim(
+        step(
             "M1.1",
-            Text(
-                "補零後的寬度是 $W+2p_1$。從 0 編號，第 $j$ 個視窗涵蓋位置 $j s_1$ 到 "
-                "$j s_1+k_1-1$，所以它放得下的條件是 $j s_1+k_1\\leq W+2p_1$。滿足條件的最大整數是 "
-                "$j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$：這個視窗放得下，再下一個就超出至少一格。",
-                "With the padding the width is $W+2p_1$. Counted from 0, window $j$ covers "
-                "positions $j s_1$ to $j s_1+k_1-1$, so it fits if $j s_1+k_1\\leq W+2p_1$. The "
-                "largest such integer is $j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$: that window fits, "
-                "and the next would stick out by at least one position.",
-            ),
-            (
-                add(mul(S1, _LAST), K1),
-                add(WIDTH, mul(2, P1)),
-                add(mul(S1, add(_LAST, 1)), K1, -1),
-            ),
+            "補零後的寬度是 $W+2p_1$。從 0 編號，第 $j$ 個視窗涵蓋位置 $j s_1$ 到 "
+            "$j s_1+k_1-1$，所以它放得下的條件是 $j s_1+k_1\\leq W+2p_1$。滿足條件的最大整數是 "
+            "$j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$：這個視窗放得下，再下一個就超出至少一格。",
+            "With the padding the width is $W+2p_1$. Counted from 0, window $j$ covers "
+            "positions $j s_1$ to $j s_1+k_1-1$, so it fits if $j s_1+k_1\\leq W+2p_1$. The "
+            "largest such integer is $j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$: that window fits, "
+            "and the next would stick out by at least one position.",
             CONV,
+            add(mul(S1, _LAST), K1),
+            add(WIDTH, mul(2, P1)),
+            add(mul(S1, add(_LAST, 1)), K1, -1),
             relations=(AT_MOST, AT_MOST),
         ),
-        Claim(
+        step(
             "M1.2",
-            Text(
-                "視窗的編號是 0 到這個最大的 $j$，個數因此再加一；兩個軸互不影響。",
-                "The windows are numbered from 0 to this largest $j$, so there is one more of "
-                "them; the two axes do not affect each other.",
-            ),
-            (sp.Tuple(WIDTH_, HEIGHT_), sp.Tuple(_W, _H)),
+            "視窗的編號是 0 到這個最大的 $j$，個數因此再加一；兩個軸互不影響。",
+            "The windows are numbered from 0 to this largest $j$, so there is one more of "
+            "them; the two axes do not affect each other.",
             CONV,
+            sp.Tuple(WIDTH_, HEIGHT_),
+            sp.Tuple(_W, _H),
         ),
         SHAPE,
-        Claim(
+        step(
             "M1.4",
-            Text(
-                "PyTorch 的軸序是（批次、通道、高、寬），數值相同：",
-                "PyTorch's order is (batch, channels, height, width); the numbers are the same:",
-            ),
-            (sp.Tuple(BATCH_, CHANNELS_, HEIGHT_, WIDTH_), sp.Tuple(BATCH, OUTPUT, _H, _W)),
+            "PyTorch 的軸序是（批次、通道、高、寬），數值相同：",
+            "PyTorch's order is (batch, channels, height, width); the numbers are the same:",
             CONV,
+            sp.Tuple(BATCH_, CHANNELS_, HEIGHT_, WIDTH_),
+            sp.Tuple(BATCH, OUTPUT, _H, _W),
         ),
-        Claim(
+        step(
             "M1.5",
-            Text(
-                "公式何時有意義：卷積核放得進補零後的影像、步幅至少為 1、補零不為負。"
-                "這裡抽出的設定有許多不合法；PyTorch 接受的恰好是這些（接受記為 1，否則 0）。",
-                "When the formula means something: the kernel fits into the padded picture, the "
-                "stride is at least 1, the padding is not negative. Many of the settings drawn "
-                "here are invalid; those that PyTorch accepts (1, else 0) are exactly these.",
-            ),
-            (
-                ACCEPTED,
-                sp.Piecewise(
-                    (
-                        1,
-                        sp.And(
-                            sp.Le(K1, add(WIDTH, mul(2, P1)), evaluate=False),
-                            sp.Le(K2, add(HEIGHT, mul(2, P2)), evaluate=False),
-                            *(sp.Ge(s, 1) for s in (S1, S2)),
-                            *(sp.Ge(p, 0) for p in (P1, P2)),
-                        ),
-                    ),
-                    (0, True),
-                ),
-            ),
+            "公式何時有意義：卷積核放得進補零後的影像、步幅至少為 1、補零不為負。"
+            "這裡抽出的設定有許多不合法；PyTorch 接受的恰好是這些（接受記為 1，否則 0）。",
+            "When the formula means something: the kernel fits into the padded picture, the "
+            "stride is at least 1, the padding is not negative. Many of the settings drawn "
+            "here are invalid; those that PyTorch accepts (1, else 0) are exactly these.",
             ANY,
+            ACCEPTED,
+            sp.Piecewise(
+                (
+                    1,
+                    sp.And(
+                        sp.Le(K1, add(WIDTH, mul(2, P1)), evaluate=False),
+                        sp.Le(K2, add(HEIGHT, mul(2, P2)), evaluate=False),
+                        *(sp.Ge(s, 1) for s in (S1, S2)),
+                        *(sp.Ge(p, 0) for p in (P1, P2)),
+                    ),
+                ),
+                (0, True),
+            ),
         ),
     ),
 )
@@ -114,56 +102,52 @@ DERIVATION = Derivation(
 REMARKS = Derivation(
     "M1 remarks",
     (
-        Claim(
+        step(
             "M1.6",
-            Text(
-                "膨脹卷積（dilation $d$）：核的元素相隔 $d$，所以涵蓋 $d(k-1)+1$ 個位置，"
-                "取代公式中的 $k$。",
-                "Dilation $d$: the kernel's elements stand $d$ apart, so it covers $d(k-1)+1$ "
-                "positions, which takes the place of $k$.",
-            ),
-            (WIDTH_, windows(WIDTH, S, P, *_REACH)),
+            "膨脹卷積（dilation $d$）：核的元素相隔 $d$，所以涵蓋 $d(k-1)+1$ 個位置，"
+            "取代公式中的 $k$。",
+            "Dilation $d$: the kernel's elements stand $d$ apart, so it covers $d(k-1)+1$ "
+            "positions, which takes the place of $k$.",
             DILATED,
+            WIDTH_,
+            windows(WIDTH, S, P, *_REACH),
         ),
-        Claim(
+        step(
             "M1.7",
-            Text(
-                "池化也是滑動視窗，公式相同；每個通道各自池化，通道數不變。"
-                "（PyTorch 的 ceil_mode 會改為無條件進位，預設關閉。）",
-                "Pooling slides windows too, so the formula is the same; each channel is pooled by "
-                "itself, so their number stays. (PyTorch's ceil_mode, off by default, rounds up "
-                "instead.)",
-            ),
-            (WIDTH_, windows(WIDTH, S, P, *_REACH)),
+            "池化也是滑動視窗，公式相同；每個通道各自池化，通道數不變。"
+            "（PyTorch 的 ceil_mode 會改為無條件進位，預設關閉。）",
+            "Pooling slides windows too, so the formula is the same; each channel is pooled by "
+            "itself, so their number stays. (PyTorch's ceil_mode, off by default, rounds up "
+            "instead.)",
             POOLED,
+            WIDTH_,
+            windows(WIDTH, S, P, *_REACH),
         ),
-        Claim(
+        step(
             "M1.8",
-            Text(
-                "轉置卷積把視窗放回去：$W$ 個視窗從第一個位置到最後一個位置共 "
-                "$(W-1)s+d(k-1)+1$ 格，去掉兩側補零，再加上指定的 $o$（output padding，"
-                "$0\\leq o<s$）。",
-                "A transposed convolution lays the windows back: $W$ windows reach over "
-                "$(W-1)s+d(k-1)+1$ positions from the first to the last; take off the padding on "
-                "both sides and add the chosen $o$ (output padding, $0\\leq o<s$).",
-            ),
-            (
-                WIDTH_,
-                add(mul(add(WIDTH, -1), S), -mul(2, P), mul(D, add(K, -1)), EXTRA, 1),
-            ),
+            "轉置卷積把視窗放回去：$W$ 個視窗從第一個位置到最後一個位置共 "
+            "$(W-1)s+d(k-1)+1$ 格，去掉兩側補零，再加上指定的 $o$（output padding，"
+            "$0\\leq o<s$）。",
+            "A transposed convolution lays the windows back: $W$ windows reach over "
+            "$(W-1)s+d(k-1)+1$ positions from the first to the last; take off the padding on "
+            "both sides and add the chosen $o$ (output padding, $0\\leq o<s$).",
             TRANSPOSED,
+            WIDTH_,
+            add(mul(add(WIDTH, -1), S), -mul(2, P), mul(D, add(K, -1)), EXTRA, 1),
         ),
-        Claim(
+        step(
             "M1.9",
-            Text(
-                "$o$ 的用途：取整數部分時，$s$ 種不同的寬度 $W'$ 卷積後都變成同一個 $W$，"
-                "$o$ 指出是哪一種。再卷積一次都回到 $W$：",
-                "What $o$ is for: because of the floor, $s$ different widths $W'$ are all "
-                "convolved to the same $W$, and $o$ says which one is meant. Convolved again, each "
-                "gives $W$ back:",
-            ),
-            (windows(WIDTH_, S, P, *_REACH), WIDTH),
+            "$o$ 的用途：取整數部分時，$s$ 種不同的寬度 $W'$ 卷積後都變成同一個 $W$，"
+            "$o$ 指出是哪一種。再卷積一次都回到 $W$：",
+            "What $o$ is for: because of the floor, $s$ different widths $W'$ are all "
+            "convolved to the same $W$, and $o$ says which one is meant. Convolved again, each "
+            "gives $W$ back:",
             TRANSPOSED,
+            windows(WIDTH_, S, P, *_REACH),
+            WIDTH,
         ),
     ),
 )
+
+DERIVATIONS = (DERIVATION, REMARKS)
+ANSWER = displayed(SHAPE.result())

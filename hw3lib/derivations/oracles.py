@@ -43,12 +43,10 @@ def jacobian(gradient: Gradient, f: Callable[[Tensor], Tensor], x: Tensor) -> Te
     return torch.stack([gradient(lambda v, i=i: f(v)[i], x) for i in range(len(f(x)))])
 
 
-def gradient_oracles(
-    sample: Callable, *, name: str = "torch autograd", cases: int = 300
-) -> tuple[Oracle, Oracle]:
+def gradient_oracles(sample: Callable, *, name: Text, cases: int = 120) -> tuple[Oracle, Oracle]:
     """Both ways for one World; sample(rng, gradient) draws a case."""
     return (
-        Oracle(Text(name, name), partial(sample, gradient=autograd), cases, 1e-9),
+        Oracle(name, partial(sample, gradient=autograd), cases, 1e-9),
         Oracle(
             Text("有限差分", "finite differences"),
             partial(sample, gradient=differences),

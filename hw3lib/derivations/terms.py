@@ -84,6 +84,13 @@ class _Printer(LatexPrinter):
         below = " ".join(r"\partial " + w for w in wrt)
         return rf"\frac{{\partial{order} {of}}}{{{below}}}"
 
+    def _print_Sum(self, node: sp.Sum) -> str:  # noqa: N802
+        ((index, first, last),) = node.limits
+        body = self._print(node.function)
+        if node.function.is_Add or body.startswith("-"):
+            body = rf"\left({body}\right)"
+        return rf"\sum_{{{index}={self._print(first)}}}^{{{self._print(last)}}} {body}"
+
     def _print_KroneckerDelta(self, node: sp.KroneckerDelta, exp: str | None = None) -> str:  # noqa: N802
         return rf"\delta_{{{''.join(map(self._print, node.args))}}}"
 
@@ -91,6 +98,12 @@ class _Printer(LatexPrinter):
 def latex(node: sp.Basic) -> str:
     """LaTeX that pandoc turns into MathML and Typst."""
     return _Printer().doprint(node)
+
+
+def decimal(value: float, digits: int = 3) -> str:
+    """A number in LaTeX with so many significant digits, e.g. 3.1 \\times 10^{-9}."""
+    mantissa, _, exponent = f"{float(value):.{digits}g}".partition("e")
+    return rf"{mantissa} \times 10^{{{int(exponent)}}}" if exponent else mantissa
 
 
 # --- exactly ---------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -155,7 +155,7 @@ def _sample_adagrad(rng: np.random.Generator, *, epsilon: bool = False) -> Value
 
 
 def _oracle(name: str, sample: Callable, tolerance: float = 1e-9) -> tuple[Oracle, ...]:
-    return (Oracle(Text(name, name), sample, 200, tolerance),)
+    return (Oracle(Text(name, name), sample, 100, tolerance),)
 
 
 _SIZES, _SCOPE = (1, 2, 3, 4, 5), Text("t = 1 至 5", "t = 1 to 5")
@@ -189,3 +189,29 @@ EPSILON = World(
     partial(_exact, start=False), (), Text("", ""),
     _oracle(_ADAGRAD, partial(_sample_adagrad, epsilon=True)),
 )  # fmt: skip
+
+
+def deviations(gaps: Sequence[float], steps: Sequence[int], *, seed: int = 0) -> np.ndarray:
+    """How far torch's Adam is from its Adagrad, (gaps, steps) relative deviations of one step.
+
+    gaps  : values of 1 - beta_2;  steps: the t at which the two steps are compared, ascending
+    Both follow the same random gradients, Adam with beta_1 = 0 and the rate eta_0 / sqrt(t), both
+    with epsilon 0.
+    """
+    import torch
+
+    last = max(steps)
+    gradients = np.random.default_rng(seed).normal(size=last)
+    at = np.array(steps) - 1
+
+    def parameter() -> torch.nn.Parameter:
+        return torch.nn.Parameter(torch.zeros((), dtype=torch.float64))
+
+    p = parameter()
+    goal = follow(torch.optim.Adagrad([p], eps=0), p, gradients, np.ones(last))[at]
+    found = []
+    for gap in gaps:
+        p = parameter()
+        adam = torch.optim.Adam([p], betas=(0.0, 1 - gap), eps=0)
+        found.append(follow(adam, p, gradients, 1 / np.sqrt(np.arange(1, last + 1)))[at])
+    return np.abs(np.array(found) / goal - 1)

@@ -209,13 +209,13 @@ def _sample_running(rng: np.random.Generator, gradient: Gradient) -> Values:
     }  # fmt: skip
 
 
-def _world(exact, sample, sizes: tuple, name: str) -> World:
-    scope = Text("、".join(f"m = {m}" for m in sizes), ", ".join(f"m = {m}" for m in sizes))
+def _world(exact, sample, sizes: tuple, name: Text) -> World:
+    scope = Text(*("m = " + mark.join(map(str, sizes)) for mark in ("、", ", ")))
     return World(exact, sizes, scope, gradient_oracles(sample, name=name))
 
 
-_FORMULA = "autograd"
-_TORCH = "torch batch_norm + autograd"
+_FORMULA = Text("題目公式的 autograd", "autograd through the question's formulas")
+_TORCH = Text("torch batch_norm 的 autograd", "autograd through torch batch_norm")
 STAGE = _world(partial(_exact, free_mean=True), _sample_stage, (2, 3, 4), _FORMULA)
 BATCH = _world(_exact, _sample_batch, (2, 3, 4), _TORCH)
 PAIR = _world(_exact, partial(_sample_batch, m=2), (2,), _TORCH)

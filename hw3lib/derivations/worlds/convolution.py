@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy as sp
@@ -11,6 +12,10 @@ import sympy as sp
 from hw3lib.bilingual import Text
 from hw3lib.derivations.claims import Oracle, World
 from hw3lib.derivations.terms import Values
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from torch import Tensor, nn
 
 _whole = partial(sp.symbols, integer=True)
 BATCH, WIDTH, HEIGHT, INPUT, OUTPUT = _whole(r"B W H \text{in} \text{out}")
@@ -134,7 +139,7 @@ def _transposed(v: dict) -> int:
 
 
 def _torch(name: str, sample: Callable, cases: int) -> tuple[Oracle, ...]:
-    name = f"torch.nn.functional.{name}"
+    name = f"torch {name}"
     return (Oracle(Text(name, name), sample, cases, 0.0, columns=True),)
 
 
@@ -157,8 +162,10 @@ TRANSPOSED = World(
 )
 
 
-def refusals() -> list[tuple[str, str]]:
-    """(setting, what torch says) for a setting of each invalid kind, convolved on the CPU."""
+def refusals() -> pd.DataFrame:
+    """A setting of each invalid kind, convolved on the CPU. Columns: setting, torch says."""
+    import pandas as pd
+
     names = (BATCH, WIDTH, HEIGHT, INPUT, OUTPUT, K1, K2, S1, S2, P1, P2)
     good = dict(zip(names, (2, 5, 5, 3, 4, 3, 3, 1, 1, 0, 0), strict=True))
     found = []
@@ -168,4 +175,36 @@ def refusals() -> list[tuple[str, str]]:
         except RuntimeError as error:
             told = str(error).split("\n")[0]
         found.append((", ".join(f"{name} = {v}" for name, v in change.items()), told))
-    return found
+    return pd.DataFrame(found, columns=["setting", "torch says"])
+
+
+def network_shapes(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
+    """Each convolution and max pooling layer of a network: settings, and both ways to its width.
+
+    Columns: layer, input, k, s, p (of one axis), formula, torch (output widths).
+    """
+    import pandas as pd
+    import torch
+
+    from hw3lib.models.describe import in_eval_mode, picture_for
+
+    rows = []
+
+    def one(value: int | tuple[int, int]) -> int:
+        return value if isinstance(value, int) else value[0]
+
+    def record(module: nn.Module, inputs: tuple[Tensor], output: Tensor, name: str) -> None:
+        settings = (module.kernel_size, module.stride, module.padding)
+        wide, (k, s, p) = inputs[0].shape[-2], map(one, settings)
+        rows.append((name, wide, k, s, p, (wide + 2 * p - k) // s + 1, output.shape[-2]))
+
+    kinds = (torch.nn.Conv2d, torch.nn.MaxPool2d)
+    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
+    hooks = [m.register_forward_hook(partial(record, name=n)) for n, m in layers]
+    try:
+        with in_eval_mode(model), torch.inference_mode():
+            model(picture_for(model, in_channels))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return pd.DataFrame(rows, columns=["layer", "input", "k", "s", "p", "formula", "torch"])

@@ -144,17 +144,18 @@ def _sample_batch(rng: np.random.Generator, gradient: Gradient) -> Values:
     return {k: Array(a) for k, a in arrays.items()} | {S: samples, CLASSES: classes}
 
 
-def _world(exact: Callable, sample: Callable, sizes: tuple, name: str) -> World:
+def _world(exact: Callable, sample: Callable, sizes: tuple, torch: str) -> World:
+    name = Text(f"torch {torch} 的 autograd", f"autograd through torch {torch}")
     letter = "N" if exact is _exact_batch else "K"
-    scope = Text(*(mark.join(f"{letter} = {n}" for n in sizes) for mark in ("、", ", ")))
-    return World(exact, sizes, scope, gradient_oracles(sample, name=name, cases=200))
+    scope = Text(*(f"{letter} = {mark.join(map(str, sizes))}" for mark in ("、", ", ")))
+    return World(exact, sizes, scope, gradient_oracles(sample, name=name, cases=100))
 
 
-def _labelled(labels: str, name: str = "torch cross_entropy") -> World:
+def _labelled(labels: str, torch: str = "cross_entropy") -> World:
     exact, sample = partial(_exact, labels=labels), partial(_sample, labels=labels)
-    return _world(exact, sample, (2, 3, 4), name + " + autograd")
+    return _world(exact, sample, (2, 3, 4), torch)
 
 
-ANY = _labelled("any", "torch log_softmax")
+ANY = _labelled("any", "log_softmax")
 SOFT, SMOOTH, HARD = map(_labelled, ("soft", "smooth", "hard"))
-BATCH = _world(_exact_batch, _sample_batch, (1, 2, 3), "torch cross_entropy + autograd")
+BATCH = _world(_exact_batch, _sample_batch, (1, 2, 3), "cross_entropy")
