@@ -66,7 +66,7 @@ STRENGTH = {
 
 
 def synthetic_faces(n: int = 4000, seed: int = 0) -> Faces:
-    """Draw `n` faces in the course's class shares, about a second for 2,000 on one core.
+    """Draw `n` faces in the course's class shares; 4,000 take about 3 s on one core.
 
     Ids are five digits in row order, a fifth of the pictures are "test". As in FER2013, some
     pictures are byte-identical copies of others, a few of those with another label, some across
