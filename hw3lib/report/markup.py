@@ -102,8 +102,11 @@ def build(document: Document, language: str, families: list[str]) -> Source:
     for chapter in document.chapters:
         source.lines += [f"// {chapter.notebook}", _chapter(chapter, document, source)]
         numbers = {"figure": 0, "table": 0}
-        for block in chapter.blocks:
-            source.lines += [f"// {place(block)}", *_block(block, chapter, numbers, source)]
+        for block, following in zip(chapter.blocks, [*chapter.blocks[1:], None], strict=True):
+            calls = _block(block, chapter, numbers, source)
+            if block.kind == "markdown" and _is_formula(following):
+                calls = [f"#[#set block(sticky: true)\n{call}]" for call in calls]
+            source.lines += [f"// {place(block)}", *calls]
     return source
 
 
@@ -212,6 +215,11 @@ def _block(
         yield draw(block, label, source)
     elif block.kind == "error":
         yield f"#fault({quote(block.data['text'])})"
+
+
+def _is_formula(block: Block | None) -> bool:
+    """A formula by itself; the words before it must not be left on the page before."""
+    return block is not None and block.kind == "markdown" and block.text.zh.startswith("$$")
 
 
 def _figure(block: Block, label: str, source: Source) -> str:

@@ -51,12 +51,24 @@ local function quoted(text)
   return '"' .. text:gsub('\\', '\\\\'):gsub('"', '\\"') .. '"'
 end
 
--- Typst's writer has no place for alternative text, which PDF/UA asks of every equation.
+-- Typst's writer has no place for alternative text, which PDF/UA asks of every equation. Only a
+-- long derivation may run on to the next page.
+local equations = {}  -- a Pair states each twice
 local function equation(math)
+  local key = math.mathtype .. math.text
+  if equations[key] then
+    return equations[key]
+  end
   local typst = pandoc.write(pandoc.Pandoc {pandoc.Plain {math}}, 'typst', OPTIONS)
   local block = math.mathtype == 'DisplayMath' and 'true' or 'false'
-  return pandoc.RawInline('typst', '#math.equation(alt: ' .. quoted(spoken(math.text))
-    .. ', block: ' .. block .. ', ' .. typst:gsub('%s+$', '') .. ');')
+  local call = 'math.equation(alt: ' .. quoted(spoken(math.text)) .. ', block: ' .. block .. ', '
+    .. typst:gsub('%s+$', '') .. ')'
+  local _, lines = math.text:gsub('\\\\', '')
+  if lines > 7 then
+    call = '{ show math.equation: set block(breakable: true); ' .. call .. ' }'
+  end
+  equations[key] = pandoc.RawInline('typst', '#' .. call .. ';')
+  return equations[key]
 end
 
 local function convert(text)
