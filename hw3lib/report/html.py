@@ -30,6 +30,7 @@ FONTS = (
     ("hw3 Sans", 700, "NotoSansTC-Bold.woff2"),
     ("hw3 Math", 400, "STIXTwoMath.woff2"),
 )
+LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
 PX_PER_POINT = 1.5  # a figure's 8.5 pt letters beside text of 17 px
 IMAGES = ("image/png", "image/svg+xml")
 WORDS = {
@@ -222,13 +223,19 @@ def _questions(document: Document, chapters: list[dict], results: Sequence[dict]
                 "target": anchor if anchor in answers else chapter["id"] if chapter else "main",
                 "place": Text(number + place.zh, number + place.en),
                 "results": [
-                    {"name": r["name"], "shown": f"{r['value']:.4g}", "n": r.get("n")}
+                    {"name": r["name"], "shown": _number(r["value"]), "n": r.get("n")}
                     for r in results
                     if chapter and r.get("notebook") == chapter["notebook"]
                 ][:3],
             }
         )
     return rows
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
@@ -249,6 +256,7 @@ def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
         "python": _highlight,
         "sha256": lambda s: base64.b64encode(hashlib.sha256(s.encode()).digest()).decode(),
     }
+    env.tests["long"] = lambda cell: len(cell["zh"] + cell["en"]) > LONG
     env.tests["displayed"] = lambda text: "$$" in text.zh
     return env
 

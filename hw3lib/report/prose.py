@@ -65,6 +65,7 @@ def _clean(html: str) -> str:
     html = re.sub(r'<a href="#[^"]*"[^>]*></a>', "", html)
     html = re.sub(r'(<(?:span|div)[^>]*) id="cb[^"]*"', r"\1", html)
     html = re.sub(r'<a href="([^"]*)"[^>]*>(.*?)</a>', _link, html, flags=re.DOTALL)
+    html = html.replace("<mo>′</mo>", '<mo class="prime">′</mo>')
     return re.sub(r"<th(?=[ >])", '<th scope="col"', html)
 
 

@@ -36,6 +36,7 @@ fit();
 toc.addEventListener("click", (event) => { if (event.target.closest("a") && !wide.matches) toc.open = false; });
 
 // The section being read is marked in the contents.
+toc.parentElement.classList.add("live"); // only the chapter being read lists its sections
 const links = new Map([...toc.querySelectorAll("a")].map((a) => [a.hash.slice(1), a]));
 const places = [...links.keys()].map((id) => document.getElementById(id)).filter(Boolean);
 let waiting = false;
@@ -48,6 +49,8 @@ function mark() {
     if (here && id === here.id) {
       if (!link.hasAttribute("aria-current")) {
         link.setAttribute("aria-current", "true");
+        toc.querySelectorAll("li.here").forEach((item) => item.classList.remove("here"));
+        link.closest("nav > details > ol > li").classList.add("here");
         if (wide.matches) link.scrollIntoView({ block: "nearest" });
       }
     } else link.removeAttribute("aria-current");
