@@ -135,13 +135,18 @@ def selectivity(mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 
 def most_selective(profile: np.ndarray) -> list[int]:
-    """(K, 7) profile -> a filter for each class: the assignment with the highest sum.
+    """(K, 7) profile -> for each class the filter that sets it off most from all other classes.
 
-    No filter serves twice; with fewer filters than classes, only the classes that gain most.
+    The assignment with the highest sum of margins over the next class; no filter serves twice,
+    and with fewer filters than classes only the classes that gain most are served.
     """
     from scipy.optimize import linear_sum_assignment
 
-    classes, filters = linear_sum_assignment(-np.nan_to_num(profile.T))
+    scores = np.nan_to_num(profile, nan=profile[~np.isnan(profile)].min())
+    margin = np.stack(
+        [scores[:, c] - np.delete(scores, c, axis=1).max(1) for c in range(scores.shape[1])]
+    )
+    classes, filters = linear_sum_assignment(-margin)
     return filters[np.argsort(classes)].tolist()
 
 
@@ -187,13 +192,16 @@ def top_patches(
     number: int,
     *,
     count: int = 6,
+    by: str = "peak",
     group: np.ndarray | None = None,
 ) -> list[Patch]:
     """The `count` patches that excite filter `number` most, one from each picture.
 
+    by    : pictures ranked by their largest response ("peak") or their strength ("mean"); what is
+        cut out is what the strongest unit sees
     group : (N,) duplicate groups; only the first picture of a group is taken
     """
-    order = np.argsort(-real.peak[:, number], kind="stable")
+    order = np.argsort(-getattr(real, by)[:, number], kind="stable")
     if group is not None:
         order = order[np.sort(np.unique(group[order], return_index=True)[1])]
     return [
@@ -201,3 +209,27 @@ def top_patches(
               float(real.peak[n, number]))
         for n in order[:count]
     ]  # fmt: skip
+
+
+def field_size(fields: np.ndarray) -> tuple[int, int]:
+    """Height and width, in pixels, of the largest receptive field of a layer."""
+    return tuple(int((fields[..., i + 1] - fields[..., i]).max()) for i in (0, 2))
+
+
+def more_selective(trained: np.ndarray, untrained: np.ndarray) -> bool | None:
+    """Whether filters gained selectivity: a two-sided Mann-Whitney test at 5 % (scipy)."""
+    from scipy.stats import mannwhitneyu
+
+    if mannwhitneyu(trained, untrained).pvalue >= 0.05:
+        return None
+    return bool(np.median(trained) > np.median(untrained))
+
+
+def weighs_light_against_dark(layer: FilterLayer) -> np.ndarray:
+    """(K,) bool: the positive and the negative weights of a kernel largely cancel out.
+
+    Largely: |sum of w| is under half of the sum of |w|, so that the filter answers to contrast
+    more than to brightness.
+    """
+    grey = layer.kernels.sum(1).flatten(1)
+    return (grey.sum(1).abs() < 0.5 * grey.abs().sum(1)).cpu().numpy()

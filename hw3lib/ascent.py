@@ -156,3 +156,15 @@ def gain_over_real(ascent: Ascent, real: Survey) -> np.ndarray:
     """(F,) strength of the found picture over that of the best real one; NaN for a dead filter."""
     top = real.mean[:, ascent.filters].max(0)
     return np.divide(ascent.reached, top, out=np.full(len(top), np.nan), where=top > 0)
+
+
+def recognised(network: Network, ascent: Ascent, profile: np.ndarray) -> int:
+    """How many of the found pictures the network calls by the class that their filter prefers.
+
+    profile : (K, 7) of activation.class_profile
+    """
+    inputs = ((torch.as_tensor(ascent.pictures) - network.mean) / network.std)[:, None]
+    inputs = inputs.expand(-1, network.in_channels, -1, -1).to(network.device)
+    with torch.inference_mode():
+        called = network.model(inputs).argmax(1).cpu().numpy()
+    return int((called == np.nanargmax(profile[ascent.filters], axis=1)).sum())

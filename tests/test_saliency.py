@@ -1,0 +1,280 @@
+"""Attributions against known answers, and checks that catch what they should catch."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from test_probing import assert_same, small_net, state
+from torch import nn
+
+from hw3lib import UserError, models, saliency
+from hw3lib import saliency_checks as checks
+from hw3lib.data.synthetic import synthetic_faces
+from hw3lib.inference import Network
+from hw3lib.saliency import METHODS, attribute
+
+INPUTS = torch.randn(3, 1, 48, 48, generator=torch.Generator().manual_seed(5))
+TARGET = [0, 3, 6]
+
+
+@pytest.fixture(scope="module")
+def linear() -> nn.Module:
+    torch.manual_seed(1)
+    return nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 7)).eval()
+
+
+@pytest.fixture(scope="module")
+def net() -> nn.Module:
+    torch.manual_seed(2)
+    return models.build("slim_resnet", width=0.25).eval()
+
+
+def weights(model: nn.Module) -> torch.Tensor:
+    return model[1].weight.detach()[TARGET].reshape(3, 1, 48, 48)
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+@pytest.mark.parametrize("name", ["slim_resnet", "vgg16", "five_block", "resnet18"])
+def test_every_method_gives_the_inputs_shape_and_leaves_the_model_alone(method, name):
+    torch.manual_seed(0)
+    model = models.build(name, width=0.125).train()
+    before, random_state = state(model), torch.get_rng_state()
+    options = {"smoothgrad": {"samples": 2}, "integrated_gradients": {"steps": 2}}
+    out = attribute(method, model, INPUTS, TARGET, **options.get(method, {}))
+    assert out.shape == INPUTS.shape
+    assert out.dtype == torch.float32
+    assert not out.requires_grad
+    assert torch.isfinite(out).all()
+    assert torch.equal(torch.get_rng_state(), random_state)
+    assert_same(before, state(model))
+
+
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_hooks_and_modes_are_undone_when_the_model_fails(method):
+    class Broken(nn.Module):
+        def forward(self, x):
+            raise ZeroDivisionError
+
+    model = small_net().train()
+    model[8] = Broken()
+    before = state(model)
+    with pytest.raises(ZeroDivisionError):
+        attribute(method, model, INPUTS, TARGET)
+    assert_same(before, state(model))
+
+
+@pytest.mark.parametrize("method", ["gradient", "smoothgrad", "guided_backprop"])
+def test_the_gradient_of_a_linear_model_is_its_weights(linear, method):
+    assert torch.allclose(attribute(method, linear, INPUTS, TARGET), weights(linear), atol=1e-6)
+
+
+def test_integrated_gradients_of_a_linear_model_are_weight_times_picture(linear):
+    out = attribute("integrated_gradients", linear, INPUTS, TARGET)
+    assert torch.allclose(out, weights(linear) * INPUTS, atol=1e-5)
+
+
+def test_integrated_gradients_add_up_to_the_rise_of_the_logit(net):
+    out = attribute("integrated_gradients", net, INPUTS, TARGET, steps=200)
+    with torch.no_grad():
+        rise = net(INPUTS)[range(3), TARGET] - net(0 * INPUTS)[range(3), TARGET]
+    assert torch.allclose(out.sum((1, 2, 3)), rise, rtol=0.02, atol=0.01 * float(rise.abs().max()))
+    maps = saliency.pixel_map(out)
+    assert (checks_error := saliency.completeness_error(net, INPUTS, TARGET, maps)).max() < 0.05
+    assert (
+        saliency.completeness_error(net, INPUTS, TARGET, 2 * maps).min() > 0.5 > checks_error.max()
+    )
+
+
+def test_grad_cam_of_a_net_with_a_known_answer():
+    """Maps A_k = ReLU(a_k x), pooled, logit = sum_k w_k mean(A_k): alpha_k = w_k / (h w)."""
+    a, w = torch.tensor([2.0, -1.0]), torch.tensor([1.0, 3.0])
+    net = nn.Sequential(nn.Conv2d(1, 2, 1, bias=False), nn.ReLU(), nn.AdaptiveAvgPool2d(1),
+                        nn.Flatten(), nn.Linear(2, 1, bias=False)).eval()  # fmt: skip
+    net[0].weight.data, net[4].weight.data = a.reshape(2, 1, 1, 1), w[None]
+    expected = (w[0] * (a[0] * INPUTS).relu() + w[1] * (a[1] * INPUTS).relu()) / 48**2
+    assert torch.allclose(attribute("grad_cam", net, INPUTS, 0), expected, atol=1e-6)
+    net[4].weight.data = -w[None]
+    assert attribute("grad_cam", net, INPUTS, 0).abs().max() == 0
+    signed = attribute("grad_cam", net, INPUTS, 0, positive=False)
+    assert torch.allclose(signed, -expected, atol=1e-6)
+
+
+def test_guided_backprop_drops_negative_parts_at_each_relu():
+    """x -> ReLU(x) -> two weights: only the positive one, where x is above 0, comes back."""
+    net = nn.Sequential(nn.Flatten(), nn.ReLU(), nn.Linear(2, 1, bias=False)).eval()
+    net[2].weight.data = torch.tensor([[1.5, -2.0]])
+    inputs = torch.tensor([[1.0, 1.0], [-1.0, 1.0]]).reshape(2, 1, 1, 2)
+    out = attribute("guided_backprop", net, inputs, 0).reshape(2, 2)
+    assert torch.equal(out, torch.tensor([[1.5, 0.0], [0.0, 0.0]]))
+    plain = attribute("gradient", net, inputs, 0).reshape(2, 2)
+    assert torch.equal(plain, torch.tensor([[1.5, -2.0], [0.0, -2.0]]))
+
+
+def test_smoothgrad_is_the_same_for_a_seed_and_another_for_another(net):
+    one, two, three = (
+        attribute("smoothgrad", net, INPUTS, TARGET, samples=3, seed=s) for s in (1, 1, 2)
+    )
+    assert torch.equal(one, two)
+    assert not torch.equal(one, three)
+
+
+def test_three_grey_channels_are_summed_into_one_map(net):
+    torch.manual_seed(3)
+    colour = models.build("slim_resnet", width=0.25, in_channels=3).eval()
+    out = attribute("grad_cam", colour, INPUTS.expand(-1, 3, -1, -1), TARGET)
+    assert out.shape == (3, 3, 48, 48)
+    assert np.allclose(saliency.pixel_map(out), 3 * out[:, 0].numpy(), atol=1e-6)
+
+
+def test_batches_and_networks_give_the_same_maps(net):
+    network = Network(net, 0.5, 0.25)
+    options = {"integrated_gradients": {"steps": 4}}
+    methods = ["gradient", "integrated_gradients"]
+    whole = saliency.attribute_all(network, INPUTS, TARGET, methods=methods, options=options)
+    parts = saliency.attribute_all(net, INPUTS, TARGET, methods=methods, options=options, batch=2)
+    for name in methods:
+        assert np.allclose(whole[name], parts[name], atol=1e-5)
+
+
+def test_unknown_names_are_one_line():
+    with pytest.raises(UserError, match="choose one of gradient"):
+        attribute("magic", small_net(), INPUTS, 0)
+    with pytest.raises(UserError, match="'nowhere'"):
+        attribute("grad_cam", small_net(), INPUTS, 0, layer="nowhere")
+
+
+def test_choice_of_pictures():
+    scores = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.7, 0.3]])
+    labels = np.array([0, 0, 0, 1])
+    assert saliency.examples(scores, labels, right=True) == [0]
+    assert saliency.examples(scores, labels, right=False) == [2, 3]
+    assert saliency.spread_over_classes(np.array([0, 0, 0, 1, 2]), 4).tolist() == [0, 1, 3, 4]
+    assert saliency.first_by_id(np.array(["10", "x", "2"])) == 2
+    assert saliency.first_by_id(np.array(["b.png", "a.png"])) == 1
+    means = saliency.class_means(
+        np.stack([np.full((2, 2), v) for v in (1.0, 3.0)]), np.array([4, 4])
+    )
+    assert np.isnan(means[0]).all() and (means[4] == 2).all()
+
+
+# The checks
+
+
+def planted() -> tuple[nn.Module, torch.Tensor]:
+    """A net that looks at the top left corner alone, and pictures that are bright all over."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 7)).eval()
+    mask = torch.zeros(48, 48)
+    mask[:12, :12] = 0.02
+    net[1].weight.data.zero_()
+    net[1].weight.data[2] = mask.flatten()
+    net[1].bias.data.zero_()
+    checker = torch.zeros(48, 48)
+    checker[:12, :12] = 1
+    return net, checker.expand(4, 1, 48, 48).clone()
+
+
+def test_deletion_tells_a_true_map_from_a_random_and_from_a_wrong_one():
+    net, inputs = planted()
+    true = saliency.attribute_all(net, inputs, 2, methods=["gradient"])["gradient"]
+    noise = np.random.default_rng(0).random(true.shape)
+    curves = {
+        name: checks.deletion(net, inputs, 2, values)
+        for name, values in {"true": true, "random": noise, "wrong": true.max() - true}.items()
+    }
+    assert all(np.allclose(c[:, 0], curves["true"][:, 0]) for c in curves.values())
+    assert all(np.allclose(c[:, -1], curves["true"][:, -1]) for c in curves.values())
+    assert checks.beats_random(curves["true"], curves["random"])[1] is True
+    assert checks.beats_random(curves["wrong"], curves["random"])[1] is False
+
+
+def test_the_randomisation_check_catches_a_map_that_ignores_the_network(net, monkeypatch):
+    def edges(network, inputs, target, *, seed=0):
+        return torch.as_tensor(checks.edge_strength(inputs[:, 0].numpy()))[:, None]
+
+    blind = saliency.Method(edges, METHODS["gradient"].title, False)
+    monkeypatch.setitem(METHODS, "blind", blind)
+    faces = synthetic_faces(14, seed=1)
+    inputs = Network(net, 0.5, 0.25).prepare(faces.images)
+    before = state(net)
+    check = checks.randomisation_check(
+        net, inputs, faces.labels, methods=["gradient", "blind"], stages=4
+    )
+    assert_same(before, state(net))
+    assert set(check["stage"]) == {1, 2, 3, 4}
+    assert check["redrawn"].max() == 1
+    assert len(check) == 2 * 4 * len(faces)
+    assert checks.notices_redrawing(check, "blind")[2] is False
+    assert checks.notices_redrawing(check, "gradient")[2] is True
+    summary = checks.cascade_summary(check)
+    assert (summary["low"] <= summary["value"]).all() and (
+        summary["value"] <= summary["high"]
+    ).all()
+
+
+def test_similarities_of_equal_opposite_and_even_maps():
+    maps = np.random.default_rng(0).random((3, 48, 48))
+    assert checks.rank_similarity(maps, maps**3) == pytest.approx(1)
+    assert checks.rank_similarity(maps, -maps) == pytest.approx(-1)
+    assert (checks.rank_similarity(maps, np.ones_like(maps)) == 0).all()
+    assert checks.structural_similarity(maps, 5 * maps) == pytest.approx(1)
+    assert np.abs(checks.structural_similarity(maps, maps[::-1])[[0, 2]]).max() < 0.2
+
+
+def test_rank_similarity_is_scipys():
+    from scipy.stats import spearmanr
+
+    a, b = np.random.default_rng(1).integers(0, 9, (2, 2, 10, 10))
+    expected = [spearmanr(x.ravel(), y.ravel()).statistic for x, y in zip(a, b, strict=True)]
+    assert checks.rank_similarity(a, b) == pytest.approx(expected)
+
+
+def test_regions_part_the_frame_and_an_even_map_has_density_one():
+    masks = checks.region_masks()
+    assert tuple(masks) == checks.REGIONS
+    assert (np.sum(list(masks.values()), axis=0) == 1).all()
+    assert np.array([*checks.region_density(np.ones((2, 48, 48))).values()]) == pytest.approx(1)
+    inside = masks["mouth"][None].astype(float)
+    density = checks.region_density(inside)
+    assert density["mouth"][0] == pytest.approx(1 / masks["mouth"].mean())
+    assert density["eyes"][0] == 0
+    assert np.isnan(checks.region_density(np.zeros((1, 48, 48)))["eyes"][0])
+
+
+def test_edges_and_contrast_lie_where_the_step_is():
+    image = np.zeros((1, 48, 48), np.uint8)
+    image[:, :, 24:] = 200
+    for strength in (checks.edge_strength(image), checks.local_contrast(image)):
+        assert strength[0, 24].argmax() in (22, 23, 24)
+        assert strength[0, 24, 5] == pytest.approx(0, abs=1e-6)
+
+
+def test_intervals_and_verdicts():
+    estimate = checks.mean_interval(np.array([1.0, 2.0, 3.0, np.nan]))
+    assert estimate.value == 2 and 1 <= estimate.low < 2 < estimate.high <= 3
+    assert np.isnan(checks.mean_interval(np.array([np.nan])).value)
+    assert checks.above(estimate, 0.5) is True
+    assert checks.above(estimate, 2) is None
+    assert checks.above(estimate, 4) is False
+    paired = checks.compared(np.array([1.0, 2.0]), np.array([0.5, 1.5]))
+    assert paired.difference == (0.5, 0.5, 0.5)
+
+
+def test_figures_and_explorer_draw_and_the_explorer_leaves_no_text(net, capsys, monkeypatch):
+    from hw3lib.bilingual import language
+    from hw3lib.plotting import saliency as draw
+    from hw3lib.plotting.style import house_style
+
+    network, faces = Network(net, 0.5, 0.25), synthetic_faces(8, seed=0)
+    labels = draw.decision_labels(np.eye(7)[faces.labels], faces.labels)
+    maps = saliency.attribute_all(network, network.prepare(faces.images), 0, methods=["gradient"])
+    with language("both"), house_style():
+        fig = draw.attribution_grid(
+            faces.images[:2], {"gradient": maps["gradient"][:2]}, labels[:2]
+        )
+    assert len(fig.axes) == 2 * 2 + 1
+    bundles = []
+    monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
+    draw.explorer(network, faces)
+    assert list(bundles[0]) == ["application/vnd.jupyter.widget-view+json"]
+    assert json.dumps(bundles[0]) and not capsys.readouterr().out
