@@ -46,6 +46,7 @@ class Source:
     lines: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     typst: dict[str, str] = field(default_factory=dict)  # Markdown -> Typst
+    titles: dict[str, Text] = field(default_factory=dict)  # of the questions
 
     def text(self, text: Text | str | int, *, markdown: bool = False, heading: bool = False) -> str:
         """`zh: [...], en: [...]`, as far as the report's language and the text ask for them."""
@@ -94,7 +95,7 @@ def build(document: Document, language: str, families: list[str]) -> Source:
 
     Code stays out, and with it what it printed as plain text.
     """
-    source = Source(language)
+    source = Source(language, titles={q.id: q.title for q in document.questions})
     source.typst = _convert(document, language)
     source.lines += ['#import "report.typ": *', _settings(document, source, families)]
     if document.facts or document.questions:
@@ -203,9 +204,10 @@ def _block(
     elif block.kind == "markdown":
         yield f"#prose({source.text(block.text, markdown=True)})"
     elif block.kind == "answer":
-        ids = listed([quote(i) for i in block.data["questions"]])
-        head = source.phrase(WORDS["answer"])
-        yield f"#answer(ids: {ids}, head: {head}, {source.text(block.text, markdown=True)})"
+        titles = [source.titles.get(i, WORDS["answer"]) for i in block.data["questions"]]
+        asked = zip(block.data["questions"], map(source.phrase, titles), strict=True)
+        questions = listed(f"({quote(i)}, {title})" for i, title in asked)
+        yield f"#answer(questions: {questions}, {source.text(block.text, markdown=True)})"
     elif block.kind in ("figure", "table"):
         numbers[block.kind] += 1
         number = f"{chapter.number}.{numbers[block.kind]}"
