@@ -198,14 +198,17 @@ LIMIT = Derivation(
         step(
             "M4.11",
             "夾擠：$0<\\beta_2<1$ 且 $1\\leq i\\leq t$ 時 "
-            "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$，所以（$t=1$ 時三者相等）",
+            "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$。左邊在只有 $g_1$ 不為零時取等號，"
+            "右邊在只有 $g_t$ 不為零時取等號。",
             "Squeeze: for $0<\\beta_2<1$ and $1\\leq i\\leq t$ we have "
-            "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$, so that (all three equal at $t=1$)",
+            "$\\beta_2^{t-1}\\leq\\beta_2^{t-i}\\leq 1$. The left bound is reached when $g_1$ "
+            "alone is not zero, the right one when $g_t$ alone is not.",
             BOUNDED,
             mul(_power(BETA2, add(T, -1)), _SQUARES),
             _weighted(BETA2, 2),
             _SQUARES,
             relations=(AT_MOST, AT_MOST),
+            sharp=(sp.Eq(_SQUARES, _power(G[1], 2)), sp.Eq(_SQUARES, _power(G[T], 2))),
         ),
         step(
             "M4.12",
@@ -218,18 +221,17 @@ LIMIT = Derivation(
         ),
         step(
             "M4.13",
-            "有多快：以 $1/t\\leq(1-\\beta_2)/(1-\\beta_2^t)\\leq 1/(t\\beta_2^{t-1})$ "
-            "乘 M4.11，$\\hat{v}_t$ 與平均最多差一個因子 $\\beta_2^{t-1}$，"
-            "相對誤差約 $(t-1)(1-\\beta_2)$ 以內。",
-            "How fast: multiply M4.11 by "
-            "$1/t\\leq(1-\\beta_2)/(1-\\beta_2^t)\\leq 1/(t\\beta_2^{t-1})$; $\\hat{v}_t$ and "
-            "the mean differ by a factor of $\\beta_2^{t-1}$ at most, a relative error within "
-            "about $(t-1)(1-\\beta_2)$.",
-            BOUNDED,
-            mul(_power(BETA2, add(T, -1)), _MEAN),
-            _VHAT_SUM,
-            mul(over(1, _power(BETA2, add(T, -1))), _MEAN),
-            relations=(AT_MOST, AT_MOST),
+            "有多快：$\\hat{v}_t$ 在 $\\beta_2=1$ 附近的斜率。每個係數的絕對值不超過 $(t-1)/2$，"
+            "所以 $\\hat{v}_t$ 與平均的相對差異大約在 $(t-1)(1-\\beta_2)/2$ 以內，開根號後減半。",
+            "How fast: the slope of $\\hat{v}_t$ near $\\beta_2=1$. No coefficient exceeds "
+            "$(t-1)/2$ in size, so $\\hat{v}_t$ differs from the mean by a relative "
+            "$(t-1)(1-\\beta_2)/2$ or so at most, and the root by half of that.",
+            ZERO,
+            _limit(sp.Derivative(_VHAT_SUM, BETA2)),
+            mul(
+                over(1, T),
+                _sum(mul(add(over(add(T, 1), 2), minus(I)), _power(G[I], 2))),
+            ),
         ),
     ),
 )

@@ -28,7 +28,7 @@ def _d(variable: sp.Expr, of: sp.Expr = ELL) -> Partial:
 
 
 _CENTRED = add(X[I], -MU)
-_POWER = sp.Pow(add(VAR, EPS), sp.Rational(-3, 2), evaluate=False)
+_CUBED = sp.Pow(add(VAR, EPS), sp.Rational(3, 2), evaluate=False)
 _SLOPE_MU = mul(minus(over(2, M)), _sum(add(X[J], -MU)))  # of sigma^2 by mu, at any mu
 
 
@@ -105,7 +105,7 @@ CHAIN_RULE = Derivation(
             "$x_i-\\mu_B$ stays.",
             STAGE,
             _d(VAR, XHAT[I]),
-            mul(sp.Rational(-1, 2), _CENTRED, _POWER),
+            minus(over(_CENTRED, mul(2, _CUBED))),
             over=EACH,
         ),
         step(
@@ -115,7 +115,7 @@ CHAIN_RULE = Derivation(
             STAGE,
             _d(VAR),
             _sum(mul(_d(XHAT[I]), _d(VAR, XHAT[I])), I),
-            mul(sp.Rational(-1, 2), _POWER, _sum(mul(_d(XHAT[I]), _CENTRED), I)),
+            mul(minus(over(1, mul(2, _CUBED))), _sum(mul(_d(XHAT[I]), _CENTRED), I)),
         ),
         step(
             "M2.8",
@@ -273,7 +273,7 @@ REMARKS = Derivation(
             "as stretching the deviations then changes nothing either.",
             BATCH,
             _sum(mul(XHAT[I], _d(X[I])), I),
-            mul(GAMMA, EPS, _POWER, _d(GAMMA)),
+            mul(over(mul(GAMMA, EPS), _CUBED), _d(GAMMA)),
         ),
         step(
             "M2.21",
@@ -286,8 +286,7 @@ REMARKS = Derivation(
             PAIR,
             _d(X[I]),
             mul(
-                over(mul(GAMMA, EPS), 2),
-                _POWER,
+                over(mul(GAMMA, EPS), mul(2, _CUBED)),
                 add(_d(Y[I]), minus(_d(Y[add(3, -I)]))),
             ),
             over=EACH,

@@ -62,8 +62,9 @@ class Claim:
     r"""One step: sides[0] relation[0] sides[1] relation[1] ...
 
     name      : e.g. "M2.4";  reason: why the step holds
-    relations : "=" or r"\leq" between neighbouring sides; all "=" where empty. A "\leq" is also
-                required to be sharp: equality is reached in at least one random case.
+    relations : "=" or r"\leq" between neighbouring sides; all "=" where empty
+    sharp     : for each relation, when equality is reached (a condition on the symbols); a bound
+                that is true but looser is refuted there
     over      : free indices (index, first, last);  where: a condition on them
     """
 
@@ -74,6 +75,7 @@ class Claim:
     relations: tuple[str, ...] = ()
     over: tuple[tuple[sp.Symbol, Any, Any], ...] = ()
     where: sp.Basic = sp.true
+    sharp: tuple[sp.Basic, ...] = ()
 
     def steps(self) -> Iterator[tuple[sp.Basic, str, sp.Basic]]:
         relations = self.relations or (EQUAL,) * (len(self.sides) - 1)
@@ -104,7 +106,7 @@ def displayed(*results: str) -> str:
 
 
 def step(name: str, zh: str, en: str, world: World, *sides: sp.Basic, **options: Any) -> Claim:
-    """A Claim, written in the order in which it is read; options: relations, over, where."""
+    """A Claim, written in the order in which it is read; options: relations, over, where, sharp."""
     return Claim(name, Text(zh, en), sides, world, **options)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import sympy as sp
 
-from hw3lib.derivations.claims import AT_MOST, Derivation, displayed, step
+from hw3lib.derivations.claims import Derivation, displayed, step
 from hw3lib.derivations.terms import add, minus, mul, over
 from hw3lib.derivations.worlds.convolution import (
     ACCEPTED, ANY, BATCH, BATCH_, CHANNELS_, CONV, DILATED, EXTRA, HEIGHT, HEIGHT_, K1, K2, OUTPUT,
@@ -43,18 +43,17 @@ DERIVATION = Derivation(
     (
         step(
             "M1.1",
-            "補零後的寬度是 $W+2p_1$。從 0 編號，第 $j$ 個視窗涵蓋位置 $j s_1$ 到 "
-            "$j s_1+k_1-1$，所以它放得下的條件是 $j s_1+k_1\\leq W+2p_1$。滿足條件的最大整數是 "
-            "$j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$：這個視窗放得下，再下一個就超出至少一格。",
-            "With the padding the width is $W+2p_1$. Counted from 0, window $j$ covers "
-            "positions $j s_1$ to $j s_1+k_1-1$, so it fits if $j s_1+k_1\\leq W+2p_1$. The "
-            "largest such integer is $j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$: that window fits, "
-            "and the next would stick out by at least one position.",
+            "補零後的寬度是 $W+2p_1$。從 0 編號，第 $j$ 個視窗涵蓋位置 $j s_1$ 到 $j s_1+k_1-1$，"
+            "放得下的條件是 $j s_1+k_1\\leq W+2p_1$，所以最後一個的編號是 "
+            "$j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$。它後面剩下的格數是一個餘數：不小於 0，"
+            "所以它放得下；小於 $s_1$，所以再下一個放不下。",
+            "With the padding the width is $W+2p_1$. Counted from 0, window $j$ covers positions "
+            "$j s_1$ to $j s_1+k_1-1$ and fits if $j s_1+k_1\\leq W+2p_1$, so the last one has the "
+            "number $j=\\lfloor (W+2p_1-k_1)/s_1\\rfloor$. The positions left behind it are a "
+            "remainder: not below 0, so it fits; less than $s_1$, so the next one does not.",
             CONV,
-            add(mul(S1, _LAST), K1),
-            add(WIDTH, mul(2, P1)),
-            add(mul(S1, add(_LAST, 1)), K1, -1),
-            relations=(AT_MOST, AT_MOST),
+            add(WIDTH, mul(2, P1), minus(add(mul(S1, _LAST), K1))),
+            sp.Mod(add(WIDTH, mul(2, P1), -K1), S1, evaluate=False),
         ),
         step(
             "M1.2",

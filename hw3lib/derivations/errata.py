@@ -200,6 +200,7 @@ OPTIMIZER = (
             _weights(a.T),
             mul(sp.Pow(a.BETA2, add(a.T, -1), evaluate=False), _SQUARES),
             relations=(AT_MOST, AT_MOST),
+            sharp=(sp.Eq(a.T, 1), sp.Eq(a.T, 1)),
         ),
         adam.LIMIT["M4.11"],
     ),

@@ -146,27 +146,29 @@ def show_errata(errata: tuple[Erratum, ...]) -> None:
 
 
 def overview(derivations: tuple[Derivation, ...]) -> pd.DataFrame:
-    """One row a step: how its algebra was proved, on how many random cases, with what error."""
+    """One row a derivation: its steps, how they were proved and compared, the largest error."""
     import pandas as pd
 
     rows = []
-    for claim in (c for d in derivations for c in d.claims):
-        result = check(claim)
-        dash = Text("–", "–")
+    for derivation in derivations:
+        results = [check(claim) for claim in derivation.claims]
+        asked = [compared for r in results for compared in r.compared]
+        scopes = dict.fromkeys(r.claim.world.scope for r in results if r.algebra)
+        names = [claim.name for claim in derivation.claims]
         rows.append(
             (
-                claim.name,
-                claim.world.scope if result.algebra else dash,
-                listing(oracle.name for oracle, *_ in result.compared),
-                result.cases,
-                result.compared[0][2],
+                names[0] if len(names) == 1 else f"{names[0]}–{names[-1].split('.')[-1]}",
+                Text("；".join(s.zh for s in scopes), "; ".join(s.en for s in scopes)),
+                listing(dict.fromkeys(oracle.name for oracle, *_ in asked)),
+                sum(cases for _, cases, _ in asked),
+                f"{max(r.compared[0][2] for r in results):.0e}".replace("0e+00", "0"),
             )
         )
     columns = [
-        Text("步驟", "step"),
+        Text("步驟", "steps"),
         Text("代數證明範圍", "algebra proved for"),
         Text("數值對照", "numbers against"),
-        Text("隨機案例", "random cases"),
+        Text("比對次數", "comparisons"),
         Text("最大相對誤差", "largest relative error"),
     ]
     return pd.DataFrame(rows, columns=columns)

@@ -91,6 +91,10 @@ class _Printer(LatexPrinter):
             body = rf"\left({body}\right)"
         return rf"\sum_{{{index}={self._print(first)}}}^{{{self._print(last)}}} {body}"
 
+    def _print_Mod(self, node: sp.Mod, exp: str | None = None) -> str:  # noqa: N802
+        value, modulus = node.args
+        return rf"\left({self._print(value)}\right) \bmod {self._print(modulus)}"
+
     def _print_KroneckerDelta(self, node: sp.KroneckerDelta, exp: str | None = None) -> str:  # noqa: N802
         return rf"\delta_{{{''.join(map(self._print, node.args))}}}"
 
@@ -193,13 +197,15 @@ _FLOAT: dict[type, Callable] = {
     sp.exp: np.exp,
     sp.log: np.log,
     sp.floor: np.floor,
+    sp.Mod: np.mod,
     sp.Max: lambda *a: np.maximum.reduce(a),
     sp.KroneckerDelta: lambda a, b: np.equal(a, b).astype(float),
-    sp.Tuple: lambda *a: np.stack(a),
+    sp.Tuple: lambda *a: np.stack(np.broadcast_arrays(*a)),
     sp.Le: np.less_equal,
     sp.Lt: np.less,
     sp.Ge: np.greater_equal,
     sp.Gt: np.greater,
+    sp.Eq: np.equal,
     sp.Ne: np.not_equal,
     sp.And: lambda *a: np.logical_and.reduce(a),
 }

@@ -114,8 +114,7 @@ def to_adagrad(
     colours = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)
     for column, t, colour, marker in zip(deviations.T, steps, colours, MARKERS, strict=False):
         right.loglog(gaps, column, color=colour, marker=marker, markersize=3, label=f"$t={t}$")
-        bound = gaps * (t - 1)
-        right.loglog(gaps, bound / 2, color=colour, linestyle=":", linewidth=1)
+        right.loglog(gaps, gaps * (t - 1) / 4, color=colour, linestyle=":", linewidth=1)
     right.invert_xaxis()
     right.set(
         xlabel=r"$1-\beta_2$",

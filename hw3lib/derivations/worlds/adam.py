@@ -117,12 +117,18 @@ def _sample(
     ones: bool = False,
     beta1: float | None = None,
     decay: bool = False,
+    single: bool = False,
 ) -> Values:
-    """A random short run of torch.optim.Adam; decay: the rate is eta_0 / sqrt(t)."""
+    """A random short run of torch.optim.Adam.
+
+    decay : the rate is eta_0 / sqrt(t);  single: only the first or the last gradient is not 0
+    """
     import torch
 
     steps = int(rng.integers(1, 7))
     g = np.ones(steps) if ones else np.round(rng.normal(size=steps), 2) + 0.005
+    if single:
+        g[np.arange(steps) != rng.choice([0, steps - 1])] = 0
     v = {
         T: steps, ETA: round(rng.uniform(0.1, 1), 2), EPS: round(rng.uniform(0.01, 0.5), 2),
         BETA1: round(rng.uniform(0.05, 0.95), 2) if beta1 is None else beta1,
@@ -141,6 +147,11 @@ def _sample(
         second.append(adam.state[parameter]["exp_avg_sq"].item())
     arrays = {MOMENT: Array(first, first=0), SQUARE: Array(second, first=0)}
     return v | arrays | {G: Array(g), ADAM: Array(moves)}
+
+
+def _sample_bounded(rng: np.random.Generator) -> Values:
+    """Gradients of which, every other time, a single one is not zero."""
+    return _sample(rng, start=False, single=bool(rng.integers(2)))
 
 
 def _sample_adagrad(rng: np.random.Generator, *, epsilon: bool = False) -> Values:
@@ -168,7 +179,9 @@ ZERO = World(
     partial(_exact, start=False), _SIZES, _SCOPE, _oracle(_ADAM, partial(_sample, start=False))
 )
 STEP = World(ZERO.exact, (), Text("", ""), ZERO.oracles)  # what Adam is, by definition
-BOUNDED = World(partial(_exact, start=False, bounded=True), _SIZES, _SCOPE, ZERO.oracles)
+BOUNDED = World(
+    partial(_exact, start=False, bounded=True), _SIZES, _SCOPE, _oracle(_ADAM, _sample_bounded)
+)
 ONES = World(
     partial(_exact, start=False, ones=True),
     _SIZES,

@@ -174,7 +174,9 @@ def refusals() -> pd.DataFrame:
             told = str(convolve(good | change, device="cpu"))
         except RuntimeError as error:
             told = str(error).split("\n")[0]
-        found.append((", ".join(f"{name} = {v}" for name, v in change.items()), told))
+        found.append(
+            (", ".join(f"{name} = {v}" for name, v in change.items()).replace("_", ""), told)
+        )
     return pd.DataFrame(found, columns=["setting", "torch says"])
 
 
