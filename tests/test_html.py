@@ -246,6 +246,12 @@ def test_tables_figures_code_and_formulas(page):
     assert len(page.all("math")) == 1 + 2 + 4  # two in the opening, four in the captions
 
 
+def test_a_formula_keeps_its_punctuation():
+    page = render(document([block("markdown", "令 $x$，則（$y$）成立", "Let $x$, then $y$ holds")]))
+    whole = re.findall(r'<span class="whole">(.*?)<math.*?</math>(.*?)</span>', page)
+    assert whole == [("", "，"), ("（", "）"), ("", ",")]
+
+
 def test_the_note_on_synthetic_faces_is_there_only_for_them(source, page):
     assert "@bottom-center" in page.text("style")
     notes = [a for _, a, _ in page.elements if "synthetic" in a.get("class", "").split()]

@@ -50,7 +50,8 @@ AUTHOR = {
     "name": Text("姓名", "Name"),
     "id": Text("學號", "Student id"),
     "department": Text("系所", "Department"),
-    "collaborators": Text("協作者", "Collaborators"),
+    "course": Text("課程", "Course"),
+    "collaborators": Text("合作者", "Collaborators"),
 }
 
 

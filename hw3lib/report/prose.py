@@ -12,6 +12,10 @@ from hw3lib.bilingual import Text
 from hw3lib.report.document import Document
 from hw3lib.report.pandoc import ConversionError, to_html
 
+# a formula in a line with the signs that must not part from it
+INLINE = re.compile(
+    r'([（「(]?)(<math display="inline".*?</math>)([，。、；：！？）」,.;:!?)]*)', re.DOTALL
+)
 EQUATION = re.compile(r"^(\$\$.+?\$\$)[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -65,6 +69,7 @@ def _clean(html: str) -> str:
     html = re.sub(r'<a href="#[^"]*"[^>]*></a>', "", html)
     html = re.sub(r'(<(?:span|div)[^>]*) id="cb[^"]*"', r"\1", html)
     html = re.sub(r'<a href="([^"]*)"[^>]*>(.*?)</a>', _link, html, flags=re.DOTALL)
+    html = INLINE.sub(lambda m: f'<span class="whole">{m[0]}</span>' if m[1] + m[3] else m[0], html)
     html = html.replace("<mo>′</mo>", '<mo class="prime">′</mo>')
     return re.sub(r"<th(?=[ >])", '<th scope="col"', html)
 
