@@ -34,6 +34,7 @@ COVER_NOTE = Text(
     "about real faces.",
 )
 NAME_LENGTH = 16  # letters; a column with longer cells may be broken into lines
+LONG_ANSWER = 1500  # characters; a longer answer's box may break over pages
 LINE_LENGTH = 28  # letters in both languages; longer ones stand below each other
 FILE_TYPES = {"image/svg+xml": "svg", "image/png": "png"}
 
@@ -184,7 +185,7 @@ def _front(document: Document, source: Source) -> list[str]:
         total = f"[{sum(marks):g}]" if marks else "none"
         lines.append(f"#front-heading({source.text(WORDS['questions'])})")
         table = f"heads: {listed(heads)}, rows: {listed(rows)}, total: {total}"
-        lines += [f"#question-table({table})", "#pagebreak(weak: true)"]
+        lines.append(f"#question-table({table})")
     lines += [f"#front-heading({source.text(WORDS['contents'])})", "#contents()"]
     return lines
 
@@ -207,7 +208,9 @@ def _block(
         titles = [source.titles.get(i, WORDS["answer"]) for i in block.data["questions"]]
         asked = zip(block.data["questions"], map(source.phrase, titles), strict=True)
         questions = listed(f"({quote(i)}, {title})" for i, title in asked)
-        yield f"#answer(questions: {questions}, {source.text(block.text, markdown=True)})"
+        long = str(len(block.text.in_language(source.language)) > LONG_ANSWER).lower()
+        answer = source.text(block.text, markdown=True)
+        yield f"#answer(questions: {questions}, long: {long}, {answer})"
     elif block.kind in ("figure", "table"):
         numbers[block.kind] += 1
         number = f"{chapter.number}.{numbers[block.kind]}"
