@@ -17,12 +17,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Boxes (top, bottom, left, right) in pixels, bottom and right outside, on the frame that FER's
-# faces and the synthetic ones share; what lies in two belongs to the first.
+# faces and the synthetic ones share.
 BOXES = {
-    "eyes": (18, 25, 8, 40),
-    "brows": (11, 18, 8, 40),
+    "brows": (10, 16, 8, 40),
+    "eyes": (16, 24, 8, 40),
+    "nose": (24, 33, 17, 31),
     "mouth": (33, 43, 13, 35),
-    "nose": (25, 33, 17, 31),
 }
 LIMIT = 0.5  # rank correlation above which a map counts as still the same
 REGIONS = (*BOXES, "outline", "rest of the face", "background")

@@ -20,32 +20,22 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-LOOKS = dict(
-    zip(
-        METHODS,
-        zip(
-            (style.BLUE, style.SKY, style.GREEN, style.ORANGE, style.RED),
-            ("o", "s", "D", "^", "X"),
-            strict=True,
-        ),
-        strict=True,
-    )
-)
-REGION_TITLES = dict(
-    zip(
-        REGIONS,
-        (
-            Text("眼睛", "eyes"),
-            Text("眉毛", "brows"),
-            Text("嘴巴", "mouth"),
-            Text("鼻子", "nose"),
-            Text("臉部輪廓", "outline"),
-            Text("臉的其餘部分", "rest of the face"),
-            Text("背景", "background"),
-        ),
-        strict=True,
-    )
-)
+LOOKS = {  # method -> colour, marker
+    "gradient": (style.BLUE, "o"),
+    "smoothgrad": (style.SKY, "s"),
+    "integrated_gradients": (style.GREEN, "D"),
+    "grad_cam": (style.ORANGE, "^"),
+    "guided_backprop": (style.RED, "X"),
+}
+REGION_TITLES = {
+    "brows": Text("眉毛", "brows"),
+    "eyes": Text("眼睛", "eyes"),
+    "nose": Text("鼻子", "nose"),
+    "mouth": Text("嘴巴", "mouth"),
+    "outline": Text("臉部輪廓", "outline"),
+    "rest of the face": Text("臉的其餘部分", "rest of the face"),
+    "background": Text("背景", "background"),
+}
 
 
 def own_scale(values: np.ndarray) -> np.ndarray:
