@@ -8,7 +8,7 @@ from dataclasses import replace
 import sympy as sp
 
 from hw3lib.derivations.claims import AT_MOST, Claim
-from hw3lib.derivations.terms import Partial, add, minus, mul
+from hw3lib.derivations.terms import Partial, add, minus, mul, parts
 
 LEAVES = (sp.Symbol, sp.Indexed, Partial, sp.Number)
 
@@ -69,11 +69,11 @@ def _rebuilt(node: sp.Basic, args: tuple) -> sp.Basic:
 
 
 def _sum_faults(node: sp.Sum, scope: set) -> Iterator[tuple[str, sp.Basic]]:
-    ((index, first, last),) = node.limits
+    summand, (index, first, last) = parts(node)
     for shift in (-1, 1):
-        yield "lower bound", sp.Sum(node.function, (index, first + shift, last))
-        yield "upper bound", sp.Sum(node.function, (index, first, last + shift))
-    for operator, faulty in _faults(node.function, scope | {index}):
+        yield "lower bound", sp.Sum(summand, (index, first + shift, last))
+        yield "upper bound", sp.Sum(summand, (index, first, last + shift))
+    for operator, faulty in _faults(summand, scope | {index}):
         yield operator, sp.Sum(faulty, (index, first, last))
 
 

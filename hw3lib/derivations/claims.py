@@ -136,8 +136,8 @@ class Checked:
 
     algebra  : whether the algebra was proved (None: not tried, or nothing to prove)
     compared : (oracle, random cases, largest relative error) of each oracle asked; relative to
-               the largest magnitude of the two sides over all indices, absolute where the claim
-               says 0
+               the largest magnitude of the two sides over all indices, or to 1e-3 where
+               that is less
     """
 
     claim: Claim

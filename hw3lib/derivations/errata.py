@@ -73,7 +73,7 @@ NORM = (
             "$\\partial\\ell/\\partial\\mu_B$ 開頭缺少對 $i$ 的加總，右邊卻在加總裡又用同一個 "
             "$i$：左邊與 $i$ 無關，右邊隨 $i$ 而變。",
             "$\\partial\\ell/\\partial\\mu_B$ begins without the sum over $i$ and uses $i$ "
-            "again inside a sum: the left does not depend on $i$, the right does.",
+            "again inside a sum: the left does not depend on $i$, the right varies with $i$.",
             b.BATCH,
             Partial(b.ELL, b.MU),
             add(

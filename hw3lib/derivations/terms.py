@@ -39,6 +39,12 @@ class Partial(sp.Expr):
         return tuple(i for a in self.args if isinstance(a, sp.Indexed) for i in a.indices)
 
 
+def parts(node: sp.Sum) -> tuple[sp.Expr, tuple]:
+    """(what is summed, (index, first, last)) of the outermost sum; sympy merges nested ones."""
+    *inner, limit = node.limits
+    return sp.Sum(node.function, *inner) if inner else node.function, limit
+
+
 def _head(node: sp.Expr) -> sp.Expr:
     return node.base if isinstance(node, sp.Indexed) else node
 
@@ -85,9 +91,9 @@ class _Printer(LatexPrinter):
         return rf"\frac{{\partial{order} {of}}}{{{below}}}"
 
     def _print_Sum(self, node: sp.Sum) -> str:  # noqa: N802
-        ((index, first, last),) = node.limits
-        body = self._print(node.function)
-        if node.function.is_Add or body.startswith("-"):
+        summand, (index, first, last) = parts(node)
+        body = self._print(summand)
+        if summand.is_Add or body.startswith("-"):
             body = rf"\left({body}\right)"
         return rf"\sum_{{{index}={self._print(first)}}}^{{{self._print(last)}}} {body}"
 
@@ -138,12 +144,12 @@ def exact(node: sp.Basic, values: Values) -> sp.Basic:
 
 
 def _exact_sum(node: sp.Sum, values: Values) -> sp.Expr:
-    ((index, first, last),) = node.limits
+    summand, (index, first, last) = parts(node)
     first, last = exact(first, values), exact(last, values)
     if first.is_Integer and last.is_Integer:
-        terms = (exact(node.function, {**values, index: k}) for k in range(first, last + 1))
+        terms = (exact(summand, {**values, index: k}) for k in range(first, last + 1))
         return sp.Add(*map(sp.sympify, terms))
-    return sp.Sum(exact(node.function, {**values, index: index}), (index, first, last))
+    return sp.Sum(exact(summand, {**values, index: index}), (index, first, last))
 
 
 def vanishes(difference: sp.Expr) -> bool:
@@ -219,6 +225,8 @@ def number(node: sp.Basic, values: Values, depth: int = 0) -> np.ndarray:
     """
     if node.is_Number:
         return np.float64(node)
+    if node in (sp.true, sp.false):
+        return np.asarray(bool(node))
     if isinstance(node, sp.Symbol):
         return np.asarray(values[node])
     if isinstance(node, sp.Indexed):
@@ -227,9 +235,9 @@ def number(node: sp.Basic, values: Values, depth: int = 0) -> np.ndarray:
         indices = tuple(number(i, values, depth) for i in node.indices)
         return values[node.key][indices] if indices else np.asarray(values[node.key])
     if isinstance(node, sp.Sum):
-        ((index, first, last),) = node.limits
+        summand, (index, first, last) = parts(node)
         span = axis(number(first, values, depth), number(last, values, depth), depth)
-        body = number(node.function, {**values, index: span}, depth + 1)
+        body = number(summand, {**values, index: span}, depth + 1)
         same = (1,) * (depth + 1 - np.ndim(body)) + np.shape(body)  # does not depend on the index
         body = np.broadcast_to(np.reshape(body, same), (span.shape[0], *same[1:]))
         return body.sum(axis=0)
@@ -251,9 +259,9 @@ def axis(first: Any, last: Any, depth: int) -> np.ndarray:
 
 
 def _float_limit(node: sp.Limit, values: Values, depth: int) -> np.ndarray:
-    """Limit from the left by Neville's extrapolation of values at halving distances."""
+    """Limit from the left by Neville's extrapolation of values at shrinking distances."""
     body, variable, point, _ = node.args
-    steps = 0.04 * 0.5 ** np.arange(8)
+    steps = 0.4 * 0.55 ** np.arange(9)
     table = [number(body, {**values, variable: float(point) - h}, depth) for h in steps]
     for order in range(1, len(steps)):
         for k in range(len(steps) - order):
