@@ -37,10 +37,10 @@ train: $(READY)  ## only the Runs that the profile's notebooks need
 	$(BIN)/hw3 train --profile "$(PROFILE)" --data "$(DATA)"
 
 test: $(READY)  ## the fast tests (about 5 minutes on 2 cores)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 test-slow: $(READY)  ## the slow tests too
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto -m "not gpu"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu"
 
 lab: $(READY)  ## JupyterLab on the notebooks
 	HW3_DATA="$(DATA)" $(BIN)/jupyter lab --notebook-dir=notebooks

@@ -74,9 +74,11 @@ class LiveCurve(Reporter):
 
         from hw3lib.bilingual import Text
         from hw3lib.plotting.history import histories
+        from hw3lib.plotting.style import house_style
 
-        fig = histories({Text(self.name, self.name): pd.DataFrame(history)})
-        self.handle.update(fig)
+        with house_style():
+            fig = histories({Text(self.name, self.name): pd.DataFrame(history)})
+            self.handle.update(fig)
         plt.close(fig)
 
     def close(self) -> None:

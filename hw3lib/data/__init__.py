@@ -73,6 +73,8 @@ def holds_pictures(folder: Path) -> bool:
 
 
 def _synthetic(n: str | int) -> Faces:
+    """Synthetic faces, kept like any data set: what they are made from is the code that draws."""
+    from hw3lib.data import cache
     from hw3lib.data.synthetic import synthetic_faces
 
     try:
@@ -81,4 +83,10 @@ def _synthetic(n: str | int) -> Faces:
         count = 0
     if count < 1:
         raise DataError(f"synthetic:{n}: give a number of faces, such as synthetic:4000")
-    return synthetic_faces(count)
+    code = Path(__file__).with_name(f"synthetic-{count}")  # names the cache alone
+    files = sorted(code.parent.glob("*.py"))
+    if (faces := cache.load_cached(code, files)) is not None:
+        return faces
+    faces = synthetic_faces(count)
+    cache.save(code, faces, cache.stamp(code, files), cache.content(code, files))
+    return faces

@@ -159,6 +159,7 @@ def _tidy(folder: Path) -> None:
                 file.unlink()
     for file in folder.glob("*.faces"):
         header = _read_header(file)
-        if header is None or not os.path.exists(header["path"]):
+        drawn = header is not None and header["layout"] == "synthetic"  # from code, at no path
+        if header is None or not (drawn or os.path.exists(header["path"])):
             with contextlib.suppress(OSError):
                 file.unlink()

@@ -93,7 +93,8 @@ def _recipe_line(name: str, run: Run) -> Block:
         for f in fields(Recipe)
         if f.name not in shown and getattr(run.recipe, f.name) != getattr(default, f.name)
     )
-    return _prose(f"`{name}`：{said}", f"`{name}`: {said}")
+    line = f"`{name}`: {said}"
+    return _prose(line, line)
 
 
 def _heading(zh: str, en: str) -> list[Block]:
