@@ -46,6 +46,16 @@ GLOSSARY: dict[str, str] = {
     "decision rule": "決策規則",
     "prior": "先驗機率",
     "posterior": "後驗機率",
+    "saliency map": "顯著圖",
+    "attribution": "歸因",
+    "gradient": "梯度",
+    "Integrated Gradients": "積分梯度",
+    "guided backprop": "導引反向傳播",
+    "filter": "濾波器",
+    "kernel": "卷積核",
+    "response": "反應",
+    "strength": "強度",
+    "receptive field": "感受野",
 }
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
+from hw3lib.bilingual import Text, term
 from hw3lib.probing import layers, untouched
 
 
@@ -150,13 +150,11 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "gradient": Method(gradient, Text("梯度", "gradient"), False),
+    "gradient": Method(gradient, term("gradient"), False),
     "smoothgrad": Method(smoothgrad, Text("SmoothGrad", "SmoothGrad"), False),
-    "integrated_gradients": Method(
-        integrated_gradients, Text("積分梯度", "Integrated Gradients"), True
-    ),
+    "integrated_gradients": Method(integrated_gradients, term("Integrated Gradients"), True),
     "grad_cam": Method(grad_cam, Text("Grad-CAM", "Grad-CAM"), True),
-    "guided_backprop": Method(guided_backprop, Text("導引反向傳播", "guided backprop"), False),
+    "guided_backprop": Method(guided_backprop, term("guided backprop"), False),
 }
 
 

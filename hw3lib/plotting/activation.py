@@ -63,7 +63,7 @@ def response_sheet(
     fig, axes = mosaic(len(faces) + 1, len(filters) + 1, left=0.05, top=0.3, bottom=0.5)
     for ax, kernel, number in zip(axes[0, 1:], kernels, filters, strict=True):
         signed(ax, kernel).set_title(f"{number}", fontsize=8)
-    axes[0, 0].text(0.5, 0.5, two_lines("濾波器", "filter"), ha="center", va="center", fontsize=8,
+    axes[0, 0].text(0.5, 0.5, stacked(term("filter")), ha="center", va="center", fontsize=8,
                     transform=axes[0, 0].transAxes)  # fmt: skip
     for line, face, responses in zip(axes[1:], faces, maps, strict=True):
         line[0].imshow(face, cmap="gray", vmin=0, vmax=255)
@@ -80,13 +80,14 @@ def picture_sheet(
     labels: Sequence[Text],
     *,
     kernels: int = 0,
+    width: float = style.TEXT_WIDTH,
 ) -> Figure:
     """A row for each filter, a column for each kind of picture, each square.
 
     columns : (title, one (h, w) array for each row), grey values in [0, 255]; an empty title goes
-        on under the one before;  kernels : so many first columns are drawn signed
+        on under the one before;  kernels : so many first columns are drawn signed;  width : inches
     """
-    fig, axes = mosaic(len(labels), len(columns), left=0.95)
+    fig, axes = mosaic(len(labels), len(columns), width=width, left=0.95)
     for c, (title, pictures) in enumerate(columns):
         for ax, picture in zip(axes[:, c], pictures, strict=True):
             if c < kernels:
@@ -119,7 +120,7 @@ def profile_heatmaps(profiles: Mapping[Text, tuple[Sequence[int], np.ndarray]]) 
         ax.set_title(stacked(title))
         ax.tick_params(axis="x", labelrotation=90, labelsize=7.5, length=0)
         ax.tick_params(axis="y", labelrotation=0, labelsize=7.5, length=0)
-        ax.set_ylabel(two_lines("濾波器", "filter"))
+        ax.set_ylabel(stacked(term("filter")))
     return fig
 
 
