@@ -124,6 +124,11 @@ def test_adam_comes_nearer_to_adagrad_in_proportion():
     assert (apart <= np.outer([1e-2, 1e-3, 1e-4, 1e-5], [2 / 4, 29 / 4]) * 1.2).all()
 
 
+def test_torch_refuses_beta_2_of_1():
+    with pytest.raises(ValueError, match="beta"):
+        torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], betas=(0.0, 1.0))
+
+
 def test_large_logits_break_the_formula_as_given_only():
     frame = softmax.large_logits()
     assert not np.isfinite(frame["naive"]).all()

@@ -83,16 +83,11 @@ DERIVATION = Derivation(
             ANY,
             ACCEPTED,
             sp.Piecewise(
-                (
-                    1,
-                    sp.And(
-                        sp.Le(K1, add(WIDTH, mul(2, P1)), evaluate=False),
-                        sp.Le(K2, add(HEIGHT, mul(2, P2)), evaluate=False),
-                        *(sp.Ge(s, 1) for s in (S1, S2)),
-                        *(sp.Ge(p, 0) for p in (P1, P2)),
-                    ),
-                ),
-                (0, True),
+                (0, sp.Or(sp.Gt(K1, add(WIDTH, mul(2, P1))), sp.Gt(K2, add(HEIGHT, mul(2, P2))))),
+                (0, sp.Or(S1 < 1, S2 < 1)),
+                (0, sp.Or(P1 < 0, P2 < 0)),
+                (1, True),
+                evaluate=False,
             ),
         ),
     ),

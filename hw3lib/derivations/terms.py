@@ -101,6 +101,11 @@ class _Printer(LatexPrinter):
         value, modulus = node.args
         return rf"\left({self._print(value)}\right) \bmod {self._print(modulus)}"
 
+    def _print_Derivative(self, node: sp.Derivative) -> str:  # noqa: N802
+        (variable,) = node.variables
+        body = self._print(node.expr)
+        return rf"\frac{{d}}{{d {self._print(variable)}}} \left({body}\right)"
+
     def _print_KroneckerDelta(self, node: sp.KroneckerDelta, exp: str | None = None) -> str:  # noqa: N802
         return rf"\delta_{{{''.join(map(self._print, node.args))}}}"
 
@@ -204,16 +209,14 @@ _FLOAT: dict[type, Callable] = {
     sp.log: np.log,
     sp.floor: np.floor,
     sp.Mod: np.mod,
-    sp.Max: lambda *a: np.maximum.reduce(a),
     sp.KroneckerDelta: lambda a, b: np.equal(a, b).astype(float),
     sp.Tuple: lambda *a: np.stack(np.broadcast_arrays(*a)),
     sp.Le: np.less_equal,
     sp.Lt: np.less,
-    sp.Ge: np.greater_equal,
     sp.Gt: np.greater,
     sp.Eq: np.equal,
     sp.Ne: np.not_equal,
-    sp.And: lambda *a: np.logical_and.reduce(a),
+    sp.Or: lambda *a: np.logical_or.reduce(a),
 }
 
 

@@ -165,7 +165,7 @@ def _sample_adagrad(rng: np.random.Generator, *, epsilon: bool = False) -> Value
     return v | {ADAGRAD: Array(follow(adagrad, parameter, g, np.full(len(g), v[ETA])))}
 
 
-def _oracle(name: str, sample: Callable, tolerance: float = 1e-9) -> tuple[Oracle, ...]:
+def _oracle(name: str, sample: Callable, tolerance: float = 1e-7) -> tuple[Oracle, ...]:
     return (Oracle(Text(name, name), sample, 100, tolerance),)
 
 
