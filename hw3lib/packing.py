@@ -74,7 +74,8 @@ def unpack(file: Path, root: Path | None = None) -> list[Path]:
                     open_run(part)
                 made.append(root / folder)
     except (OSError, tarfile.TarError, EOFError) as error:
-        raise UserError(f"{file}: not a whole archive of Runs ({error}); pack it again") from None
+        why = str(error).splitlines()[0].rstrip(":")
+        raise UserError(f"{file}: not a whole archive of Runs ({why}); pack it again") from None
     return made
 
 

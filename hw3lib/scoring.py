@@ -78,6 +78,8 @@ def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> None:
     """Write `id,label`, whole or not at all; a folder that does not exist is a UserError."""
     if not path.absolute().parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
+    if path.exists() and not path.is_file():
+        raise UserError(f"{path}: no regular file, such as p.csv; give --out the name of one")
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["id", "label"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from hw3lib import UserError
 from hw3lib.inference import Network, load_network, logits, save_network, views_of
+from hw3lib.packing import unpack
 from hw3lib.scoring import evaluate_network, predict_faces, write_predictions
 
 
@@ -148,6 +150,16 @@ def test_predictions_are_sorted_by_number_and_follow_their_pictures(run, faces, 
     assert lines[0] == "id,label" and len(lines) == len(faces) + 1 and lines[3].startswith("2,")
     with pytest.raises(UserError, match="does not exist"):
         write_predictions(tmp_path / "no" / "p.csv", ids, probabilities.argmax(1))
+    for odd in (tmp_path, Path(".")):
+        with pytest.raises(UserError, match="no regular file"):
+            write_predictions(odd, ids, probabilities.argmax(1))
+
+
+def test_a_file_that_is_no_archive_gives_one_line(tmp_path):
+    (tmp_path / "x.tar.gz").write_bytes(b"PK" + bytes(2000))
+    with pytest.raises(UserError, match="pack it again") as caught:
+        unpack(tmp_path / "x.tar.gz", tmp_path / "runs")
+    assert "\n" not in str(caught.value)
 
 
 def hw3(*arguments: str) -> subprocess.CompletedProcess:

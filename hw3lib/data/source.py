@@ -163,6 +163,11 @@ def _mates(path: Path) -> list[Path]:
     return [m for m, r, other in others if m != path and other == rest and r != role]
 
 
+def _is_utf8(name: str) -> bool:
+    """False for a name whose bytes Python could only keep as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
 def _walk(folder: str, seen: set[str]) -> Iterator[str]:
     real = os.path.realpath(folder)
     if real in seen:  # a link that leads back up
@@ -173,6 +178,8 @@ def _walk(folder: str, seen: set[str]) -> Iterator[str]:
     except OSError as error:
         raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
     for item in inside:
+        if not _is_utf8(item.name):
+            raise DataError(f"{folder}: the file name {item.name!a} is not UTF-8; rename the file")
         is_folder = item.is_dir()
         if not _wanted(item.name, is_folder):
             continue
