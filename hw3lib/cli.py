@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import typer.exceptions
 
 from hw3lib import UserError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
-runs_app = typer.Typer(no_args_is_help=True, help="Carry Runs to another machine.")
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+runs_app = typer.Typer(help="Carry Runs to another machine.")
 app.add_typer(runs_app, name="runs")
 
 Profile = Annotated[str, typer.Option(help="demo, cpu, gpu, or the path of a .toml file")]
@@ -22,18 +23,25 @@ Weights = Annotated[str, typer.Argument(help="weights file, Run folder, or a pub
 
 
 def main() -> None:
-    """Entry point: a fault the user can mend is one line and exit status 2."""
+    """Entry point: a fault the user can mend is one line and a non-zero exit status."""
     try:
-        app()
+        sys.exit(app(standalone_mode=False))
     except UserError as error:
-        print(f"hw3: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
+        fault = str(error)
+    except typer.exceptions.TyperException as error:  # a wrong option, a missing argument
+        fault = f"{error.format_message()} (hw3 COMMAND --help says what there is)"
+        if not sys.argv[1:]:
+            fault = "no command given; hw3 --help lists them"
+    except (KeyboardInterrupt, typer.Abort):
         print("hw3: stopped; the same command goes on where it was", file=sys.stderr)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:  # no permission, a full disk
+        fault = f"{error.filename or 'a file'}: {error.strerror or error}"
+    print(f"hw3: {' '.join(fault.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 @app.command()

@@ -182,6 +182,10 @@ def test_command_line(run, faces, tmp_path):
         ("evaluate", "nothing", "--data", str(tmp_path / "f.npz")),
         ("predict", str(run.path), "--data", str(tmp_path / "missing"), "--out", str(out)),
         ("train", "--profile", "nothing"),
+        ("evaluate",),
+        ("report", "--jobs", "x"),
+        ("nothing",),
+        (),
     ):
         done = hw3(*arguments)
         assert done.returncode == 2 and done.stdout == ""
