@@ -167,7 +167,7 @@ def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Net
 
 def find_weights(path: str | Path) -> Path:
     """The weights file that `path` means: a file, a Run's folder, or a published name."""
-    from hw3lib.study import ROOT
+    from hw3lib.paths import ROOT
 
     given = Path(path)
     published = ROOT / "data" / "pretrained" / f"{path}.safetensors"

@@ -87,7 +87,7 @@ def publish(run: Run, name: str, facts: dict[str, Any]) -> Path:
     from dataclasses import replace
 
     from hw3lib.inference import save_network
-    from hw3lib.study import ROOT
+    from hw3lib.paths import ROOT
 
     network = run.network()
     about = {k: run.record[k] for k in ("date", "device", "machine", "torch", "seconds")}

@@ -81,7 +81,7 @@ class Run:
 
 
 def runs_folder() -> Path:
-    from hw3lib.study import ROOT
+    from hw3lib.paths import ROOT
 
     return Path(os.environ.get("HW3_RUNS") or ROOT / "runs")
 

@@ -14,12 +14,13 @@ from hw3lib.bilingual import set_language
 from hw3lib.data.faces import Faces
 from hw3lib.data.folds import Folds, split_folds
 from hw3lib.display import data_note
+from hw3lib.paths import ROOT
 from hw3lib.recipe import Recipe
 
 if TYPE_CHECKING:
     from hw3lib.runs import Run
 
-ROOT = Path(__file__).resolve().parent.parent
+
 PROFILES = ROOT / "report" / "profiles"
 
 

@@ -11,9 +11,9 @@ from itertools import pairwise
 import nbformat
 import pytest
 
+from hw3lib.paths import ROOT
 from hw3lib.report.blocks import LANGUAGE_TAGS, notebook_blocks
 from hw3lib.report.document import chapter_of
-from hw3lib.study import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 TAGS = {"lang-zh", "lang-en", "parameters", "setup"}

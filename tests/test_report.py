@@ -15,11 +15,12 @@ from nbformat import v4
 from hw3lib import UserError
 from hw3lib.bilingual import Text
 from hw3lib.display import MIME
+from hw3lib.paths import ROOT
 from hw3lib.report.blocks import Block
 from hw3lib.report.build import PDFS, build_report, collect_results, dependencies, unanswered
 from hw3lib.report.cover import read_author, read_questions
 from hw3lib.report.document import Chapter, Question
-from hw3lib.study import ROOT, Study
+from hw3lib.study import Study
 
 PARAMETERS = 'PROFILE = ""\nDATA = ""\nLANG = ""'
 CODE = """\

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
-from hw3lib.study import ROOT
+from hw3lib.paths import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

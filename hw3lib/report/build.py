@@ -19,13 +19,14 @@ from hw3lib import UserError
 from hw3lib.bilingual import LANGUAGES
 from hw3lib.display import MIME
 from hw3lib.files import write_atomic
+from hw3lib.paths import ROOT
 from hw3lib.report.appendix import appendix
 from hw3lib.report.blocks import notebook_blocks
 from hw3lib.report.cover import TITLE, facts, newest, read_author, read_questions
 from hw3lib.report.document import Chapter, Document, Question, chapter_of
 from hw3lib.report.execute import execute_notebooks
 from hw3lib.runs import Run, make_runs, open_run, run_path
-from hw3lib.study import ROOT, Study, open_study
+from hw3lib.study import Study, open_study
 
 LIBRARY = ROOT / "hw3lib"
 PACKAGES = (

@@ -18,11 +18,11 @@ from markupsafe import Markup, escape
 from hw3lib import UserError, __version__
 from hw3lib.bilingual import LANGUAGES, Text
 from hw3lib.display import SYNTHETIC_NOTE
+from hw3lib.paths import ROOT
 from hw3lib.report.blocks import Block
 from hw3lib.report.document import Chapter, Document
 from hw3lib.report.markup import COVER_NOTE
 from hw3lib.report.prose import converted, pieces
-from hw3lib.study import ROOT
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
 FONTS = (

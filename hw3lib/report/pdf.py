@@ -14,9 +14,9 @@ from pathlib import Path
 
 from hw3lib import UserError
 from hw3lib.bilingual import LANGUAGES
+from hw3lib.paths import ROOT
 from hw3lib.report import markup
 from hw3lib.report.document import Document
-from hw3lib.study import ROOT
 
 FONTS = ROOT / "report" / "fonts"
 TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf"
