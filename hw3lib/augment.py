@@ -66,26 +66,85 @@ def erase(batch: torch.Tensor, probability: float, generator: torch.Generator) -
     return batch.masked_fill(hole[:, None], 0.0)
 
 
-def mix_pairs(
-    batch: torch.Tensor, alpha: float, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """mixup, Zhang et al. 2017 (arXiv:1710.09412): each picture blended with another one.
-
-    Returns the blended batch, the partner's index (B,) int64 and the share kept of the picture
-    itself (B,) float, drawn from Beta(alpha, alpha) as a ratio of two Gamma draws.
-    """
+def adjust(
+    batch: torch.Tensor, *, brightness: float, contrast: float, generator: torch.Generator
+) -> torch.Tensor:
+    """Multiply by 1 +- `contrast` and add +- `brightness`, in deviations of the grey values."""
     B = len(batch)
-    partner = torch.randperm(B, device=batch.device, generator=generator)
-    concentration = torch.full((B, 2), float(alpha), device=batch.device)
-    gamma = torch._standard_gamma(concentration, generator=generator).clamp_min(1e-12)
-    kept = gamma[:, 0] / gamma.sum(dim=1)
+    factor = 1 + uniform(B, contrast, batch, generator)
+    offset = uniform(B, brightness, batch, generator)
+    return batch * factor[:, None, None, None] + offset[:, None, None, None]
+
+
+Mixed = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+
+
+def mix_pairs(batch: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> Mixed:
+    """Each picture joined with another one, by mixup or CutMix as the Recipe says.
+
+    Returns the joined batch, the partner's index (B,) int64 and the share kept of the picture
+    itself (B,) float.
+    """
+    join = blend if recipe.mixup else paste
+    partner = torch.randperm(len(batch), device=batch.device, generator=generator)
+    kept = beta(len(batch), recipe.mixup or recipe.cutmix, batch, generator)
+    mixed, kept = join(batch, batch[partner], kept, generator)
+    return mixed, partner, kept
+
+
+def blend(
+    batch: torch.Tensor, other: torch.Tensor, kept: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """mixup, Zhang et al. 2017 (arXiv:1710.09412): the weighted mean of two pictures."""
     share = kept[:, None, None, None].to(batch.dtype)
-    return share * batch + (1 - share) * batch[partner], partner, kept
+    return share * batch + (1 - share) * other, kept
 
 
-def augment(batch: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
-    """Apply the Recipe's flip, warp and erasing, in that order; mixup is the loss's business."""
-    if recipe.flip != "none":
+def paste(
+    batch: torch.Tensor, other: torch.Tensor, kept: torch.Tensor, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """CutMix, Yun et al. 2019 (arXiv:1905.04899): a rectangle of the other picture pasted in.
+
+    Its area is the share not kept; what falls over the border is lost, and `kept` follows.
+    """
+    B, _, H, W = batch.shape
+    centre = torch.rand(B, 2, device=batch.device, generator=generator)
+    side = torch.sqrt(1 - kept) / 2
+    rows = _within(centre[:, 0], side, H)
+    columns = _within(centre[:, 1], side, W)
+    hole = rows[:, :, None] & columns[:, None, :]
+    pasted = torch.where(hole[:, None], other, batch)
+    return pasted, 1 - hole.float().mean(dim=(1, 2))
+
+
+def _within(centre: torch.Tensor, side: torch.Tensor, n: int) -> torch.Tensor:
+    """(B, n) bool: pixels nearer to `centre` than `side`, both as shares of the n pixels."""
+    pixel = (torch.arange(n, device=centre.device) + 0.5) / n
+    return (pixel - centre[:, None]).abs() < side[:, None]
+
+
+def beta(n: int, alpha: float, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """(n,) float drawn from Beta(alpha, alpha), as a ratio of two Gamma draws."""
+    concentration = torch.full((n, 2), float(alpha), device=like.device)
+    gamma = torch._standard_gamma(concentration, generator=generator).clamp_min(1e-12)
+    return gamma[:, 0] / gamma.sum(dim=1)
+
+
+def augment(
+    batch: torch.Tensor,
+    recipe: Recipe,
+    generator: torch.Generator,
+    mirrored: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """Apply the Recipe's flip, warp, grey values and erasing, in that order.
+
+    mirrored : (B,) bool, whose turn it is to be mirrored where the Recipe's flip is "alternating"
+
+    mixup and CutMix need the labels too, and are the loss's business.
+    """
+    if recipe.flip == "alternating":
+        batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
+    elif recipe.flip != "none":
         batch = flip_half(batch, recipe.flip, generator)
     if recipe.shift or recipe.rotate or recipe.scale:
         batch = warp(
@@ -95,6 +154,23 @@ def augment(batch: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> 
             scale=recipe.scale,
             generator=generator,
         )
+    if recipe.brightness or recipe.contrast:
+        batch = adjust(
+            batch, brightness=recipe.brightness, contrast=recipe.contrast, generator=generator
+        )
     if recipe.erase:
         batch = erase(batch, recipe.erase, generator)
     return batch
+
+
+def turns(recipe: Recipe, epoch: int, like: torch.Tensor) -> torch.Tensor | None:
+    """(N,) bool: which of N pictures are mirrored in this epoch, None unless "alternating".
+
+    Every picture is seen from one side in one epoch and from the other in the next, so that two
+    epochs show each of them both ways; Jordan 2024 (arXiv:2404.00498).
+    """
+    if recipe.flip != "alternating":
+        return None
+    draw = torch.Generator(like.device).manual_seed(recipe.seed)
+    first = torch.rand(len(like), device=like.device, generator=draw) < 0.5
+    return first ^ bool(epoch % 2)

@@ -87,9 +87,12 @@ def logits(
     """(N, 48, 48) uint8 -> (N, 7) float32 logits in the order of the pictures.
 
     Several views, or several networks (an ensemble), are averaged as probabilities; their
-    logarithm is returned, so that softmax gives the averaged probabilities back.
+    logarithm is returned, so that softmax gives the averaged probabilities back. A model that was
+    left in training mode is put into evaluation mode.
     """
     networks = [network] if isinstance(network, Network) else list(network)
+    for member in networks:
+        member.model.eval()
     out = []
     for start in range(0, len(images), batch_size):
         chunk = np.array(images[start : start + batch_size])  # a copy: the cache is read-only

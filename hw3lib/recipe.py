@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, fields
 
 from hw3lib import UserError
 
-TRAINING_VERSION = 1  # raise it when training.py or augment.py gives other weights than before
+TRAINING_VERSION = 2  # raise it when training.py or augment.py gives other weights than before
 
-FLIPS = ("none", "horizontal", "vertical")
-OPTIMIZERS = ("sgd", "adam", "adamw")
-SCHEDULES = ("constant", "onecycle", "cosine")
+FLIPS = ("none", "horizontal", "vertical", "alternating")
+OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
+SCHEDULES = ("constant", "onecycle", "linear", "cosine")
+PRECISIONS = ("auto", "fp32", "bf16")
 CLASS_WEIGHTS = ("none", "inverse")
 SAMPLERS = ("shuffle", "balanced")
 NORMALIZATIONS = ("dataset", "none")
@@ -40,7 +41,10 @@ class Recipe:
     rotate: float = 0.0  # degrees, uniform in +- rotate
     scale: float = 0.0  # fraction, uniform in 1 +- scale
     erase: float = 0.0  # probability that a rectangle of a picture is blanked
+    brightness: float = 0.0  # deviations of the grey values, uniform in +- brightness
+    contrast: float = 0.0  # fraction, uniform in 1 +- contrast
     mixup: float = 0.0  # alpha of the Beta distribution, 0 for off
+    cutmix: float = 0.0  # alpha of the Beta distribution, 0 for off
     # loss and sampling
     label_smoothing: float = 0.0
     class_weight: str = "none"
@@ -48,7 +52,8 @@ class Recipe:
     # optimisation
     optimizer: str = "sgd"
     lr: float = 0.1  # peak learning rate
-    momentum: float = 0.9  # sgd with Nesterov momentum
+    lr_rest: float = 0.1  # with muon: that of Nesterov SGD, for all that is no kernel
+    momentum: float = 0.9  # Nesterov momentum of sgd and muon
     weight_decay: float = 0.0
     schedule: str = "onecycle"
     batch_size: int = 128  # pictures
@@ -57,6 +62,7 @@ class Recipe:
     select: str = "last"  # "best": the epoch of lowest validation loss; "last": the last epoch
     ema: float = 0.0  # decay a step of the averaged weights that are kept, 0 for off
     # exactness
+    precision: str = "auto"  # "bf16" where the device multiplies it in hardware, else "fp32"
     seed: int = 0
     threads: int = 1  # CPU threads; other counts add floating-point sums in another order
 
@@ -70,6 +76,7 @@ class Recipe:
             ("flip", FLIPS),
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
+            ("precision", PRECISIONS),
             ("class_weight", CLASS_WEIGHTS),
             ("sampler", SAMPLERS),
             ("normalize", NORMALIZATIONS),
@@ -78,13 +85,22 @@ class Recipe:
         ):
             if getattr(self, name) not in allowed:
                 raise self._fault(name, f"one of {', '.join(map(str, allowed))}")
-        for name in ("width", "lr", "batch_size", "epochs", "threads"):
+        for name in ("width", "lr", "lr_rest", "batch_size", "epochs", "threads"):
             if not getattr(self, name) > 0:
                 raise self._fault(name, "above 0")
-        for name in ("shift", "rotate", "mixup", "weight_decay", "patience", "train_limit"):
+        for name in (
+            "shift",
+            "rotate",
+            "brightness",
+            "mixup",
+            "cutmix",
+            "weight_decay",
+            "patience",
+            "train_limit",
+        ):
             if getattr(self, name) < 0:
                 raise self._fault(name, "0 or more")
-        for name in ("scale", "erase", "label_smoothing", "momentum", "ema"):
+        for name in ("scale", "contrast", "erase", "label_smoothing", "momentum", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise self._fault(name, "in [0, 1)")
         if self.class_weight != "none" and self.sampler == "balanced":
@@ -92,6 +108,8 @@ class Recipe:
                 "recipe: class_weight and sampler=balanced correct the same imbalance twice; "
                 "set one of them back to its default"
             )
+        if self.mixup and self.cutmix:
+            raise UserError("recipe: mixup and cutmix both join pairs of pictures; set one to 0")
         if self.patience and self.schedule != "constant" and self.select != "best":
             raise UserError(
                 "recipe: patience stops a schedule half-way; keep the best epoch with select='best'"
@@ -99,12 +117,6 @@ class Recipe:
 
     def _fault(self, name: str, rule: str) -> UserError:
         return UserError(f"recipe: {name}={getattr(self, name)!r} must be {rule}")
-
-    @property
-    def augments(self) -> bool:
-        return self.flip != "none" or any(
-            (self.shift, self.rotate, self.scale, self.erase, self.mixup)
-        )
 
     @property
     def hash(self) -> str:

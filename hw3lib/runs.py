@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import platform
+import shutil
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ import numpy as np
 from hw3lib import UserError
 from hw3lib.data.faces import digest_of
 from hw3lib.data.folds import Folds
-from hw3lib.files import new_folder, sha256, write_atomic
+from hw3lib.files import new_folder, sha256
 from hw3lib.recipe import TRAINING_VERSION, Recipe
 
 if TYPE_CHECKING:
@@ -140,11 +140,16 @@ def get_run(
         )
     path = run_path(recipe, root)
     if path.exists():
-        return open_run(path)
+        run = open_run(path)
+        if run.record["test_fingerprint"] == _test_fingerprint(folds):
+            return run
     path.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(path.parent / f".{path.name}.lock"):
         if not path.exists():
             _train_into(path, recipe, folds, name or recipe.model, progress, device)
+        run = open_run(path)
+        if run.record["test_fingerprint"] != _test_fingerprint(folds):
+            _score_again(run, folds)
     return open_run(path)
 
 
@@ -174,11 +179,14 @@ def _train_into(
 ) -> None:
     import torch
 
+    from hw3lib.checkpoint import read_checkpoint, write_checkpoint
     from hw3lib.progress import reporter
     from hw3lib.training import train
 
     where = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     checkpoint = path.parent / f".{path.name}.checkpoint"
+    for part in path.parent.glob(f".*{path.name}*.part"):  # of a process killed while writing
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
     resume = read_checkpoint(checkpoint, recipe, where)
     began, report = time.perf_counter(), reporter(name, recipe, enabled=progress)
     if resume:
@@ -194,34 +202,6 @@ def _train_into(
         _write_run(part, recipe, folds, network, state, where)
         _write_record(part, recipe, folds, state, where, time.perf_counter() - began, bool(resume))
     checkpoint.unlink(missing_ok=True)
-
-
-def write_checkpoint(path: Path, state: State, recipe: Recipe, device) -> None:
-    import torch
-
-    buffer = io.BytesIO()
-    torch.save({"hash": recipe.hash, "device": device.type, **vars(state)}, buffer)
-    write_atomic(path, buffer.getvalue())
-
-
-def read_checkpoint(path: Path, recipe: Recipe, device) -> State | None:
-    """The State to go on from, None where there is no checkpoint; a damaged one is an error."""
-    import torch
-
-    from hw3lib.training import State
-
-    if not path.exists():
-        return None
-    try:
-        saved = torch.load(path, map_location=device, weights_only=True)
-        if (saved.pop("hash"), saved.pop("device")) != (recipe.hash, device.type):
-            raise ValueError("made by another recipe or on another device")
-        return State(**saved)
-    except Exception as error:
-        line = str(error).splitlines()[0]
-        raise UserError(
-            f"{path}: checkpoint not usable ({line}); delete it to start anew"
-        ) from None
 
 
 def _write_run(
@@ -242,12 +222,8 @@ def _write_run(
         "fingerprint": folds.fingerprint,
     }
     save_network(part / WEIGHTS, replace(network, metadata=metadata))
-    stored: dict[str, np.ndarray] = {}
+    stored = _fold_logits(network, recipe, folds, device)
     with exact(recipe, device):
-        for fold in ("validation", "test"):
-            images = folds.faces.images[getattr(folds, fold)]
-            stored[fold] = logits(network, images)
-            stored[f"{fold}_labels"] = folds.faces.labels[getattr(folds, fold)]
         again = logits(
             load_network(part / WEIGHTS, device=device), folds.faces.images[folds.validation]
         )
@@ -263,10 +239,42 @@ def _write_run(
         writer.writerows(state.history)
 
 
+def _fold_logits(network: Network, recipe: Recipe, folds: Folds, device) -> dict[str, np.ndarray]:
+    from hw3lib.inference import logits
+    from hw3lib.training import exact
+
+    stored: dict[str, np.ndarray] = {}
+    with exact(recipe, device):
+        for fold in ("validation", "test"):
+            stored[fold] = logits(network, folds.faces.images[getattr(folds, fold)])
+            stored[f"{fold}_labels"] = folds.faces.labels[getattr(folds, fold)]
+    return stored
+
+
+def _score_again(run: Run, folds: Folds) -> None:
+    """The test set is no part of a Run's name: on another one the stored logits are made anew."""
+    import torch
+    from safetensors.numpy import save
+
+    stored = _fold_logits(run.network(), run.recipe, folds, torch.device("cpu"))
+    with new_folder(run.path) as part:
+        shutil.copytree(run.path, part, dirs_exist_ok=True)
+        (part / LOGITS).write_bytes(save(stored))
+        record = {**run.record, "test_fingerprint": _test_fingerprint(folds)}
+        record["sha256"] = {**record["sha256"], LOGITS: sha256(part / LOGITS)}
+        (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def _test_fingerprint(folds: Folds) -> str:
+    return digest_of(folds.faces.digests[folds.test])
+
+
 def _write_record(
     part: Path, recipe: Recipe, folds: Folds, state: State, device, seconds: float, resumed: bool
 ) -> None:
     import torch
+
+    from hw3lib.training import arithmetic
 
     chosen = state.history[
         (state.best_epoch if recipe.select == "best" else len(state.history)) - 1
@@ -280,8 +288,9 @@ def _write_record(
         "best_epoch": state.best_epoch,
         "kept_epoch": int(chosen["epoch"]),
         "stopped_early": len(state.history) < recipe.epochs,
-        "test_fingerprint": digest_of(folds.faces.digests[folds.test]),
+        "test_fingerprint": _test_fingerprint(folds),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "arithmetic": arithmetic(recipe, device),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "torch": torch.__version__,

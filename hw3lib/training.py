@@ -8,7 +8,6 @@ that was killed goes on from its last checkpoint to the same bits.
 from __future__ import annotations
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -20,13 +19,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from hw3lib import models
-from hw3lib.augment import augment, mix_pairs
+from hw3lib.augment import augment, mix_pairs, turns
 from hw3lib.data.faces import CLASSES
 from hw3lib.data.folds import Folds
 from hw3lib.inference import Network, normalize
+from hw3lib.optimization import Average, copy_of, make_optimizer, set_rate, swapped
 from hw3lib.recipe import Recipe
-
-WARM_UP = 0.2  # share of all steps in which "onecycle" climbs to the peak rate
 
 
 @dataclass
@@ -110,7 +108,7 @@ def start(
     optimizer = make_optimizer(recipe, model)
     state = State(model.state_dict(), optimizer.state_dict(), {}, {})
     if recipe.ema:
-        state.average = _copy(model.state_dict())
+        state.average = copy_of(model.state_dict())
     return network, optimizer, state
 
 
@@ -137,30 +135,33 @@ def run_epoch(
     torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout draws from the global generator
     order = draw_order(recipe, pictures.labels, generator)
     weight = class_weights(recipe, pictures.labels)
+    side = turns(recipe, epoch, pictures.labels)
     steps = max(1, len(order) // recipe.batch_size)
     total_loss = torch.zeros((), device=device)
     total_right = torch.zeros((), device=device)
+    average = Average(state.average, model, recipe.ema)
     model.train()
     for step in range(steps):
-        rate = learning_rate(recipe, (epoch * steps + step) / (recipe.epochs * steps))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
+        done = epoch * steps + step
+        set_rate(optimizer, recipe, done / (recipe.epochs * steps))
         index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        batch = augment(normalize(pictures.images[index], network), recipe, generator)
+        mirrored = None if side is None else side[index]
+        batch = augment(normalize(pictures.images[index], network), recipe, generator, mirrored)
         loss, right = batch_loss(recipe, model, batch, pictures.labels[index], weight, generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
-        update_average(state.average, model, recipe.ema)
+        average.update(done)
         total_loss += loss.detach()
         total_right += right
     seen = steps * min(recipe.batch_size, len(order))
     state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
     with swapped(model, state.average):
-        held_loss, held_accuracy = score(network, held)
+        with autocast(recipe, device):
+            held_loss, held_accuracy = score(network, held)
         row = {
             "epoch": epoch + 1,
-            "lr": rate,
+            "lr": optimizer.param_groups[0]["lr"],
             "train_loss": float(total_loss) / steps,
             "train_accuracy": float(total_right) / seen,
             "validation_loss": held_loss,
@@ -169,7 +170,7 @@ def run_epoch(
         }
         state.history.append(row)
         if state.best_epoch == epoch + 1:
-            state.best = _copy(model.state_dict())
+            state.best = copy_of(model.state_dict())
 
 
 def batch_loss(
@@ -180,13 +181,13 @@ def batch_loss(
     weight: torch.Tensor | None,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The batch's mean loss and its count of right answers (of the larger share under mixup)."""
+    """The batch's mean loss and its count of right answers (of the larger share, if mixed)."""
     options = {"weight": weight, "label_smoothing": recipe.label_smoothing}
-    with autocast(batch.device):
-        if not recipe.mixup:
+    with autocast(recipe, batch.device):
+        if not (recipe.mixup or recipe.cutmix):
             out = model(batch).float()
             return F.cross_entropy(out, labels, **options), (out.argmax(1) == labels).sum()
-        mixed, partner, kept = mix_pairs(batch, recipe.mixup, generator)
+        mixed, partner, kept = mix_pairs(batch, recipe, generator)
         out = model(mixed).float()
         first = F.cross_entropy(out, labels, reduction="none", **options)
         second = F.cross_entropy(out, labels[partner], reduction="none", **options)
@@ -199,16 +200,16 @@ def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[
     """Mean cross entropy (nats) and accuracy in evaluation mode; the mode is put back."""
     model, training = network.model, network.model.training
     model.eval()
-    loss = right = 0.0
+    loss, right = torch.zeros((2, 1), device=pictures.labels.device, dtype=torch.float64)
     try:
         for start in range(0, len(pictures), batch_size):
             labels = pictures.labels[start : start + batch_size]
             out = model(normalize(pictures.images[start : start + batch_size], network)).float()
-            loss += float(F.cross_entropy(out, labels, reduction="sum"))
-            right += float((out.argmax(1) == labels).sum())
+            loss += F.cross_entropy(out, labels, reduction="sum")
+            right += (out.argmax(1) == labels).sum()
     finally:
         model.train(training)
-    return loss / len(pictures), right / len(pictures)
+    return loss.item() / len(pictures), right.item() / len(pictures)
 
 
 def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:
@@ -239,53 +240,6 @@ def class_weights(recipe: Recipe, labels: torch.Tensor) -> torch.Tensor | None:
     return len(labels) / (len(CLASSES) * counts.float())
 
 
-def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
-    """Weight decay acts on matrices and kernels only, not on biases and batch-norm parameters."""
-    groups = [
-        {"params": [p for p in model.parameters() if p.ndim > 1],
-         "weight_decay": recipe.weight_decay},
-        {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},
-    ]  # fmt: skip
-    if recipe.optimizer == "sgd":
-        nesterov = recipe.momentum > 0
-        return torch.optim.SGD(groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=nesterov)
-    kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-    return kind(groups, lr=recipe.lr)
-
-
-def learning_rate(recipe: Recipe, progress: float) -> float:
-    """The rate at `progress` in [0, 1) of all steps; "onecycle" climbs, then falls as a cosine."""
-    if recipe.schedule == "constant":
-        return recipe.lr
-    start = WARM_UP if recipe.schedule == "onecycle" else 0.0
-    if progress < start:
-        return recipe.lr * (0.05 + 0.95 * progress / start)
-    return recipe.lr * 0.5 * (1 + math.cos(math.pi * (progress - start) / (1 - start)))
-
-
-def update_average(average: dict[str, torch.Tensor], model: nn.Module, decay: float) -> None:
-    """Exponential moving average of all floating-point weights and batch-norm statistics."""
-    for name, value in model.state_dict().items() if average else ():
-        if value.is_floating_point():
-            average[name].lerp_(value, 1 - decay)
-        else:
-            average[name].copy_(value)
-
-
-@contextlib.contextmanager
-def swapped(model: nn.Module, average: dict[str, torch.Tensor]) -> Iterator[None]:
-    """Within the block the model holds the averaged weights (its own where there are none)."""
-    if not average:
-        yield
-        return
-    own = _copy(model.state_dict())
-    model.load_state_dict(average)
-    try:
-        yield
-    finally:
-        model.load_state_dict(own)
-
-
 @contextlib.contextmanager
 def exact(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Fixed threads, forked random state and, on a GPU, deterministic kernels; all put back."""
@@ -301,12 +255,20 @@ def exact(recipe: Recipe, device: torch.device) -> Iterator[None]:
             torch.backends.cudnn.deterministic = deterministic
 
 
-def autocast(device: torch.device) -> contextlib.AbstractContextManager:
-    """bf16 arithmetic on a GPU; on 2 CPU cores it was measured slower than fp32."""
-    if device.type == "cuda":
-        return torch.autocast("cuda", dtype=torch.bfloat16)
-    return contextlib.nullcontext()
+def arithmetic(recipe: Recipe, device: torch.device) -> str:
+    """ "bf16" or "fp32": what convolutions and matrix products of this training are computed in.
+
+    "auto" takes bf16 where the device multiplies bf16 matrices in hardware (a GPU, a CPU with
+    AMX); elsewhere bf16 was measured slower. Batch norm's sums and the loss are in fp32 anyway.
+    """
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cpu":
+        able = getattr(torch.cpu, "get_capabilities", dict)().get("amx_bf16", False)
+        return "bf16" if able else "fp32"
+    return "bf16"
 
 
-def _copy(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {name: value.detach().clone() for name, value in state.items()}
+def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
+    enabled = arithmetic(recipe, device) == "bf16"
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -12,7 +12,7 @@ def test_every_field_is_part_of_the_name():
     other = {
         "model": "vgg16", "data": "x", "normalize": "none", "flip": "vertical", "in_channels": 3,
         "class_weight": "inverse", "sampler": "balanced", "optimizer": "adam",
-        "schedule": "cosine", "select": "best",
+        "schedule": "cosine", "select": "best", "precision": "bf16",
     }  # fmt: skip
     names = {base.hash}
     for field, value in asdict(base).items():

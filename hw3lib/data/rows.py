@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from hw3lib.data.faces import SIZE, DataError, Faces, duplicate_groups
+from hw3lib.data.faces import SIZE, DataError, Faces, duplicate_groups, orientation_problem
 from hw3lib.data.names import settle_validation
 
 
@@ -67,6 +67,8 @@ def assemble(rows: Rows, layout: str, where: str, problems: list[str]) -> Faces:
                 "ids must be unique, rename or remove one"
             )
     images = np.ascontiguousarray(rows.images, dtype=np.uint8).reshape(n, SIZE, SIZE)
+    if line := orientation_problem(images):
+        notes = [*notes, f"{where}: {line}"]
     return Faces(
         images=images,
         labels=rows.labels.astype(np.int64),

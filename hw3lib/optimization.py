@@ -1,0 +1,165 @@
+"""What turns gradients into weights: optimisers, learning-rate schedules, averaged weights."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from hw3lib.recipe import Recipe
+
+WARM_UP = 0.2  # share of all steps in which "onecycle" climbs to the peak rate
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan's quintic, steep at 0; also torch.optim.Muon's
+
+Weights = dict[str, torch.Tensor]
+
+
+class Muon(torch.optim.Optimizer):
+    """Muon for convolution kernels, Nesterov SGD for the rest, in one optimiser.
+
+    A kernel's (outputs, inputs x height x width) momentum matrix is replaced by a nearly
+    orthogonal one, so that every direction of it is learned at the same pace; it is scaled by
+    sqrt(max(1, rows / columns)). Jordan 2024, https://kellerjordan.github.io/posts/muon/.
+    torch.optim.Muon takes matrices only, and is the oracle of our test.
+
+    A group of parameters with "orthogonal" set goes by Muon, the others by SGD; each has its
+    own lr, momentum and weight_decay (decoupled for Muon, added to the gradient for SGD).
+    """
+
+    def __init__(self, groups: list[dict], lr: float, momentum: float):
+        super().__init__(
+            groups, {"lr": lr, "momentum": momentum, "weight_decay": 0.0, "orthogonal": False}
+        )
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                if parameter.grad is None:
+                    continue
+                lr, decay, gradient = group["lr"], group["weight_decay"], parameter.grad
+                if not group["orthogonal"]:
+                    gradient = gradient.add(parameter, alpha=decay)
+                buffer = self.state[parameter].setdefault("buffer", torch.zeros_like(parameter))
+                buffer.mul_(group["momentum"]).add_(gradient)
+                update = gradient.add(buffer, alpha=group["momentum"])
+                if group["orthogonal"]:
+                    matrix = update.reshape(len(update), -1)
+                    rows, columns = matrix.shape
+                    update = (
+                        orthogonalize(matrix).view(update.shape) * max(1, rows / columns) ** 0.5
+                    )
+                    parameter.mul_(1 - lr * decay)
+                parameter.add_(update, alpha=-lr)
+
+
+def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """(m, n) -> (m, n) of the same dtype: singular values brought near 1 (0.7 to 1.2).
+
+    Newton-Schulz iteration, in bf16: the result need not be exact.
+    """
+    a, b, c = NEWTON_SCHULZ
+    x = matrix.bfloat16()
+    wide = x if x.shape[0] <= x.shape[1] else x.T
+    wide = wide / wide.norm().clamp_min(1e-7)
+    for _ in range(steps):
+        gram = wide @ wide.T
+        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
+    return (wide if x.shape[0] <= x.shape[1] else wide.T).to(matrix.dtype)
+
+
+def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
+    """Weight decay acts on matrices and kernels only, not on biases and batch-norm parameters.
+
+    Every group keeps its peak rate under "peak".
+    """
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    decay = {"weight_decay": recipe.weight_decay}
+    if recipe.optimizer == "muon":
+        # the first convolution has too few inputs to orthogonalise, the last layer is no kernel
+        kernels = [p for p in matrices if p.ndim == 4 and p.shape[1] > 3]
+        inner = {id(p) for p in kernels}
+        rest = [p for p in matrices if id(p) not in inner]
+        groups = [
+            {"params": kernels, "lr": recipe.lr, "orthogonal": True, **decay},
+            {"params": rest, "lr": recipe.lr_rest, "weight_decay": 5e-4},
+            {"params": vectors, "lr": recipe.lr_rest},
+        ]
+        optimizer = Muon([g for g in groups if g["params"]], recipe.lr, recipe.momentum)
+    else:
+        groups = [{"params": matrices, **decay}, {"params": vectors, "weight_decay": 0.0}]
+        if recipe.optimizer == "sgd":
+            optimizer = torch.optim.SGD(
+                groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0
+            )
+        else:
+            kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
+            optimizer = kind(groups, lr=recipe.lr)
+    for group in optimizer.param_groups:
+        group["peak"] = group["lr"]
+    return optimizer
+
+
+def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:
+    """Give every group the schedule's share of its peak rate."""
+    share = schedule(recipe.schedule, progress)
+    for group in optimizer.param_groups:
+        group["lr"] = group["peak"] * share
+
+
+def schedule(name: str, progress: float) -> float:
+    """The share of the peak rate at `progress` in [0, 1) of all steps.
+
+    "onecycle" climbs for a fifth of them, then falls as a cosine (after Smith & Topin 2017,
+    arXiv:1708.07120); "linear" climbs as long and falls in a straight line; "cosine" falls from
+    the start.
+    """
+    if name == "constant":
+        return 1.0
+    start = 0.0 if name == "cosine" else WARM_UP
+    if progress < start:
+        return 0.05 + 0.95 * progress / start
+    left = (1 - progress) / (1 - start)
+    return left if name == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+
+
+class Average:
+    """Exponential moving average of all floating-point weights and batch-norm statistics.
+
+    weights : what `state_dict` gives, updated in place; {} where the Recipe wants no average
+    """
+
+    def __init__(self, weights: Weights, model: nn.Module, decay: float):
+        current = model.state_dict()  # the model's own tensors, not copies
+        self.decay, floats = decay, [k for k, v in current.items() if v.is_floating_point()]
+        self.average = [weights[k] for k in floats if weights]
+        self.current = [current[k] for k in floats if weights]
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """After `step` steps; early on the average is short, so that the start is forgotten."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for mean, value in zip(self.average, self.current, strict=True):
+            mean.lerp_(value, 1 - decay)
+
+
+@contextlib.contextmanager
+def swapped(model: nn.Module, average: Weights) -> Iterator[None]:
+    """Within the block the model holds the averaged weights (its own where there are none)."""
+    if not average:
+        yield
+        return
+    own = copy_of(model.state_dict())
+    model.load_state_dict(average)
+    try:
+        yield
+    finally:
+        model.load_state_dict(own)
+
+
+def copy_of(state: Weights) -> Weights:
+    return {name: value.detach().clone() for name, value in state.items()}
