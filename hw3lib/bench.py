@@ -21,7 +21,8 @@ from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.data.folds import Folds, split_folds
 from hw3lib.inference import Network, normalize
 from hw3lib.recipe import Recipe
-from hw3lib.training import Pictures, exact, run_epoch, start
+from hw3lib.runs import device_of
+from hw3lib.training import Pictures, arithmetic, autocast, exact, run_epoch, start
 
 AUGMENTED = Recipe(
     model="resnet18", flip="horizontal", shift=3, rotate=12, scale=0.1, batch_size=64,
@@ -33,24 +34,46 @@ def run_bench(data: str = "", *, quick: bool = False) -> None:
     """Print the table: what, ours, the other, ratio."""
     from hw3lib.data import load
 
-    faces, threads = load(data), os.cpu_count() or 1
+    faces, threads, device = load(data), os.cpu_count() or 1, torch.device(device_of())
     folds = split_folds(faces)
-    few = 512 if quick else 2048
-    print(f"{platform.machine()}, {threads} cores, torch {torch.__version__}, {few} pictures")
-    torch.set_num_threads(threads)
+    few = 512 if quick else 4096
     recipe = replace(AUGMENTED, threads=threads)
+    name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
+    print(f"{name}, {threads} cores, torch {torch.__version__}, {arithmetic(recipe, device)}")
+    print(f"{'':52} {'ours':>10} {'the other':>10}   ratio")
+    torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         sample = faces.subset(folds.train[:few])
         root = write_image_folder(sample, Path(folder) / "faces")
-        ours, theirs = our_pipeline(sample, recipe), their_pipeline(root)
+        ours, theirs = our_pipeline(sample, recipe, device), their_pipeline(root)
         tell("input pipeline, pictures/s", few / ours, few / theirs, theirs / ours)
         small = replace_train(folds, few)
-        ours, theirs = our_epoch(recipe, small), their_epoch(root)
-        tell("epoch of ResNet-18 (ImageNet stem), s", ours, theirs, theirs / ours)
+        ours, theirs = our_epoch(recipe, small, device), their_epoch(root, device)
+        tell(f"epoch of ResNet-18, {few} pictures, s", ours, theirs, theirs / ours)
         cold, warm = starts(root, Path(folder) / "cache")
         tell("start of the data, s (warm, cold)", warm, cold, cold / warm)
-    rate, peak = achieved_rate(recipe), matrix_rate()
-    tell("ResNet-18 training, GFLOP/s (of a matrix product)", rate, peak, rate / peak)
+        score_files(faces, Path(folder), 500 if quick else 7000)
+    rate, peak = achieved_rate(recipe, device), matrix_rate(recipe, device)
+    tell("ResNet-18 training, GFLOP/s (a matrix product's)", rate, peak, rate / peak)
+
+
+def score_files(faces: Faces, folder: Path, n: int) -> None:
+    """`hw3 predict best` on n JPEG files in the course's layout, from process start to CSV."""
+    from PIL import Image
+
+    (folder / "test").mkdir()
+    for i in range(n):
+        image = Image.fromarray(np.asarray(faces.images[i % len(faces)]))
+        image.save(folder / "test" / f"{i:05d}.jpg", quality=95)
+    command = [sys.executable, "-m", "hw3lib.cli", "predict", "best", str(folder / "test")]
+    for views, limit in (("one", 60.0), ("flip", 600.0), ("ten", 600.0)):
+        environment = {**os.environ, "HW3_CACHE": str(folder / f"cache-{views}")}
+        began = time.perf_counter()
+        subprocess.check_output(
+            [*command, "--views", views, "--out", str(folder / "p.csv")], env=environment
+        )
+        seconds = time.perf_counter() - began
+        tell(f"{n} JPEG files to p.csv, views {views}, s (limit)", seconds, limit, limit / seconds)
 
 
 def tell(what: str, ours: float, other: float, ratio: float) -> None:
@@ -79,15 +102,16 @@ def write_image_folder(faces: Faces, root: Path) -> Path:
     return root
 
 
-def our_pipeline(faces: Faces, recipe: Recipe) -> float:
+def our_pipeline(faces: Faces, recipe: Recipe, device: torch.device) -> float:
     """Seconds to normalise and augment all pictures, resident as uint8."""
-    images = torch.from_numpy(np.ascontiguousarray(faces.images))
+    images = torch.from_numpy(np.ascontiguousarray(faces.images)).to(device)
     network = Network(torch.nn.Linear(1, 1), 0.5, 0.25)
 
     def once() -> None:
-        generator = torch.Generator().manual_seed(0)
+        generator = torch.Generator(device).manual_seed(0)
         for part in images.split(recipe.batch_size):
             augment(normalize(part, network), recipe, generator)
+        wait(device)
 
     return best_of(once)
 
@@ -117,8 +141,12 @@ def their_pipeline(root: Path) -> float:
     return best_of(lambda: [None for _ in loader])
 
 
-def our_epoch(recipe: Recipe, folds: Folds) -> float:
-    device = torch.device("cpu")
+def wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+
+
+def our_epoch(recipe: Recipe, folds: Folds, device: torch.device) -> float:
     pictures = Pictures.of(folds, "train", device)
     held = Pictures.of(folds, "validation", device)
     with exact(recipe, device):
@@ -126,15 +154,16 @@ def our_epoch(recipe: Recipe, folds: Folds) -> float:
         return best_of(lambda: run_epoch(recipe, network, optimizer, pictures, held, state), 2)
 
 
-def their_epoch(root: Path) -> float:
+def their_epoch(root: Path, device: torch.device) -> float:
     """The loop a student would write: Adam, contiguous format, the loss read at every step."""
-    loader, model = student_loader(root), models.build("resnet18")
+    loader, model = student_loader(root), models.build("resnet18").to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
 
     def once() -> float:
         model.train()
         total = 0.0
         for batch, labels in loader:
+            batch, labels = batch.to(device), labels.to(device)
             loss = torch.nn.functional.cross_entropy(model(batch), labels)
             optimizer.zero_grad()
             loss.backward()
@@ -165,21 +194,32 @@ def starts(root: Path, cache: Path) -> tuple[float, float]:
     return times[0], times[1]
 
 
-def achieved_rate(recipe: Recipe) -> float:
+def achieved_rate(recipe: Recipe, device: torch.device) -> float:
     """GFLOP/s of forward and backward passes, counted by torch's own counter."""
     from torch.utils.flop_counter import FlopCounterMode
 
-    model = models.build(recipe.model).to(memory_format=torch.channels_last)
-    batch = torch.randn(recipe.batch_size, 1, 48, 48).to(memory_format=torch.channels_last)
+    layout = torch.channels_last
+    model = models.build(recipe.model).to(device, memory_format=layout)
+    batch = torch.randn(recipe.batch_size, 1, 48, 48, device=device).to(memory_format=layout)
 
     def once() -> None:
-        model(batch).sum().backward()
+        with autocast(recipe, device):
+            out = model(batch)
+        out.float().sum().backward()
+        wait(device)
 
     with FlopCounterMode(display=False) as counter:
         once()
     return counter.get_total_flops() / best_of(once) / 1e9
 
 
-def matrix_rate(n: int = 2048) -> float:
-    a, b = torch.randn(n, n), torch.randn(n, n)
-    return 2 * n**3 / best_of(lambda: a @ b, 5) / 1e9
+def matrix_rate(recipe: Recipe, device: torch.device, n: int = 4096) -> float:
+    """GFLOP/s of one large product in the same arithmetic."""
+    kind = torch.bfloat16 if arithmetic(recipe, device) == "bf16" else torch.float32
+    a, b = torch.randn(2, n, n, device=device, dtype=kind)
+
+    def once() -> None:
+        a @ b
+        wait(device)
+
+    return 2 * n**3 / best_of(once, 5) / 1e9

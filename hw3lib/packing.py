@@ -11,17 +11,8 @@ from typing import Any
 
 from hw3lib import UserError
 from hw3lib.files import new_folder, write_atomic
-from hw3lib.runs import (
-    HISTORY,
-    LOGITS,
-    RECIPE,
-    RECORD,
-    WEIGHTS,
-    Run,
-    open_run,
-    run_path,
-    runs_folder,
-)
+from hw3lib.run_files import HISTORY, LOGITS, RECIPE, RECORD, WEIGHTS
+from hw3lib.runs import Run, open_run, run_path, runs_folder
 
 
 def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:

@@ -86,7 +86,7 @@ class LiveCurve(Reporter):
 
 
 def summary(row: dict[str, float]) -> str:
-    """Loss and accuracy of one epoch, training / validation."""
+    """Loss and accuracy of one epoch, training / validation (nan where that is trained on)."""
     return (
         f"loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}  "
         f"accuracy {row['train_accuracy']:.1%} / {row['validation_accuracy']:.1%}  "

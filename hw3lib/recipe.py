@@ -13,6 +13,7 @@ TRAINING_VERSION = 2  # raise it when training.py or augment.py gives other weig
 FLIPS = ("none", "horizontal", "vertical", "alternating")
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
 SCHEDULES = ("constant", "onecycle", "linear", "cosine")
+TRAIN_ON = ("train", "train+validation")
 PRECISIONS = ("auto", "fp32", "bf16")
 CLASS_WEIGHTS = ("none", "inverse")
 SAMPLERS = ("shuffle", "balanced")
@@ -33,6 +34,7 @@ class Recipe:
     in_channels: int = 1  # 1 grey, 3 grey repeated
     # data
     data: str = ""  # Folds.fingerprint; filled in when the Run is asked for
+    train_on: str = "train"  # or "train+validation": a frozen recipe fitted again on all there is
     train_limit: int = 0  # pictures of the training fold used, 0 for all
     normalize: str = "dataset"  # mean and deviation of the training fold, or "none": [0, 1]
     # augmentation, all off by default
@@ -77,6 +79,7 @@ class Recipe:
             ("optimizer", OPTIMIZERS),
             ("schedule", SCHEDULES),
             ("precision", PRECISIONS),
+            ("train_on", TRAIN_ON),
             ("class_weight", CLASS_WEIGHTS),
             ("sampler", SAMPLERS),
             ("normalize", NORMALIZATIONS),
@@ -107,6 +110,11 @@ class Recipe:
             raise UserError(
                 "recipe: class_weight and sampler=balanced correct the same imbalance twice; "
                 "set one of them back to its default"
+            )
+        if self.train_on != "train" and (self.select == "best" or self.patience):
+            raise UserError(
+                "recipe: trained on the validation fold, nothing is left to choose an epoch by; "
+                "leave select and patience at their defaults"
             )
         if self.mixup and self.cutmix:
             raise UserError("recipe: mixup and cutmix both join pairs of pictures; set one to 0")

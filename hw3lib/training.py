@@ -8,6 +8,7 @@ that was killed goes on from its last checkpoint to the same bits.
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -39,9 +40,12 @@ class State:
 
     @property
     def best_epoch(self) -> int:
-        """1-based epoch of the lowest validation loss, the first one among equals."""
-        losses = [row["validation_loss"] for row in self.history]
-        return 1 + int(np.argmin(losses))
+        """1-based epoch of the lowest validation loss, the first one among equals.
+
+        The last epoch where the validation fold was trained on.
+        """
+        losses = np.array([row["validation_loss"] for row in self.history])
+        return len(losses) if np.isnan(losses).all() else 1 + int(np.nanargmin(losses))
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,9 @@ class Pictures:
 
     @classmethod
     def of(cls, folds: Folds, fold: str, device: torch.device, limit: int = 0) -> Pictures:
-        rows = getattr(folds, fold)
-        rows = rows[:limit] if limit else rows
+        """fold : "train", "validation", "test", "train+validation", or "" for no pictures"""
+        parts = [getattr(folds, name) for name in fold.split("+") if name]
+        rows = np.concatenate([*parts, np.zeros(0, np.int64)])[: limit or None]
         images = np.ascontiguousarray(folds.faces.images[rows])
         return cls(torch.from_numpy(images).to(device),
                    torch.from_numpy(folds.faces.labels[rows]).to(device))  # fmt: skip
@@ -80,8 +85,8 @@ def train(
     after_epoch : called with the State at each epoch's end (checkpoint, progress)
     """
     with exact(recipe, device):
-        pictures = Pictures.of(folds, "train", device, recipe.train_limit)
-        held = Pictures.of(folds, "validation", device)
+        pictures = Pictures.of(folds, recipe.train_on, device, recipe.train_limit)
+        held = Pictures.of(folds, "validation" if recipe.train_on == "train" else "", device)
         network, optimizer, state = start(recipe, pictures, device)
         model = network.model
         if resume is not None:
@@ -197,7 +202,10 @@ def batch_loss(
 
 @torch.no_grad()
 def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[float, float]:
-    """Mean cross entropy (nats) and accuracy in evaluation mode; the mode is put back."""
+    """Mean cross entropy (nats) and accuracy in evaluation mode, NaN of no pictures.
+
+    The mode is put back.
+    """
     model, training = network.model, network.model.training
     model.eval()
     loss, right = torch.zeros((2, 1), device=pictures.labels.device, dtype=torch.float64)
@@ -209,7 +217,8 @@ def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[
             right += (out.argmax(1) == labels).sum()
     finally:
         model.train(training)
-    return loss.item() / len(pictures), right.item() / len(pictures)
+    n = len(pictures) or math.nan
+    return loss.item() / n, right.item() / n
 
 
 def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:

@@ -21,6 +21,9 @@ RECIPE = Recipe(
     flip="alternating", shift=2, rotate=10, scale=0.1, erase=0.3, mixup=0.2, ema=0.9,
 )  # fmt: skip
 
+IMPORTS = ["hw3lib.training", "hw3lib.runs", "sklearn.model_selection", "safetensors.torch",
+           "torch._dynamo", "test_kill"]  # fmt: skip
+
 
 def train(root: str, torn: str) -> None:
     """In a process of its own; `torn` says where inside a checkpoint's writing it kills itself."""
@@ -57,7 +60,7 @@ def train(root: str, torn: str) -> None:
 def processes():
     """Processes that start fast: torch is imported once, in the server they are forked from."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["hw3lib.training", "hw3lib.runs", "test_kill"])
+    context.set_forkserver_preload(IMPORTS)
     return context
 
 

@@ -13,6 +13,7 @@ def test_every_field_is_part_of_the_name():
         "model": "vgg16", "data": "x", "normalize": "none", "flip": "vertical", "in_channels": 3,
         "class_weight": "inverse", "sampler": "balanced", "optimizer": "adam",
         "schedule": "cosine", "select": "best", "precision": "bf16",
+        "train_on": "train+validation",
     }  # fmt: skip
     names = {base.hash}
     for field, value in asdict(base).items():

@@ -17,6 +17,7 @@ from hw3lib.runs import get_run, open_run, run_path
 from hw3lib.training import (
     Pictures,
     State,
+    arithmetic,
     class_weights,
     draw_order,
     finished,
@@ -195,6 +196,50 @@ def test_a_hostile_archive_is_refused(tmp_path):
     with pytest.raises(UserError, match="not a whole archive"):
         unpack(tmp_path / "x.tar.gz", tmp_path / "out")
     assert not (tmp_path / "out").exists() and not (tmp_path.parent / "evil").exists()
+
+
+def test_a_frozen_recipe_is_fitted_again_on_train_and_validation(recipe, folds):
+    again = replace(recipe, epochs=2, train_on="train+validation")
+    network, state = train(again, folds, device=CPU)
+    both = Pictures.of(folds, again.train_on, CPU)
+    assert len(both) == len(folds.train) + len(folds.validation)
+    assert (network.mean, network.std) == normalization(again, both)
+    assert all(np.isnan(row["validation_loss"]) for row in state.history)
+    assert state.best_epoch == 2
+    for wrong in ({"select": "best"}, {"patience": 3, "select": "best"}):
+        with pytest.raises(UserError, match="nothing is left to choose"):
+            replace(again, **wrong)
+
+
+def test_bf16_is_another_arithmetic_near_to_fp32(recipe, folds):
+    short = replace(recipe, epochs=1, mixup=0, lr=0.001)
+    exact_loss, coarse_loss = (
+        train(replace(short, precision=p), folds, device=CPU)[1].history[0]["validation_loss"]
+        for p in ("fp32", "bf16")
+    )
+    assert exact_loss != coarse_loss and exact_loss == pytest.approx(coarse_loss, rel=0.05)
+    assert arithmetic(replace(recipe, precision="auto"), CPU) in ("fp32", "bf16")
+
+
+def test_a_checkpoint_of_another_arithmetic_is_an_error(recipe, folds, tmp_path):
+    _, state = train(replace(recipe, epochs=1), folds, device=CPU)
+    file = tmp_path / "checkpoint"
+    exact, coarse = (replace(recipe, precision=p) for p in ("fp32", "bf16"))
+    write_checkpoint(file, state, exact, CPU)
+    assert len(read_checkpoint(file, exact, CPU).history) == 1
+    with pytest.raises(UserError, match="not usable"):
+        read_checkpoint(file, coarse, CPU)
+
+
+def test_on_another_test_set_a_run_is_scored_anew(recipe, folds, tmp_path):
+    short = replace(recipe, epochs=1, data=folds.fingerprint)
+    first = get_run(short, folds, root=tmp_path, progress=False)
+    fewer = replace(folds, test=folds.test[: len(folds.test) // 2])
+    second = get_run(short, fewer, root=tmp_path, progress=False)
+    assert second.path == first.path and len(second.logits("test")) == len(fewer.test)
+    assert np.allclose(second.logits("test"), first.logits("test")[: len(fewer.test)], atol=1e-4)
+    assert np.array_equal(second.labels("test"), folds.faces.labels[fewer.test])
+    assert same_weights(first.network(), second.network())
 
 
 def test_blank_training_pictures_do_not_divide_by_zero():

@@ -1,0 +1,122 @@
+"""The files of a Run's folder, and how they are written."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hw3lib.data.faces import digest_of
+from hw3lib.data.folds import Folds
+from hw3lib.files import new_folder, sha256
+from hw3lib.recipe import TRAINING_VERSION, Recipe
+
+if TYPE_CHECKING:
+    from hw3lib.inference import Network
+    from hw3lib.runs import Run
+    from hw3lib.training import State
+
+RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
+HISTORY, LOGITS = "history.csv", "logits.safetensors"
+
+
+def write_run(
+    part: Path, recipe: Recipe, folds: Folds, network: Network, state: State, device
+) -> None:
+    import csv
+    from dataclasses import replace
+
+    from safetensors.numpy import save
+
+    from hw3lib.inference import load_network, logits, save_network
+    from hw3lib.training import exact
+
+    metadata = {
+        "recipe": asdict(recipe),
+        "hash": recipe.hash,
+        "training_version": TRAINING_VERSION,
+        "fingerprint": folds.fingerprint,
+    }
+    save_network(part / WEIGHTS, replace(network, metadata=metadata))
+    stored = _fold_logits(network, recipe, folds, device)
+    with exact(recipe, device):
+        again = logits(
+            load_network(part / WEIGHTS, device=device), folds.faces.images[folds.validation]
+        )
+    if not np.array_equal(again, stored["validation"]):
+        raise RuntimeError(
+            "the network read back from disk gives other logits than the trained one"
+        )
+    (part / LOGITS).write_bytes(save(stored))
+    (part / RECIPE).write_text(json.dumps(asdict(recipe), indent=1), encoding="utf-8")
+    with open(part / HISTORY, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(state.history[0]))
+        writer.writeheader()
+        writer.writerows(state.history)
+
+
+def _fold_logits(network: Network, recipe: Recipe, folds: Folds, device) -> dict[str, np.ndarray]:
+    from hw3lib.inference import logits
+    from hw3lib.training import exact
+
+    stored: dict[str, np.ndarray] = {}
+    with exact(recipe, device):
+        for fold in ("validation", "test"):
+            stored[fold] = logits(network, folds.faces.images[getattr(folds, fold)])
+            stored[f"{fold}_labels"] = folds.faces.labels[getattr(folds, fold)]
+    return stored
+
+
+def score_again(run: Run, folds: Folds) -> None:
+    """The test set is no part of a Run's name: on another one the stored logits are made anew."""
+    import torch
+    from safetensors.numpy import save
+
+    stored = _fold_logits(run.network(), run.recipe, folds, torch.device("cpu"))
+    with new_folder(run.path) as part:
+        shutil.copytree(run.path, part, dirs_exist_ok=True)
+        (part / LOGITS).write_bytes(save(stored))
+        record = {**run.record, "test_fingerprint": test_fingerprint(folds)}
+        record["sha256"] = {**record["sha256"], LOGITS: sha256(part / LOGITS)}
+        (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def test_fingerprint(folds: Folds) -> str:
+    return digest_of(folds.faces.digests[folds.test])
+
+
+def write_record(
+    part: Path, recipe: Recipe, folds: Folds, state: State, device, seconds: float, resumed: bool
+) -> None:
+    import torch
+
+    from hw3lib.training import arithmetic
+
+    chosen = state.history[
+        (state.best_epoch if recipe.select == "best" else len(state.history)) - 1
+    ]
+    record = {
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(sum(row["seconds"] for row in state.history), 1),
+        "seconds_of_this_process": round(seconds, 1),
+        "resumed": resumed,
+        "epochs_run": len(state.history),
+        "best_epoch": state.best_epoch,
+        "kept_epoch": int(chosen["epoch"]),
+        "stopped_early": len(state.history) < recipe.epochs,
+        "test_fingerprint": test_fingerprint(folds),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "arithmetic": arithmetic(recipe, device),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())},
+    }
+    (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -1,0 +1,66 @@
+"""Records: seeds of an arm, its views and its ensemble, against the same thing by hand."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from hw3lib import UserError
+from hw3lib.inference import logits
+from hw3lib.records import measure_profile, spread
+from hw3lib.study import open_study
+
+PROFILE = """
+[recipes.small]
+model = "slim_resnet"
+width = 0.25
+epochs = 1
+batch_size = 16
+train_on = "train+validation"
+seeds = [0, 1]
+
+[recipes.other]
+model = "dense"
+width = 0.25
+epochs = 1
+"""
+
+
+@pytest.fixture
+def profile(tmp_path, monkeypatch):
+    monkeypatch.setenv("HW3_RUNS", str(tmp_path / "runs"))
+    file = tmp_path / "tiny.toml"
+    file.write_text(PROFILE)
+    return str(file)
+
+
+def test_an_arm_is_scored_over_its_seeds_and_as_an_ensemble(profile, tmp_path, capsys):
+    measure_profile(profile, "synthetic:300", only=[], out=str(tmp_path / "told.json"))
+    small, other = json.loads((tmp_path / "told.json").read_text())["arms"]
+    assert (small["arm"], small["seeds"], other["arm"], other["seeds"]) == ("small", 2, "other", 1)
+    study = open_study(profile, "synthetic:300")
+    networks = [study.run(f"small.{seed}").network() for seed in (0, 1)]
+    test = study.folds.take("test")
+    for views in ("one", "flip", "ten"):
+        by_hand = [
+            float((logits(n, test.images, views=views).argmax(1) == test.labels).mean())
+            for n in (*networks, networks)
+        ]
+        assert [*small[f"accuracy.{views}"], small[f"ensemble.accuracy.{views}"]] == by_hand
+    fresh = ~study.folds.test_is_copy
+    right = logits(networks[0], test.images).argmax(1) == test.labels
+    assert small["fresh.one"][0] == float(right[fresh].mean())
+    assert "ensemble.accuracy.one" not in other
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_an_arm_that_is_not_there_is_one_line(profile):
+    with pytest.raises(UserError, match="small, other"):
+        measure_profile(profile, "synthetic:300", only=["big"])
+
+
+def test_spread_is_mean_and_sample_deviation():
+    assert spread([1.0, 3.0], ".2f") == f"2.00 ± {np.sqrt(2):.2f}"
+    assert spread([5], ".1f") == "5.0"
