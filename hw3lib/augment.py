@@ -21,20 +21,27 @@ def uniform(n: int, limit: float, like: torch.Tensor, generator: torch.Generator
     return (torch.rand(n, device=like.device, generator=generator) * 2 - 1) * limit
 
 
-def flip_half(batch: torch.Tensor, axis: str, generator: torch.Generator) -> torch.Tensor:
-    """Each picture is mirrored with probability 1/2: left-right ("horizontal") or up-down."""
-    chosen = torch.rand(len(batch), device=batch.device, generator=generator) < 0.5
-    return torch.where(
-        chosen[:, None, None, None], batch.flip(-1 if axis == "horizontal" else -2), batch
-    )
+def mirror(batch: torch.Tensor, chosen: torch.Tensor, axis: str) -> torch.Tensor:
+    """The pictures `chosen` (B,) bool mirrored left-right ("horizontal") or up-down."""
+    mirrored = batch.flip(-2 if axis == "vertical" else -1)
+    return torch.where(chosen[:, None, None, None], mirrored, batch)
 
 
 def warp(
-    batch: torch.Tensor, *, shift: float, rotate: float, scale: float, generator: torch.Generator
+    batch: torch.Tensor,
+    *,
+    shift: float,
+    rotate: float,
+    scale: float,
+    generator: torch.Generator,
+    mirrored: torch.Tensor | None = None,
+    axis: str = "horizontal",
 ) -> torch.Tensor:
     """Shift by up to `shift` pixels, rotate by up to `rotate` degrees, zoom by up to 1 +- `scale`.
 
-    One bilinear resampling for all three; beyond the border the edge pixels are repeated, so
+    mirrored, axis : whom to mirror as well, as for `mirror`, at no further cost
+
+    One bilinear resampling for all of it; beyond the border the edge pixels are repeated, so
     that no black corner tells the network the angle.
     """
     B, _, H, W = batch.shape
@@ -45,6 +52,8 @@ def warp(
     dy = uniform(B, 2 * shift / H, batch, generator)
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     theta = torch.stack([cos, -sin, dx, sin, cos, dy], dim=1).view(B, 2, 3)
+    if mirrored is not None:  # the output's own coordinate changes its sign
+        theta[:, :, 1 if axis == "vertical" else 0] *= torch.where(mirrored, -1.0, 1.0)[:, None]
     grid = F.affine_grid(theta.to(batch.dtype), list(batch.shape), align_corners=False)
     return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
 
@@ -138,14 +147,13 @@ def augment(
 ) -> torch.Tensor:
     """Apply the Recipe's flip, warp, grey values and erasing, in that order.
 
-    mirrored : (B,) bool, whose turn it is to be mirrored where the Recipe's flip is "alternating"
+    mirrored : (B,) bool, whose turn it is where the Recipe's flip is "alternating"; for the
+               other flips each picture is mirrored with probability 1/2
 
     mixup and CutMix need the labels too, and are the loss's business.
     """
-    if recipe.flip == "alternating":
-        batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
-    elif recipe.flip != "none":
-        batch = flip_half(batch, recipe.flip, generator)
+    if recipe.flip in ("horizontal", "vertical"):
+        mirrored = torch.rand(len(batch), device=batch.device, generator=generator) < 0.5
     if recipe.shift or recipe.rotate or recipe.scale:
         batch = warp(
             batch,
@@ -153,7 +161,11 @@ def augment(
             rotate=recipe.rotate,
             scale=recipe.scale,
             generator=generator,
+            mirrored=mirrored,
+            axis=recipe.flip,
         )
+    elif mirrored is not None:
+        batch = mirror(batch, mirrored, recipe.flip)
     if recipe.brightness or recipe.contrast:
         batch = adjust(
             batch, brightness=recipe.brightness, contrast=recipe.contrast, generator=generator

@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
-from hw3lib.augment import adjust, augment, beta, erase, flip_half, mix_pairs, turns, warp
+from hw3lib.augment import adjust, augment, beta, erase, mirror, mix_pairs, turns, warp
 from hw3lib.recipe import Recipe
 
 
@@ -18,12 +18,24 @@ def batch() -> torch.Tensor:
     return torch.rand(64, 1, 48, 48, generator=generator(9))
 
 
-def test_flip_mirrors_about_half(batch):
-    for axis, dim in (("horizontal", -1), ("vertical", -2)):
-        out = flip_half(batch, axis, generator())
-        mirrored = [torch.equal(o, b.flip(dim)) for o, b in zip(out, batch, strict=True)]
-        same = [torch.equal(o, b) for o, b in zip(out, batch, strict=True)]
-        assert all(m ^ s for m, s in zip(mirrored, same, strict=True)) and 16 < sum(mirrored) < 48
+@pytest.mark.parametrize(("axis", "dim"), [("horizontal", -1), ("vertical", -2)])
+@pytest.mark.parametrize("shift", [0, 1e-6])
+def test_flip_mirrors_about_half(batch, axis, dim, shift):
+    """Alone, or in one resampling with a warp."""
+    out = augment(batch, Recipe(model="x", flip=axis, shift=shift), generator())
+    pairs = list(zip(out, batch, strict=True))
+    mirrored = [torch.allclose(o, b.flip(dim), atol=1e-4) for o, b in pairs]
+    same = [torch.allclose(o, b, atol=1e-4) for o, b in pairs]
+    assert all(m ^ s for m, s in zip(mirrored, same, strict=True)) and 16 < sum(mirrored) < 48
+
+
+def test_a_warp_that_mirrors_is_the_mirror_of_the_warp(batch):
+    chosen = torch.arange(len(batch)) % 3 == 0
+    settings = {"shift": 4, "rotate": 20, "scale": 0.2}
+    for axis in ("horizontal", "vertical"):
+        plain = warp(batch, **settings, generator=generator())
+        both = warp(batch, **settings, generator=generator(), mirrored=chosen, axis=axis)
+        assert torch.allclose(both, mirror(plain, chosen, axis), atol=1e-4)
 
 
 def test_warp_of_nothing_is_the_identity(batch):
