@@ -37,38 +37,53 @@ class Muon(torch.optim.Optimizer):
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
         for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                lr, decay, gradient = group["lr"], group["weight_decay"], parameter.grad
-                if not group["orthogonal"]:
-                    gradient = gradient.add(parameter, alpha=decay)
-                buffer = self.state[parameter].setdefault("buffer", torch.zeros_like(parameter))
-                buffer.mul_(group["momentum"]).add_(gradient)
-                update = gradient.add(buffer, alpha=group["momentum"])
+            parameters = [p for p in group["params"] if p.grad is not None]
+            updates = [self._momentum(p, group) for p in parameters]
+            if group["orthogonal"]:
+                updates = orthogonal_updates(updates)
+            for parameter, update in zip(parameters, updates, strict=True):
                 if group["orthogonal"]:
-                    matrix = update.reshape(len(update), -1)
-                    rows, columns = matrix.shape
-                    update = (
-                        orthogonalize(matrix).view(update.shape) * max(1, rows / columns) ** 0.5
-                    )
-                    parameter.mul_(1 - lr * decay)
-                parameter.add_(update, alpha=-lr)
+                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
+                parameter.add_(update, alpha=-group["lr"])
+
+    def _momentum(self, parameter: torch.Tensor, group: dict) -> torch.Tensor:
+        """Nesterov's gradient; the plain SGD groups add their weight decay to it first."""
+        gradient = parameter.grad
+        if not group["orthogonal"] and group["weight_decay"]:
+            gradient = gradient.add(parameter, alpha=group["weight_decay"])
+        buffer = self.state[parameter].setdefault("buffer", torch.zeros_like(parameter))
+        buffer.mul_(group["momentum"]).add_(gradient)
+        return gradient.add(buffer, alpha=group["momentum"])
 
 
-def orthogonalize(matrix: torch.Tensor, steps: int = 5) -> torch.Tensor:
-    """(m, n) -> (m, n) of the same dtype: singular values brought near 1 (0.7 to 1.2).
+def orthogonal_updates(kernels: list[torch.Tensor]) -> list[torch.Tensor]:
+    """Each kernel's update made orthogonal and scaled; those of one shape in one batch."""
+    shapes: dict[torch.Size, list[int]] = {}
+    for i, kernel in enumerate(kernels):
+        shapes.setdefault(kernel.shape, []).append(i)
+    out = list(kernels)
+    for shape, members in shapes.items():
+        matrices = torch.stack([kernels[i].reshape(shape[0], -1) for i in members])
+        scale = max(1.0, matrices.shape[1] / matrices.shape[2]) ** 0.5
+        for i, matrix in zip(members, orthogonalize(matrices) * scale, strict=True):
+            out[i] = matrix.view(shape)
+    return out
+
+
+def orthogonalize(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
+    """(k, m, n) -> (k, m, n) of the same dtype: singular values brought near 1 (0.7 to 1.2).
 
     Newton-Schulz iteration, in bf16: the result need not be exact.
     """
     a, b, c = NEWTON_SCHULZ
-    x = matrix.bfloat16()
-    wide = x if x.shape[0] <= x.shape[1] else x.T
-    wide = wide / wide.norm().clamp_min(1e-7)
+    tall = matrices.shape[1] > matrices.shape[2]
+    x = matrices.bfloat16()
+    x = x.mT if tall else x
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
     for _ in range(steps):
-        gram = wide @ wide.T
-        wide = torch.addmm(wide, torch.addmm(gram, gram, gram, beta=b, alpha=c), wide, beta=a)
-    return (wide if x.shape[0] <= x.shape[1] else wide.T).to(matrix.dtype)
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return (x.mT if tall else x).to(matrices.dtype)
 
 
 def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:

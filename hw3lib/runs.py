@@ -168,7 +168,8 @@ def get_run(
 def make_runs(study, names: list[str] | None = None, *, jobs: int = 0) -> dict[str, Run]:
     """Every Run of a Study (or those named), trained in separate processes side by side.
 
-    jobs : processes; 0 lets them share the cores (one process on a GPU)
+    jobs : processes; 0 lets them share the cores (one process on a GPU). Recipes that take more
+           threads go first, so that the others can fill the cores afterwards.
     """
     import torch
     from joblib import Parallel, delayed
@@ -176,13 +177,17 @@ def make_runs(study, names: list[str] | None = None, *, jobs: int = 0) -> dict[s
     names = list(study.recipes) if names is None else names
     paths = {run_path(study.recipes[n]): n for n in reversed(names)}  # one name for each Run
     missing = [n for path, n in reversed(paths.items()) if not path.exists()]
-    threads = max([study.recipes[n].threads for n in missing], default=1)
-    limit = 1 if torch.cuda.is_available() else max(1, (os.cpu_count() or 1) // threads)
-    jobs = min(jobs or limit, len(missing))
-    if jobs > 1:
-        Parallel(n_jobs=jobs, backend="loky")(
-            delayed(get_run)(study.recipes[n], study.folds, name=n) for n in missing
-        )
+    for threads in sorted({study.recipes[n].threads for n in missing}, reverse=True):
+        alike = [n for n in missing if study.recipes[n].threads == threads]
+        limit = 1 if torch.cuda.is_available() else max(1, (os.cpu_count() or 1) // threads)
+        side_by_side = min(jobs or limit, len(alike))
+        if side_by_side > 1:
+            Parallel(n_jobs=side_by_side, backend="loky")(
+                delayed(get_run)(study.recipes[n], study.folds, name=n) for n in alike
+            )
+        else:
+            for name in alike:
+                study.run(name)
     return {n: study.run(n) for n in names}
 
 

@@ -135,16 +135,47 @@ def run_epoch(
 ) -> None:
     """One pass over the training pictures and one over the validation fold; updates `state`."""
     began, epoch, model = time.perf_counter(), len(state.history), network.model
-    device = pictures.labels.device
+    loss, right = train_epoch(recipe, network, optimizer, pictures, state.average, epoch)
+    state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
+    with swapped(model, state.average):
+        with autocast(recipe, pictures.labels.device):
+            held_loss, held_accuracy = score(network, held)
+        row = {
+            "epoch": epoch + 1,
+            "lr": optimizer.param_groups[0]["lr"],
+            "train_loss": loss.item(),
+            "train_accuracy": right.item(),
+            "validation_loss": held_loss,
+            "validation_accuracy": held_accuracy,
+            "seconds": time.perf_counter() - began,
+        }
+        state.history.append(row)
+        if state.best_epoch == epoch + 1:
+            state.best = copy_of(model.state_dict())
+
+
+def train_epoch(
+    recipe: Recipe,
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    pictures: Pictures,
+    averaged: dict[str, torch.Tensor],
+    epoch: int,
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """All steps of an epoch; mean loss and accuracy as tensors on the device.
+
+    Between the first step and the last nothing is read back from a GPU, which would have to
+    wait for it.
+    """
+    device, model = pictures.labels.device, network.model
     generator = torch.Generator(device).manual_seed(recipe.seed * 100_003 + epoch)
     torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout draws from the global generator
     order = draw_order(recipe, pictures.labels, generator)
     weight = class_weights(recipe, pictures.labels)
     side = turns(recipe, epoch, pictures.labels)
+    average = Average(averaged, model, recipe.ema)
     steps = max(1, len(order) // recipe.batch_size)
-    total_loss = torch.zeros((), device=device)
-    total_right = torch.zeros((), device=device)
-    average = Average(state.average, model, recipe.ema)
+    total_loss, total_right = torch.zeros((2, 1), device=device)
     model.train()
     for step in range(steps):
         done = epoch * steps + step
@@ -160,22 +191,7 @@ def run_epoch(
         total_loss += loss.detach()
         total_right += right
     seen = steps * min(recipe.batch_size, len(order))
-    state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
-    with swapped(model, state.average):
-        with autocast(recipe, device):
-            held_loss, held_accuracy = score(network, held)
-        row = {
-            "epoch": epoch + 1,
-            "lr": optimizer.param_groups[0]["lr"],
-            "train_loss": float(total_loss) / steps,
-            "train_accuracy": float(total_right) / seen,
-            "validation_loss": held_loss,
-            "validation_accuracy": held_accuracy,
-            "seconds": time.perf_counter() - began,
-        }
-        state.history.append(row)
-        if state.best_epoch == epoch + 1:
-            state.best = copy_of(model.state_dict())
+    return total_loss / steps, total_right / seen
 
 
 def batch_loss(

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from hw3lib import UserError
 from hw3lib.inference import logits
 from hw3lib.records import measure_profile, spread
 from hw3lib.study import open_study
+from hw3lib.training import train
 
 PROFILE = """
 [recipes.small]
@@ -64,3 +67,17 @@ def test_an_arm_that_is_not_there_is_one_line(profile):
 def test_spread_is_mean_and_sample_deviation():
     assert spread([1.0, 3.0], ".2f") == f"2.00 ± {np.sqrt(2):.2f}"
     assert spread([5], ".1f") == "5.0"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile_name", ["gpu", "records"])
+def test_recipes_for_a_gpu_train_here_for_a_few_steps(profile_name):
+    """At full width, so that the one command that a GPU needs does not fail there first."""
+    study = open_study(profile_name, "synthetic:300")
+    seen = set()
+    for recipe in study.recipes.values():
+        short = replace(recipe, epochs=1, train_limit=48, batch_size=16, seed=0)
+        if short not in seen:
+            seen.add(short)
+            _, state = train(short, study.folds, device=torch.device("cpu"))
+            assert np.isfinite(state.history[0]["train_loss"])

@@ -248,3 +248,19 @@ def test_blank_training_pictures_do_not_divide_by_zero():
     recipe = Recipe(model="dense", width=0.25, epochs=1, batch_size=16)
     network, _ = train(recipe, split_folds(faces), device=CPU)
     assert all(torch.isfinite(p).all() for p in network.model.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("optimizer", ["muon", "adam"])
+def test_nothing_is_read_back_from_the_gpu_within_an_epoch(recipe, folds, optimizer):
+    from hw3lib.training import start, train_epoch
+
+    gpu, recipe = torch.device("cuda"), replace(recipe, optimizer=optimizer, flip="alternating")
+    pictures = Pictures.of(folds, "train", gpu)
+    network, optimizer, state = start(recipe, pictures, gpu)
+    train_epoch(recipe, network, optimizer, pictures, state.average, 0)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        train_epoch(recipe, network, optimizer, pictures, state.average, 1)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
