@@ -15,8 +15,9 @@ OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
 SCHEDULES = ("constant", "onecycle", "linear", "cosine")
 TRAIN_ON = ("train", "train+validation")
 PRECISIONS = ("auto", "fp32", "bf16")
-CLASS_WEIGHTS = ("none", "inverse")
-SAMPLERS = ("shuffle", "balanced")
+CLASS_WEIGHTS = ("none", "inverse", "share", "count", "effective")
+REDUCTIONS = ("weighted", "mean")
+SAMPLERS = ("shuffle", "balanced", "sqrt")
 NORMALIZATIONS = ("dataset", "none")
 
 
@@ -50,6 +51,8 @@ class Recipe:
     # loss and sampling
     label_smoothing: float = 0.0
     class_weight: str = "none"
+    reduction: str = "weighted"  # by the batch's sum of weights, as torch does, or "mean"
+    logit_adjustment: float = 0.0  # times the log prior, added to the logits in the loss
     sampler: str = "shuffle"
     # optimisation
     optimizer: str = "sgd"
@@ -81,6 +84,7 @@ class Recipe:
             ("precision", PRECISIONS),
             ("train_on", TRAIN_ON),
             ("class_weight", CLASS_WEIGHTS),
+            ("reduction", REDUCTIONS),
             ("sampler", SAMPLERS),
             ("normalize", NORMALIZATIONS),
             ("select", ("best", "last")),
@@ -92,23 +96,17 @@ class Recipe:
             if not getattr(self, name) > 0:
                 raise self._fault(name, "above 0")
         for name in (
-            "shift",
-            "rotate",
-            "brightness",
-            "mixup",
-            "cutmix",
-            "weight_decay",
-            "patience",
-            "train_limit",
-        ):
+            "shift", "rotate", "brightness", "mixup", "cutmix", "logit_adjustment", "weight_decay",
+            "patience", "train_limit",
+        ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise self._fault(name, "0 or more")
         for name in ("scale", "contrast", "erase", "label_smoothing", "momentum", "ema"):
             if not 0 <= getattr(self, name) < 1:
                 raise self._fault(name, "in [0, 1)")
-        if self.class_weight != "none" and self.sampler == "balanced":
+        if self.class_weight != "none" and self.sampler != "shuffle":
             raise UserError(
-                "recipe: class_weight and sampler=balanced correct the same imbalance twice; "
+                f"recipe: class_weight and sampler={self.sampler} correct the same imbalance; "
                 "set one of them back to its default"
             )
         if self.train_on != "train" and (self.select == "best" or self.patience):
@@ -128,8 +126,14 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """12 hex digits of all fields and the version of the training code."""
-        text = json.dumps({**asdict(self), "version": TRAINING_VERSION}, sort_keys=True)
+        """12 hex digits of the version of the training code and of every field off its default.
+
+        So a new field whose default changes nothing leaves the names of old Runs alone; a
+        default that changes needs a new TRAINING_VERSION.
+        """
+        values = asdict(self)
+        chosen = {f.name: values[f.name] for f in fields(self) if values[f.name] != f.default}
+        text = json.dumps({**chosen, "version": TRAINING_VERSION}, sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
 
     @classmethod

@@ -17,13 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from hw3lib import models
-from hw3lib.augment import augment, mix_pairs, turns
-from hw3lib.data.faces import CLASSES
+from hw3lib.augment import augment, turns
 from hw3lib.data.folds import Folds
 from hw3lib.inference import Network, normalize
+from hw3lib.losses import Loss, draw_order
 from hw3lib.optimization import Average, copy_of, make_optimizer, set_rate, swapped
 from hw3lib.recipe import Recipe
 
@@ -171,7 +170,7 @@ def train_epoch(
     generator = torch.Generator(device).manual_seed(recipe.seed * 100_003 + epoch)
     torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout draws from the global generator
     order = draw_order(recipe, pictures.labels, generator)
-    weight = class_weights(recipe, pictures.labels)
+    batch_loss = Loss(recipe, pictures.labels)
     side = turns(recipe, epoch, pictures.labels)
     average = Average(averaged, model, recipe.ema)
     steps = max(1, len(order) // recipe.batch_size)
@@ -183,7 +182,8 @@ def train_epoch(
         index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
         mirrored = None if side is None else side[index]
         batch = augment(normalize(pictures.images[index], network), recipe, generator, mirrored)
-        loss, right = batch_loss(recipe, model, batch, pictures.labels[index], weight, generator)
+        with autocast(recipe, device):
+            loss, right = batch_loss(model, batch, pictures.labels[index], generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -192,28 +192,6 @@ def train_epoch(
         total_right += right
     seen = steps * min(recipe.batch_size, len(order))
     return total_loss / steps, total_right / seen
-
-
-def batch_loss(
-    recipe: Recipe,
-    model: nn.Module,
-    batch: torch.Tensor,
-    labels: torch.Tensor,
-    weight: torch.Tensor | None,
-    generator: torch.Generator,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The batch's mean loss and its count of right answers (of the larger share, if mixed)."""
-    options = {"weight": weight, "label_smoothing": recipe.label_smoothing}
-    with autocast(recipe, batch.device):
-        if not (recipe.mixup or recipe.cutmix):
-            out = model(batch).float()
-            return F.cross_entropy(out, labels, **options), (out.argmax(1) == labels).sum()
-        mixed, partner, kept = mix_pairs(batch, recipe, generator)
-        out = model(mixed).float()
-        first = F.cross_entropy(out, labels, reduction="none", **options)
-        second = F.cross_entropy(out, labels[partner], reduction="none", **options)
-        loss = (kept * first + (1 - kept) * second).mean()
-        return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, labels[partner])).sum()
 
 
 @torch.no_grad()
@@ -246,23 +224,6 @@ def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:
     mean = (counts * grey).sum() / counts.sum()
     variance = (counts * (grey - mean) ** 2).sum() / counts.sum()
     return float(mean), max(float(variance.sqrt()), 1e-3)
-
-
-def draw_order(recipe: Recipe, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """(N,) int64: a permutation, or, balanced, N draws in which every class is equally likely."""
-    if recipe.sampler == "shuffle":
-        return torch.randperm(len(labels), device=labels.device, generator=generator)
-    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1)
-    chance = 1.0 / counts[labels].double()
-    return torch.multinomial(chance, len(labels), replacement=True, generator=generator)
-
-
-def class_weights(recipe: Recipe, labels: torch.Tensor) -> torch.Tensor | None:
-    """(7,) float, N / (7 count), or None: cross entropy's weighted mean ignores their scale."""
-    if recipe.class_weight == "none":
-        return None
-    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1)
-    return len(labels) / (len(CLASSES) * counts.float())
 
 
 @contextlib.contextmanager

@@ -18,8 +18,6 @@ from hw3lib.training import (
     Pictures,
     State,
     arithmetic,
-    class_weights,
-    draw_order,
     finished,
     normalization,
     train,
@@ -100,22 +98,6 @@ def test_normalization_is_the_training_pictures_mean_and_deviation(folds):
     assert mean == pytest.approx(values.mean().item(), abs=1e-12)
     assert std == pytest.approx(values.std(correction=0).item(), abs=1e-12)
     assert normalization(Recipe(model="x", normalize="none"), pictures) == (0.0, 1.0)
-
-
-def test_class_weights_equal_scikit_learns():
-    from sklearn.utils.class_weight import compute_class_weight
-
-    labels = torch.tensor([0, 0, 0, 1, 2, 2, 3, 4, 5, 6])
-    oracle = compute_class_weight("balanced", classes=np.arange(7), y=labels.numpy())
-    weights = class_weights(Recipe(model="x", class_weight="inverse"), labels)
-    assert np.allclose(weights.numpy(), oracle)
-
-
-def test_balanced_draws_make_classes_equally_likely():
-    labels = torch.repeat_interleave(torch.arange(7), torch.tensor([4000, 50, 1, 900, 30, 9, 10]))
-    order = draw_order(Recipe(model="x", sampler="balanced"), labels, torch.Generator())
-    shares = torch.bincount(labels[order], minlength=7) / len(labels)
-    assert torch.allclose(shares, torch.full((7,), 1 / 7), atol=0.03)
 
 
 def test_training_leaves_the_process_as_it_was(recipe, folds):

@@ -1,0 +1,81 @@
+"""What a training minimises, and how often it sees each class."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from hw3lib.augment import mix_pairs
+from hw3lib.data.faces import CLASSES
+from hw3lib.recipe import Recipe
+
+EFFECTIVE = 0.9999  # beta of the effective number of pictures
+
+
+class Loss:
+    """The Recipe's loss of a batch, with all that it takes from the training labels.
+
+    labels : (N,) int64 of the training pictures, on the device
+    """
+
+    def __init__(self, recipe: Recipe, labels: torch.Tensor):
+        counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1).float()
+        self.recipe, self.weight = recipe, class_weights(recipe.class_weight, counts)
+        self.offset = recipe.logit_adjustment * (counts / counts.sum()).log()
+
+    def __call__(
+        self, model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Mean loss (nats) and count of right answers (of the larger share, if mixed)."""
+        if not (self.recipe.mixup or self.recipe.cutmix):
+            out = model(batch).float()
+            return self.mean(out, labels), (out.argmax(1) == labels).sum()
+        mixed, partner, kept = mix_pairs(batch, self.recipe, generator)
+        out, other = model(mixed).float(), labels[partner]
+        loss = (kept * self.each(out, labels) + (1 - kept) * self.each(out, other)).mean()
+        return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, other)).sum()
+
+    def mean(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.recipe.reduction == "mean":  # over the pictures, whatever they weigh
+            return self.each(out, labels).mean()
+        return F.cross_entropy(out + self.offset, labels, **self._options)
+
+    def each(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """(B,) weighted losses; with `logit_adjustment` tau, of the logits plus tau log prior.
+
+        Menon et al. 2020 (arXiv:2007.07314).
+        """
+        return F.cross_entropy(out + self.offset, labels, reduction="none", **self._options)
+
+    @property
+    def _options(self) -> dict:
+        return {"weight": self.weight, "label_smoothing": self.recipe.label_smoothing}
+
+
+def class_weights(kind: str, counts: torch.Tensor) -> torch.Tensor | None:
+    """(7,) float weights of the classes, None for "none".
+
+    "inverse" N / (7 n): one on average over the pictures; "share" N / n; "count" 1 / n: the same
+    16:1 ratio on other scales; "effective" (1 - b) / (1 - b^n), one on average over the
+    pictures, Cui et al. 2019 (arXiv:1901.05555).
+    """
+    if kind == "none":
+        return None
+    if kind == "effective":
+        weight = (1 - EFFECTIVE) / (1 - EFFECTIVE**counts)
+        return weight * counts.sum() / (weight * counts).sum()
+    scale = {"inverse": counts.sum() / len(CLASSES), "share": counts.sum(), "count": 1.0}[kind]
+    return scale / counts
+
+
+def draw_order(recipe: Recipe, labels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """(N,) int64: a permutation, or N draws that make rare classes likelier.
+
+    "balanced": every class equally likely; "sqrt": in proportion to the root of its count.
+    """
+    if recipe.sampler == "shuffle":
+        return torch.randperm(len(labels), device=labels.device, generator=generator)
+    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1).double()
+    chance = 1.0 / counts[labels] ** (1.0 if recipe.sampler == "balanced" else 0.5)
+    return torch.multinomial(chance, len(labels), replacement=True, generator=generator)
