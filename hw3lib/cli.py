@@ -221,7 +221,7 @@ def publish_run(
 
     study = open_study(profile, data)
     run = study.run(name)
-    facts = evaluate_folds(run.network(), study.folds, views=views)
+    facts = evaluate_folds(run.network(), study.folds, views=views, trained_on=run.recipe.train_on)
     print(publish(run, as_name or name, facts))
 
 
