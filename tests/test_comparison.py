@@ -22,9 +22,7 @@ def test_interval_over_seeds_equals_scipys():
 
 
 def test_an_interval_over_seeds_holds_the_truth_as_often_as_it_says():
-    held = [
-        (e := over_seeds(RNG.normal(0.5, 0.1, 4))).low <= 0.5 <= e.high for _ in range(1000)
-    ]
+    held = [(e := over_seeds(RNG.normal(0.5, 0.1, 4))).low <= 0.5 <= e.high for _ in range(1000)]
     assert np.mean(held) == pytest.approx(0.95, abs=0.025)
 
 
