@@ -181,6 +181,45 @@ class LeastCost(Rule):
         return -probabilities @ self.costs
 
 
+@dataclass
+class PriorShift(Rule):
+    """The most probable class where the classes have other shares than in training.
+
+    new_priors : (C,) shares there; None to estimate them from the unlabelled probabilities that
+                 are to be decided, by `estimate_priors`
+    """
+
+    new_priors: np.ndarray | None = None
+    name: Text = field(default=Text("換先驗", "changed priors"))
+
+    def scores(self, probabilities: np.ndarray) -> np.ndarray:
+        new = self.new_priors
+        if new is None:
+            new = estimate_priors(probabilities, self.priors)
+        return super().scores(probabilities) + np.log(np.maximum(new, TINY) / self.priors)
+
+
+def estimate_priors(
+    probabilities: np.ndarray, priors: np.ndarray, *, tolerance: float = 1e-8, steps: int = 10_000
+) -> np.ndarray:
+    """(C,) class shares among pictures without labels, by expectation maximisation.
+
+    Each step re-weights the probabilities to the shares so far and takes their mean; the
+    likelihood of the pictures rises to its one maximum (Saerens, Latinne & Decaestecker 2002,
+    "Adjusting the outputs of a classifier to new a priori probabilities"). What it finds is as
+    true as the probabilities are calibrated.
+
+    probabilities : (n, C) posteriors under the training shares `priors` (C,)
+    """
+    shares = np.asarray(priors, dtype=float)
+    for _ in range(steps):
+        weighted = probabilities * (shares / priors)
+        before, shares = shares, (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
+        if np.abs(shares - before).max() < tolerance:
+            break
+    return shares
+
+
 def expected_scores(posteriors: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
     """(accuracy, balanced accuracy) to expect were `posteriors` (n, C) the true ones.
 

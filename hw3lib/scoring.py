@@ -48,7 +48,7 @@ def evaluate_network(
 def evaluate_folds(
     network: Network, folds: Folds, *, views: str = "one", trained_on: str = "train"
 ) -> dict[str, Any]:
-    """Accuracy on the folds not trained on: validation, and test, the latter also without copies."""
+    """Accuracy on validation, unless it was trained on, and on test, that also without copies."""
     facts: dict[str, Any] = {"views": views}
     for fold in ("validation", "test") if trained_on == "train" else ("test",):
         faces = folds.take(fold)

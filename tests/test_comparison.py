@@ -45,7 +45,9 @@ def test_factorial_effects_equal_least_squares(k):
 
 
 def test_a_pure_interaction_is_told_from_main_effects():
-    cells = {(a, b): [float(a != b)] * 3 for a in (False, True) for b in (False, True)}
+    cells = {
+        (a, b): [(a != b) + x for x in (0, 0.5, 1)] for a in (False, True) for b in (False, True)
+    }
     effects = factorial_effects(cells, ["a", "b"]).set_index("factors")["value"]
     assert effects[("a",)] == effects[("b",)] == 0 and effects[("a", "b")] == -1
 

@@ -156,6 +156,46 @@ def test_rejection_threshold_keeps_the_wanted_share():
         rules.rejection_threshold(p, 0)
 
 
+def shifted_cases(new, n=20_000, seed=3):
+    """Three Gaussians: posteriors under PRIORS of pictures drawn with the shares `new`."""
+    rng, means = np.random.default_rng(seed), np.array([0.0, 1.0, 3.0])
+    labels = rng.choice(3, n, p=new)
+    x = means[labels] + rng.normal(size=n)
+    return softmax(-((x[:, None] - means) ** 2) / 2 + np.log(PRIORS), axis=1), labels, x, means
+
+
+def test_shares_of_unlabelled_pictures_are_found():
+    for new in ([0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]):
+        p, *_ = shifted_cases(new)
+        assert rules.estimate_priors(p, PRIORS) == pytest.approx(new, abs=0.03)
+
+
+def test_the_estimate_is_the_likeliest_mixture():
+    from scipy.optimize import minimize
+
+    p, *_ = shifted_cases([0.2, 0.3, 0.5], n=2000)
+    ratio = p / PRIORS
+
+    def loss(z):
+        return -np.log(ratio @ softmax(z)).mean()
+
+    oracle = softmax(minimize(loss, np.zeros(3), method="BFGS").x)
+    assert rules.estimate_priors(p, PRIORS) == pytest.approx(oracle, abs=1e-3)
+
+
+def test_changed_priors_give_bayes_own_decisions():
+    new = np.array([0.1, 0.2, 0.7])
+    p, labels, x, means = shifted_cases(new)
+    bayes = (-((x[:, None] - means) ** 2) / 2 + np.log(new)).argmax(1)
+    known = fitted(rules.PriorShift(new)).predict(p)
+    assert (known == bayes).all()
+    right = [(rule.predict(p) == labels).mean()
+             for rule in (fitted(rules.Argmax()), fitted(rules.PriorShift()))]  # fmt: skip
+    assert right[1] > right[0] + 0.03 and right[1] == pytest.approx(
+        (known == labels).mean(), abs=5e-3
+    )
+
+
 @pytest.mark.parametrize("priors", [[0.5, 0.5], [0.5, 0.6, 0.2], [0.5, 0.5, 0.0]])
 def test_priors_that_are_no_distribution_are_refused(priors):
     p, labels, _ = cases(20)
