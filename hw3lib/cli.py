@@ -221,8 +221,11 @@ def publish_run(
 
     study = open_study(profile, data)
     run = study.run(name)
-    facts = evaluate_folds(run.network(), study.folds, views=views, trained_on=run.recipe.train_on)
-    print(publish(run, as_name or name, facts))
+
+    def measure(network):
+        return evaluate_folds(network, study.folds, views=views, trained_on=run.recipe.train_on)
+
+    print(publish(run, as_name or name, measure))
 
 
 if __name__ == "__main__":

@@ -7,12 +7,15 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hw3lib import UserError
 from hw3lib.files import new_folder, write_atomic
 from hw3lib.run_files import HISTORY, LOGITS, RECIPE, RECORD, WEIGHTS
 from hw3lib.runs import Run, open_run, run_path, runs_folder
+
+if TYPE_CHECKING:
+    from hw3lib.inference import Network
 
 
 def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:
@@ -70,22 +73,27 @@ def unpack(file: Path, root: Path | None = None) -> list[Path]:
     return made
 
 
-def publish(run: Run, name: str, facts: dict[str, Any]) -> Path:
+def publish(run: Run, name: str, measure: Callable[[Network], dict[str, Any]]) -> Path:
     """Write the Run's network as data/pretrained/<name>.safetensors in half precision.
 
-    facts : measured figures that go into the file's metadata (accuracies, split, machine)
+    measure : network -> figures that go into the file's metadata (accuracies, split); it is
+              given the network as it will be read back, rounded to half precision
     """
     from dataclasses import replace
 
-    from hw3lib.inference import save_network
+    from hw3lib.inference import load_network, save_network
     from hw3lib.paths import ROOT
 
-    network = run.network()
     about = {k: run.record[k] for k in ("date", "device", "machine", "torch", "seconds")}
     file = ROOT / "data" / "pretrained" / f"{name}.safetensors"
     part = file.with_name(f".{file.name}.part")
     file.parent.mkdir(parents=True, exist_ok=True)
-    metadata = {**network.metadata, **about, **facts}
-    save_network(part, replace(network, metadata=metadata), half=True)
-    shutil.move(part, file)
+    try:
+        save_network(part, run.network(), half=True)
+        rounded = load_network(part)
+        metadata = {**rounded.metadata, **about, **measure(rounded)}
+        save_network(part, replace(rounded, metadata=metadata), half=True)
+        shutil.move(part, file)
+    finally:
+        part.unlink(missing_ok=True)
     return file

@@ -81,3 +81,23 @@ def test_recipes_for_a_gpu_train_here_for_a_few_steps(profile_name):
             seen.add(short)
             _, state = train(short, study.folds, device=torch.device("cpu"))
             assert np.isfinite(state.history[0]["train_loss"])
+
+
+def test_a_published_network_gives_the_figures_in_its_file(profile, tmp_path, monkeypatch):
+    from hw3lib import packing, paths
+    from hw3lib.inference import load_network
+    from hw3lib.scoring import evaluate_folds
+
+    study = open_study(profile, "synthetic:300")
+    monkeypatch.setattr(paths, "ROOT", tmp_path)
+    trained_on = study.recipes["small.0"].train_on
+    file = packing.publish(
+        study.run("small.0"),
+        "tiny",
+        lambda n: evaluate_folds(n, study.folds, trained_on=trained_on),
+    )
+    again = load_network(file)
+    told = again.metadata
+    assert told["test_accuracy"] == evaluate_folds(again, study.folds)["test_accuracy"]
+    assert "validation_accuracy" not in told and told["recipe"]["model"] == "slim_resnet"
+    assert [p.name for p in file.parent.iterdir()] == ["tiny.safetensors"]
