@@ -8,6 +8,7 @@ that was killed goes on from its last checkpoint to the same bits.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -229,6 +230,7 @@ def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:
 @contextlib.contextmanager
 def exact(recipe: Recipe, device: torch.device) -> Iterator[None]:
     """Fixed threads, forked random state and, on a GPU, deterministic kernels; all put back."""
+    keep_freed_memory()
     threads, deterministic = torch.get_num_threads(), torch.backends.cudnn.deterministic
     devices = [device] if device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
@@ -239,6 +241,18 @@ def exact(recipe: Recipe, device: torch.device) -> Iterator[None]:
         finally:
             torch.set_num_threads(threads)
             torch.backends.cudnn.deterministic = deterministic
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks of up to 32 MB instead of handing them back to the kernel.
+
+    Else every batch has its pages mapped and zeroed anew, which halved the speed of augmentation.
+    Elsewhere than on Linux with glibc it does nothing.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 32 * 2**20)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 2**30)  # M_TRIM_THRESHOLD
 
 
 def arithmetic(recipe: Recipe, device: torch.device) -> str:
