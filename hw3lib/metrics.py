@@ -310,3 +310,26 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         options={"xatol": 1e-6},
     )  # fmt: skip
     return float(np.exp(found.x))
+
+
+def fit_biased_temperature(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """T > 0 and b (C,), adding up to 0, that minimise nll(logits / T + b, labels).
+
+    Bias-corrected temperature scaling, Alexandari, Kundaje & Shrikumar 2020 (arXiv:1901.06852):
+    unlike T alone it makes the mean probability of every class its share of the labels, which
+    estimating changed priors depends on.
+    """
+    from scipy.optimize import minimize
+    from scipy.special import log_softmax
+
+    logits, n = np.asarray(logits, dtype=np.float64), len(labels)
+
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        scaled = log_softmax(logits * np.exp(x[0]) + x[1:], axis=1)
+        error = np.exp(scaled)
+        error[np.arange(n), labels] -= 1
+        slope = (error * logits).sum() * np.exp(x[0])
+        return -scaled[np.arange(n), labels].mean(), np.append(slope, error.sum(axis=0)) / n
+
+    found = minimize(loss, np.zeros(1 + logits.shape[1]), jac=True, method="BFGS").x
+    return float(np.exp(-found[0])), found[1:] - found[1:].mean()

@@ -203,3 +203,18 @@ def test_people_votes():
     matrix = people.confusion(votes, np.array([4, 4, 3, 3, 0]))
     assert matrix[4].tolist() == [0, 0, 0.3, 0, 1.2, 0, 0.5]
     assert matrix[3, 3] == 1 and matrix[0, 1] == 0.4
+
+
+def test_biased_temperature_undoes_a_scale_and_a_shift_and_matches_the_shares():
+    from scipy.special import softmax
+
+    rng = np.random.default_rng(5)
+    true = rng.normal(size=(20_000, 4)) * 2
+    p = softmax(true, axis=1)
+    labels = (p.cumsum(1) > rng.random((len(p), 1))).argmax(1)
+    bias = np.array([0.8, -0.3, -0.5, 0.0])
+    T, b = metrics.fit_biased_temperature((true - bias) * 1.7, labels)
+    assert pytest.approx(1.7, rel=0.05) == T
+    assert b == pytest.approx(bias - bias.mean(), abs=0.06)
+    fitted = softmax((true - bias) * 1.7 / T + b, axis=1)
+    assert fitted.mean(0) == pytest.approx(np.bincount(labels) / len(labels), abs=1e-4)
