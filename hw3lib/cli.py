@@ -58,6 +58,11 @@ def data(
     print(json.dumps(facts, ensure_ascii=False) if as_json else to_text(facts))
 
 
+def tell_problems(faces) -> None:
+    for line in faces.problems:
+        print(f"hw3: problem: {line}", file=sys.stderr)
+
+
 @app.command()
 def train(
     profile: Profile = "demo",
@@ -93,7 +98,9 @@ def evaluate(
     from hw3lib.inference import load_network
     from hw3lib.scoring import evaluate_network
 
-    facts = evaluate_network(load_network(weights), load(data), split=split, views=views)
+    network, faces = load_network(weights), load(data)
+    tell_problems(faces)
+    facts = evaluate_network(network, faces, split=split, views=views)
     facts = {"weights": weights, **facts}
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
@@ -121,6 +128,7 @@ def predict(
     if not (path or data):
         raise UserError("predict: no pictures given; add a path, or --data PATH")
     network, faces = load_network(weights), load(path or data)
+    tell_problems(faces)
     ids, probabilities = predict_faces(network, faces, split=split, views=views)
     if out:
         write_predictions(Path(out), ids, probabilities.argmax(axis=1))

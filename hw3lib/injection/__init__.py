@@ -1,7 +1,7 @@
 """Fault injection: what makes accuracy fall without a word, done on purpose, one at a time.
 
-Each Fault is measured twice: through a path that has it, and fed to ours, which must either
-answer as if nothing had happened or refuse. The list is hand-in 2's two accidents (another
+Each Fault is measured twice: through a path that has it, and fed to ours, which answers as if
+nothing had happened, refuses, or names the fault. The list is hand-in 2's two accidents (another
 reading path, saving and re-loading) with every cause of them that we could think of.
 """
 
@@ -90,8 +90,12 @@ FAULTS = (
         "transposed",
         Text("行列互換", "rows and columns swapped"),
         reading.transposed,
-        reading.refuse_transposed,
-        Text("平均臉應左右對稱", "the mean face must be symmetric left to right"),
+        reading.answer_transposed,
+        Text(
+            "讀取時檢查平均臉是否左右對稱",
+            "on reading, the mean face must be symmetric left to right",
+        ),
+        reading.notice_transposed,
     ),
     Fault(
         "nearest",
@@ -104,8 +108,11 @@ FAULTS = (
         "jpeg",
         Text("再壓一次 JPEG", "encoded as JPEG once more"),
         reading.jpeg_once_more,
-        reading.refuse_re_encoded,
-        Text("Run 記得每個像素的摘要", "a Run knows a digest of every pixel"),
+        reading.jpeg_once_more,
+        Text(
+            "擋不住；但像素的摘要變了，Run 會重新評分",
+            "none; but the pixels' digest differs, so a Run is scored anew",
+        ),
     ),
     Fault(
         "by_position",

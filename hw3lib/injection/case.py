@@ -41,6 +41,7 @@ class Fault:
     faulty : (N,) bool, which predictions are right on a path that has the fault
     ours   : the same pictures and the same fault given to our path: (N,) bool, or an exception
     check  : the check of ours that meets it
+    notice : what our path says of the fault while it answers, "" for nothing
     """
 
     name: str
@@ -48,17 +49,22 @@ class Fault:
     faulty: Callable[[Case], np.ndarray]
     ours: Callable[[Case], np.ndarray]
     check: Text
+    notice: Callable[[Case], str] = lambda case: ""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a Fault did: accuracies in [0, 1]; `ours` is None where our path refused, in words."""
+    """What a Fault did: accuracies in [0, 1].
+
+    ours  : None where our path refused
+    words : of the refusal, or of the notice; "" where our path answered and said nothing
+    """
 
     fault: Fault
     sound: float
     faulty: float
     ours: float | None
-    refusal: str
+    words: str
 
     @property
     def drop(self) -> float:
@@ -70,10 +76,10 @@ def inject(fault: Fault, case: Case) -> Outcome:
     """Measure one Fault; the Case is left as it was."""
     sound = right(case, predict(case.network, case.faces.images)).mean()
     try:
-        ours, refusal = float(fault.ours(case).mean()), ""
+        ours, words = float(fault.ours(case).mean()), fault.notice(case)
     except (UserError, TypeError) as error:
-        ours, refusal = None, " ".join(str(error).split())
-    return Outcome(fault, float(sound), float(fault.faulty(case).mean()), ours, refusal)
+        ours, words = None, " ".join(str(error).split())
+    return Outcome(fault, float(sound), float(fault.faulty(case).mean()), ours, words)
 
 
 def predict(network: Network, images: np.ndarray) -> np.ndarray:
