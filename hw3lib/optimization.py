@@ -101,7 +101,7 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
         rest = [p for p in matrices if id(p) not in inner]
         groups = [
             {"params": kernels, "lr": recipe.lr, "orthogonal": True, **decay},
-            {"params": rest, "lr": recipe.lr_rest, "weight_decay": 5e-4},
+            {"params": rest, "lr": recipe.lr_rest, **decay},
             {"params": vectors, "lr": recipe.lr_rest},
         ]
         optimizer = Muon([g for g in groups if g["params"]], recipe.lr, recipe.momentum)

@@ -93,7 +93,7 @@ def to_line(row: dict[str, Any]) -> str:
 
 
 def spread(values, spec: str) -> str:
-    """ "mean ± sd", the sample deviation; the bare value where there is one."""
+    """Mean ± sample deviation as text; the bare value where there is one."""
     values = np.asarray(values, dtype=float)
     mean = format(values.mean(), spec)
     return mean if len(values) == 1 else f"{mean} ± {format(values.std(ddof=1), spec)}"

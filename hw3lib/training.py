@@ -256,7 +256,7 @@ def keep_freed_memory() -> None:
 
 
 def arithmetic(recipe: Recipe, device: torch.device) -> str:
-    """ "bf16" or "fp32": what convolutions and matrix products of this training are computed in.
+    """What convolutions and matrix products of this training are computed in: bf16 or fp32.
 
     "auto" takes bf16 where the device multiplies bf16 matrices in hardware (a GPU, a CPU with
     AMX); elsewhere bf16 was measured slower. Batch norm's sums and the loss are in fp32 anyway.
