@@ -51,12 +51,14 @@ def figure(
     en: str,
     alt_zh: str = "",
     alt_en: str = "",
+    ref: str = "",
     **values: Any,
 ) -> None:
     """Draw a figure once for each language and show it with its caption.
 
     `draw` takes nothing and returns a matplotlib Figure whose texts come from `tr`; it is
     called for zh, en and both. `alt_*` is what a blind reader hears (the caption if empty).
+    `ref` is a name (a-z, 0-9, -) by which the notebook's Markdown refers to it: `[@name]`.
     """
     from hw3lib.plotting.style import house_style
 
@@ -69,6 +71,7 @@ def figure(
         "kind": "figure",
         "caption": {"zh": caption.zh, "en": caption.en},
         "alt": {"zh": alt.zh, "en": alt.en},
+        "name": ref,
         "variants": variants,  # language -> {"mime", "data" (base64), "width", "height" in points}
     }
     chosen = variants[current_language()]
@@ -85,6 +88,7 @@ def table(
     zh: str,
     en: str,
     formats: dict[str, str] | None = None,
+    ref: str = "",
     **values: Any,
 ) -> None:
     """Show a table with its caption.
@@ -92,6 +96,7 @@ def table(
     frame   : column names are strings or Text; cells are numbers, strings or Text; the index
               is not shown
     formats : column (its str, or its English text) -> format specification, e.g. ".1%"
+    ref     : as in `figure`
     """
     caption = _fill(zh, en, values)
     formats = formats or {}
@@ -108,6 +113,7 @@ def table(
     payload = {
         "kind": "table",
         "caption": {"zh": caption.zh, "en": caption.en},
+        "name": ref,
         "columns": columns,  # [{"zh", "en"}]
         "rows": rows,  # [[{"zh", "en"}]]
         "align": ["right" if n else "left" for n in numeric],

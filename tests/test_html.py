@@ -17,6 +17,7 @@ from hw3lib.bilingual import Text
 from hw3lib.report.blocks import Block
 from hw3lib.report.document import Chapter, Document, Question
 from hw3lib.report.html import render
+from hw3lib.report.references import numbered, referenced
 
 EVIL = "</script></style><script>alert(1)</script><img src=x onerror=alert(1)>\" onload='alert(1)"
 VOID = {"meta", "img", "input", "br", "hr", "link"}
@@ -64,7 +65,8 @@ def figure(zh: bytes, en: bytes, both: bytes, **texts) -> Block:
     variants = {"zh": picture(zh), "en": picture(en), "both": picture(both)}
     alt = texts.get("alt", {"zh": "替代文字", "en": "Alternative"})
     caption = texts.get("caption", Text("圖說 $x$", "Caption $x$"))
-    return Block("figure", NOTEBOOK, 3, caption, data={"variants": variants, "alt": alt})
+    data = {"variants": variants, "alt": alt, "name": texts.get("name", "")}
+    return Block("figure", NOTEBOOK, 3, caption, data=data)
 
 
 def table(cell: str = "0.5", caption: Text | None = None) -> Block:
@@ -103,7 +105,9 @@ def document(blocks=BLOCKS, **changes) -> Document:
     values = {
         "title": Text("報告", "Report"),
         "author": {"name": Text("王小明", "Wang"), "id": "B1", "collaborators": ["甲", "乙"]},
-        "chapters": [Chapter(NOTEBOOK, 5, Text("混淆矩陣", "Confusion matrix"), list(blocks))],
+        "chapters": [
+            Chapter(NOTEBOOK, 5, Text("混淆矩陣", "Confusion matrix"), numbered(blocks, 5))
+        ],
         "facts": {Text("張數", "Pictures"): 4000, Text("設定檔", "Profile"): "demo"},
         "synthetic": True,
         "questions": QUESTIONS,
@@ -141,6 +145,25 @@ def test_links_in_prose_are_kept_as_text():
     page = Page(render(document([Block("markdown", NOTEBOOK, 1, text)])))
     assert "論文 (https://example.org/a)" in page.text()
     assert not [a for a in page.all("a") if not a["href"].startswith("#")]
+
+
+def test_a_reference_leads_to_its_figure():
+    named = figure(b"1", b"2", b"3")
+    named.data["name"] = "errors"
+    said = block("markdown", "見 [@errors]。", "See [@errors].")
+    page = Page(render(document(referenced(numbered([said, named], 5)))))
+    leads = [a["href"] for t, a, inside in page.elements if t == "a" and _within_prose(inside)]
+    assert leads == ["#figure-5-1", "#figure-5-1"]
+    assert "見 圖 5.1。" in page.text() and "See Figure 5.1." in page.text()
+    assert "figure-5-1" in [a.get("id") for a in page.all("figure")]
+    with pytest.raises(ValueError, match=r"cell 1: \[@faces\] names no .*known: errors"):
+        referenced(numbered([block("markdown", "[@faces]", "[@faces]"), named], 5))
+    with pytest.raises(ValueError, match="cell 3: a second 'errors'"):
+        referenced(numbered([named, figure(b"4", b"4", b"4", name="errors")], 5))
+
+
+def _within_prose(inside) -> bool:
+    return any("prose" in a.get("class", "").split() for _, a in inside)
 
 
 def test_the_page_allows_its_own_script_only(page):

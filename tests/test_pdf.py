@@ -1,6 +1,7 @@
 """The PDF: what it says can be read out of it, it is reproducible, and faults are named."""
 
 import io
+import re
 import shutil
 from dataclasses import replace
 from functools import cache
@@ -119,6 +120,49 @@ def test_the_file_declares_and_holds_what_the_standards_ask():
     assert root["/Lang"] == "zh-TW" and root["/MarkInfo"]["/Marked"]
     kinds = dict(_elements(root["/StructTreeRoot"]))
     assert {"/H1", "/H2"} & set(kinds) and kinds["/Formula"] == "a^2"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_equation_of_both_languages_is_set_once(language):
+    zh, en = "前文。\n\n$$q=1$$\n\n後文。", "Before.\n\n$$q=1$$\n\nAfter."
+    said = {"kind": "answer", "questions": ["A3"], "zh": zh, "en": en}
+    reader = pypdf.PdfReader(io.BytesIO(pdf.render(document(*pair(zh, en), shown(said)), language)))
+    alts = [alt for kind, alt in _elements(reader.trailer["/Root"]["/StructTreeRoot"])]
+    assert alts.count("q=1") == 2  # in the prose and in the answer
+    told = squeezed("".join(page.extract_text() for page in reader.pages))
+    order = {"zh": "前文.*後文", "en": "Before.*After", "both": "前文.*Before.*後文.*After"}
+    assert re.search(order[language], told)
+
+
+def test_a_reference_leads_to_its_figure():
+    named = shown(picture() | {"name": "line"})
+    told = {"zh": "見圖5.1。", "en": "SeeFigure5.1."}
+    for language, text in told.items():
+        links = []
+        for cells in (pair("見 [@line]。", "See [@line]."), pair("見圖。", "See it.")):
+            reader = pypdf.PdfReader(io.BytesIO(pdf.render(document(*cells, named), language)))
+            links.append(sum(len(page.get("/Annots", [])) for page in reader.pages))
+            if len(links) == 1:
+                assert text in squeezed("".join(page.extract_text() for page in reader.pages))
+        assert links[0] == links[1] + 1
+
+
+def test_a_tall_figure_leaves_no_half_empty_page():
+    tall = picture() | {"variants": _tall_variants()}
+    after = [c for n in range(20) for c in pair(f"其後{n}。" + ZH * 3, EN)]
+    for length in (3, 5, 7):
+        before = [c for _ in range(length) for c in pair(ZH * 6, EN)]
+        told = pages(pdf.render(document(*before, shown(tall), *after), "zh"))
+        first = next(n for n, text in enumerate(told) if text.startswith("05"))
+        for text in told[first:-1]:
+            assert "一條線" in text or len(text.splitlines()) > 32, (length, text)
+
+
+@cache
+def _tall_variants() -> dict:
+    figure, axes = style.subplots(height=5.6, width=6)
+    axes.imshow([[0, 1], [1, 0]], aspect="auto")
+    return dict.fromkeys(LANGUAGES, _encode(figure))
 
 
 def test_figures_carry_their_alternative_text():

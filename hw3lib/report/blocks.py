@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +12,7 @@ from hw3lib.bilingual import Text
 from hw3lib.display import MIME
 
 LANGUAGE_TAGS = {"lang-zh": "zh", "lang-en": "en"}
+EQUATION = re.compile(r"^(\$\$.+?\$\$)[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Block:
            "figure" and "table" (text is the caption, data the payload of hw3lib.display),
            "code" (data["source"]), "output" (data["text"], plain text), "error" (data["text"])
     notebook, cell : where it stands, e.g. "05_confusion_matrix", 12
+    number : of a figure or a table, e.g. "5.2"; `chapter_of` gives it
     """
 
     kind: str
@@ -29,6 +32,12 @@ class Block:
     text: Text | None = None
     level: int = 0
     data: dict[str, Any] = field(default_factory=dict)
+    number: str = ""
+
+    @property
+    def anchor(self) -> str:
+        """What a reference to a figure or a table leads to, e.g. "figure-5-2"."""
+        return f"{self.kind}-{self.number.replace('.', '-')}"
 
 
 def notebook_blocks(nb: NotebookNode, notebook: str) -> list[Block]:
@@ -69,6 +78,14 @@ def notebook_blocks(nb: NotebookNode, notebook: str) -> list[Block]:
     if waiting is not None:
         raise ValueError(f"{notebook}: the last lang-zh cell has no lang-en cell")
     return blocks
+
+
+def pieces(text: Text) -> list[Text]:
+    """Prose cut at its displayed equations, which both languages share and one place shows."""
+    zh, en = EQUATION.split(text.zh), EQUATION.split(text.en)
+    if text.zh == text.en or len(zh) != len(en) or zh[1::2] != en[1::2]:
+        return [text]
+    return [t for t in map(Text, zh, en) if t.zh.strip() or t.en.strip()]
 
 
 def _language(cell: NotebookNode) -> str | None:

@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 from hw3lib.bilingual import Text
 from hw3lib.display import MIME
 from hw3lib.report.blocks import Block, notebook_blocks
+from hw3lib.report.references import numbered, referenced
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,8 @@ def chapter_of(blocks: list[Block], notebook: str) -> Chapter:
     Raises
     ------
     ValueError
-        if the first heading is not of level 1, or a later one is, or a level is skipped.
+        if the first heading is not of level 1, or a later one is, or a level is skipped; and for
+        a reference to a figure or table that is not there.
     """
     number = int(notebook.split("_")[0]) if notebook.split("_")[0].isdigit() else 0
     level = 0
@@ -89,7 +91,7 @@ def chapter_of(blocks: list[Block], notebook: str) -> Chapter:
         raise ValueError(f"{notebook}: no level-1 heading (# Title)")
     title = next(b for b in blocks if b.kind == "heading")
     rest = [b for b in blocks if b is not title]
-    return Chapter(notebook, number, title.text, rest)
+    return Chapter(notebook, number, title.text, referenced(numbered(rest, number)))
 
 
 def one_notebook(nb: NotebookNode, notebook: str) -> Document:

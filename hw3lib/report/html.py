@@ -19,10 +19,11 @@ from hw3lib import UserError, __version__
 from hw3lib.bilingual import LANGUAGES, Text
 from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.paths import ROOT
-from hw3lib.report.blocks import Block
+from hw3lib.report import references
+from hw3lib.report.blocks import Block, pieces
 from hw3lib.report.document import Chapter, Document
 from hw3lib.report.markup import COVER_NOTE
-from hw3lib.report.prose import converted, pieces
+from hw3lib.report.prose import converted
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
 FONTS = (
@@ -33,13 +34,11 @@ FONTS = (
 LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
 PX_PER_POINT = 1.5  # a figure's 8.5 pt letters beside text of 17 px
 IMAGES = ("image/png", "image/svg+xml")
-WORDS = {
+WORDS = references.WORDS | {
     "contents": Text("目錄", "Contents"),
     "language": Text("語言", "Language"),
     "theme": Text("配色", "Colours"),
     "code": Text("程式", "Code"),
-    "figure": Text("圖", "Figure"),
-    "table": Text("表", "Table"),
     "grader": Text("評分面板", "Grader’s panel"),
     "question": Text("題目", "Question"),
     "marks": Text("配分", "Marks"),
@@ -126,12 +125,8 @@ class _Names:
 def _chapter(chapter: Chapter, names: _Names, *, shift: int) -> dict[str, Any]:
     anchor = names.take(chapter.notebook)
     blocks: list[Item] = []
-    count = {"figure": 0, "table": 0}
     for block in chapter.blocks:
-        if block.kind in count:
-            count[block.kind] += 1
-        number = f"{chapter.number}.{count.get(block.kind, 0)}"
-        item = _item(block, names, anchor, shift, number)
+        item = _item(block, names, anchor, shift)
         if item.kind == "code" and blocks and blocks[-1].kind == "code":
             blocks[-1].sources.extend(item.sources)
         else:
@@ -147,7 +142,7 @@ def _chapter(chapter: Chapter, names: _Names, *, shift: int) -> dict[str, Any]:
     }
 
 
-def _item(block: Block, names: _Names, anchor: str, shift: int, number: str) -> Item:
+def _item(block: Block, names: _Names, anchor: str, shift: int) -> Item:
     extra: dict[str, Any] = {}
     if block.kind in ("markdown", "answer"):
         extra = {"pieces": pieces(block.text)}
@@ -164,14 +159,14 @@ def _item(block: Block, names: _Names, anchor: str, shift: int, number: str) -> 
         variants = _variants(block.data["variants"])
         alt = Text(**block.data["alt"])
         extra = {
-            "number": number,
-            "id": names.take(f"figure-{number}"),
+            "number": block.number,
+            "id": names.take(block.anchor),
             "variants": variants,
             "alt": {codes: alt.in_language("both" if len(codes) > 1 else codes[0])
                     for codes, _ in variants},
         }  # fmt: skip
     elif block.kind == "table":
-        extra = {"number": number, "id": names.take(f"table-{number}")}
+        extra = {"number": block.number, "id": names.take(block.anchor)}
     elif block.kind == "code":
         lines = [line for line in block.data["source"].splitlines() if line.strip()]
         extra = {"first": lines[0] if lines else "", "sources": [block.data["source"]]}

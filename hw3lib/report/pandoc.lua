@@ -31,6 +31,9 @@ local function join_lines(inlines)
 end
 
 local function check_link(link)
+  if link.target:match '^#figure%-[%d-]+$' or link.target:match '^#table%-[%d-]+$' then
+    return  -- a reference, see references.py
+  end
   if not link.target:match '^https?://' and not link.target:match '^mailto:' then
     error('a link to ' .. link.target .. '; links go to http, https or mailto addresses', 0)
   end

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
+from hw3lib.report.blocks import pieces
 from hw3lib.report.document import Document
 from hw3lib.report.pandoc import ConversionError, to_html
 
@@ -16,15 +16,6 @@ from hw3lib.report.pandoc import ConversionError, to_html
 INLINE = re.compile(
     r'([（「(]?)(<math display="inline".*?</math>)([，。、；：！？）」,.;:!?)]*)', re.DOTALL
 )
-EQUATION = re.compile(r"^(\$\$.+?\$\$)[ \t]*$", re.MULTILINE | re.DOTALL)
-
-
-def pieces(text: Text) -> list[Text]:
-    """Prose cut at its displayed equations, which both languages share and one place shows."""
-    zh, en = EQUATION.split(text.zh), EQUATION.split(text.en)
-    if text.zh == text.en or len(zh) != len(en) or zh[1::2] != en[1::2]:
-        return [text]
-    return [t for t in map(Text, zh, en) if t.zh.strip() or t.en.strip()]
 
 
 def converted(document: Document) -> dict[tuple[str, bool], Markup]:
@@ -64,7 +55,7 @@ def _texts(document: Document) -> Iterator[tuple[str, str, bool]]:
 
 
 def _clean(html: str) -> str:
-    """pandoc's HTML without addresses: links become text; no ids, no namespaces."""
+    """pandoc's HTML: links that leave the page become text; no ids, no namespaces."""
     html = re.sub(r' xmlns="[^"]*"', "", html)
     html = re.sub(r'<a href="#[^"]*"[^>]*></a>', "", html)
     html = re.sub(r'(<(?:span|div)[^>]*) id="cb[^"]*"', r"\1", html)
@@ -76,5 +67,7 @@ def _clean(html: str) -> str:
 
 def _link(match: re.Match) -> str:
     address, text = match.groups()
+    if address.startswith("#"):  # a reference to a figure or a table of this page
+        return f'<a href="{address}">{text}</a>'
     shown = f'<span class="url">{address}</span>'
     return shown if text == address else f"{text} ({shown})"
