@@ -8,7 +8,7 @@ from dataclasses import replace
 import sympy as sp
 
 from hw3lib.derivations.claims import AT_MOST, Claim
-from hw3lib.derivations.terms import Partial, add, minus, mul, parts
+from hw3lib.derivations.terms import Partial, add, holds, minus, mul, parts
 
 LEAVES = (sp.Symbol, sp.Indexed, Partial, sp.Number)
 
@@ -21,6 +21,8 @@ def mutants(claim: Claim) -> Iterator[tuple[str, Claim]]:
             if faulty != side:
                 sides = (*claim.sides[:place], faulty, *claim.sides[place + 1 :])
                 yield operator, replace(claim, sides=sides)
+    if claim.where != sp.true:
+        yield "dropped condition", replace(claim, where=sp.true)
     for place, relation in enumerate(claim.relations):
         if relation == AT_MOST:
             sides = list(claim.sides)
@@ -44,6 +46,14 @@ def _faults(node: sp.Basic, scope: set) -> Iterator[tuple[str, sp.Basic]]:
         yield "dropped power", node.base
     if isinstance(node, (sp.floor, sp.log, sp.exp)):
         yield "dropped function", node.args[0]
+    if isinstance(node, sp.Piecewise):  # a bracket; its 1 and 0 are not written
+        (_, condition), _ = node.args
+        for operator, faulty in _faults(condition, scope):
+            yield operator, holds(faulty)
+        return
+    if isinstance(node, sp.Rel):
+        strict = {sp.Le: sp.Lt, sp.Ge: sp.Gt}[node.func]
+        yield "relation", strict(*node.args, evaluate=False)
     if isinstance(node, (sp.Indexed, Partial, sp.KroneckerDelta)):
         yield from _index_faults(node, scope)
     elif isinstance(node, sp.Sum):
@@ -53,6 +63,9 @@ def _faults(node: sp.Basic, scope: set) -> Iterator[tuple[str, sp.Basic]]:
 
 
 def _inner_faults(node: sp.Basic, scope: set) -> Iterator[tuple[str, sp.Basic]]:
+    if isinstance(node, sp.Limit):
+        body, variable, point, _ = node.args
+        yield "limit point", sp.Limit(body, variable, point - 1, "-")
     if isinstance(node, (sp.Limit, sp.Derivative)):
         for operator, faulty in _faults(node.args[0], scope):
             yield operator, node.func(faulty, *node.args[1:])

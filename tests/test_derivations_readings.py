@@ -129,6 +129,11 @@ def test_torch_refuses_beta_2_of_1():
         torch.optim.Adam([torch.nn.Parameter(torch.zeros(1))], betas=(0.0, 1.0))
 
 
+def test_torch_refuses_a_batch_of_one():
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        torch_batch_norm(torch.zeros(1, 2, 1, 1), None, None, training=True)
+
+
 def test_large_logits_break_the_formula_as_given_only():
     frame = softmax.large_logits()
     assert not np.isfinite(frame["naive"]).all()
@@ -145,7 +150,7 @@ def test_figures_are_drawn_in_each_language():
         with language(code), house_style():
             row = mathematics.windows(6, 3, 2).axes[0]
             assert len(row.patches) == 6 + 3  # positions, two windows and one that does not fit
-            assert mathematics.three_ways().axes
-            square = mathematics.softmax_jacobian([1.0, 0.0, -1.0], list("abc")).axes[0]
+            assert mathematics.three_paths().axes
+            square = mathematics.softmax_jacobian([1.0, 0.0, -1.0]).axes[0]
             np.testing.assert_allclose(square.images[0].get_array().sum(axis=1), 0, atol=1e-12)
             assert len(mathematics.to_adagrad(gaps, steps, np.ones((2, 2))).axes) == 2

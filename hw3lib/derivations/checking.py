@@ -84,7 +84,7 @@ def _prove(claim: Claim) -> Counterexample | None:
                 a, b = (exact(side, here) for side in (left, right))
                 if not _holds(a, relation, b, claim.world.proves):
                     known = ((i, here[i]) for i, *_ in claim.over)
-                    at = ", ".join(f"{latex(i)} = {k}" for i, k in known)
+                    at = tuple(f"{latex(i)} = {k}" for i, k in known)
                     return Counterexample(at, latex(a), latex(b))
     return None
 
@@ -122,9 +122,9 @@ def _compare(
         for place, step in enumerate(claim.steps()):
             errors, holds = _errors(claim, step, values, grid)
             if step[1] == AT_MOST:
-                sharp = bool(number(claim.sharp[place], values))
-                reached |= {place} if sharp else set()
-                errors = errors if sharp else np.where(holds, 0.0, errors)
+                sharp = number(claim.sharp[place], values, len(grid))
+                reached |= {place} if sharp.any() else set()
+                errors = np.where(holds & ~sharp, 0.0, errors)
             at = np.unravel_index(int(np.argmax(errors)), errors.shape)
             worst = max(worst, float(errors[at]))
             if errors[at] > oracle.tolerance:
@@ -170,25 +170,45 @@ def _length(side: sp.Basic) -> int:
 
 
 def _counterexample(claim: Claim, step: tuple, values: Values, at: tuple) -> Counterexample:
-    """What is needed to work the case out by hand: sizes, indices, short arrays, both sides."""
+    """What is needed to work the case out by hand: indices, sizes, short arrays, both sides."""
     left, _, right = step
-    plain = [side.xreplace({p: sp.Dummy() for p in side.atoms(Partial)}) for side in (left, right)]
-    names = sorted({s for side in plain for s in side.free_symbols}, key=str)
-    bound = {index for index, *_ in claim.over}
-    known = []
+    known = {}
     for depth, (index, first, _) in enumerate(claim.over):
-        known.append((index, int(number(sp.sympify(first), values)) + int(at[-1 - depth])))
-    known += [(n, values[n]) for n in names if n in values and n not in (left, right, *bound)]
-    bases = {node.base for side in plain for node in side.atoms(sp.Indexed)}
-    for base in sorted(bases, key=str):
-        array = values[base].values
-        if array.ndim == 1 and array.size <= 4:
-            elements = (base[values[base].first + k] for k in range(array.size))
-            known += zip(elements, array, strict=True)
+        known[index] = int(number(sp.sympify(first), values)) + int(at[-1 - depth])
+    here, names, bound = {**values, **known}, set(), set()
+    for side in (left, right):
+        slopes = side.atoms(Partial)
+        bare = side.xreplace({slope: sp.Dummy() for slope in slopes})
+        names |= slopes | bare.atoms(sp.Indexed) | {s for s in bare.free_symbols if s in values}
+        bound |= {limit[0] for node in side.atoms(sp.Sum) for limit in node.limits}
+    for name in sorted(names - {left, right, *known}, key=_reading_order):
+        known |= _told(name, here, bound)
     with np.errstate(all="ignore"):
         shown = [_at(side, number(side, values, len(claim.over)), at) for side in (left, right)]
-    where = r",\; ".join(f"{latex(name)} = {_short(value)}" for name, value in known)
+    where = tuple(f"{latex(name, inline=True)} = {_short(value)}" for name, value in known.items())
     return Counterexample(where, *map(_short, shown))
+
+
+def _reading_order(name: sp.Basic) -> tuple:
+    return isinstance(name, Partial), isinstance(name, sp.Indexed), str(name)
+
+
+def _told(name: sp.Basic, values: Values, bound: set) -> dict[sp.Basic, Any]:
+    """The value of a name; of one that is summed over, every element if they are few."""
+    if isinstance(name, sp.Symbol):
+        return {name: values[name]}
+    found = values[name.key if isinstance(name, Partial) else name.base]
+    if not isinstance(found, Array):
+        return {name: found}
+    at = {i: int(number(i, values)) for i in name.indices if not i.free_symbols & bound}
+    if len(at) == len(set(name.indices)):
+        element = name.xreplace({i: sp.Integer(k) for i, k in at.items()})
+        return {element: found[tuple(at[i] for i in name.indices)]}
+    if found.values.ndim > 1 or found.values.size > 4:
+        return {}
+    (index,) = name.indices
+    elements = enumerate(found.values, found.first)
+    return {name.xreplace({index: sp.Integer(k)}): value for k, value in elements}
 
 
 def _at(side: sp.Basic, value: np.ndarray, at: tuple) -> np.ndarray:

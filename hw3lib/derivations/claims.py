@@ -63,8 +63,8 @@ class Claim:
 
     name      : e.g. "M2.4";  reason: why the step holds
     relations : "=" or r"\leq" between neighbouring sides; all "=" where empty
-    sharp     : for each relation, when equality is reached (a condition on the symbols); a bound
-                that is true but looser is refuted there
+    sharp     : for each relation, when equality is reached (a condition on symbols and free
+                indices); a bound that is true but looser is refuted there
     over      : free indices (index, first, last);  where: a condition on them
     """
 
@@ -114,7 +114,6 @@ def step(name: str, zh: str, en: str, world: World, *sides: sp.Basic, **options:
 class Derivation:
     """Claims in the order in which they are read."""
 
-    name: str
     claims: tuple[Claim, ...]
 
     def __getitem__(self, name: str) -> Claim:
@@ -123,9 +122,9 @@ class Derivation:
 
 @dataclass(frozen=True)
 class Counterexample:
-    """Values at which two neighbouring sides disagree; all three are LaTeX."""
+    """Values at which two neighbouring sides disagree, in LaTeX; where: name = value, each."""
 
-    where: str
+    where: tuple[str, ...]
     left: str
     right: str
 
@@ -148,11 +147,6 @@ class Checked:
     @property
     def cases(self) -> int:
         return sum(cases for _, cases, _ in self.compared)
-
-    @property
-    def error(self) -> float:
-        """The largest error of the first oracle, the most exact one."""
-        return self.compared[0][2] if self.compared else 0.0
 
     @property
     def holds(self) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sympy as sp
 
 from hw3lib.derivations.claims import Derivation, displayed, step
-from hw3lib.derivations.terms import add, minus, mul, over
+from hw3lib.derivations.terms import add, holds, minus, mul, over
 from hw3lib.derivations.worlds.convolution import (
     ACCEPTED, ANY, BATCH, BATCH_, CHANNELS_, CONV, DILATED, EXTRA, HEIGHT, HEIGHT_, K1, K2, OUTPUT,
     P1, P2, POOLED, S1, S2, TRANSPOSED, WIDTH, WIDTH_, D, K, P, S,
@@ -29,7 +29,7 @@ _REACH = (mul(D, add(K, -1)), sp.Integer(1))
 SHAPE = step(
     "M1.3",
     "批次中的每個樣本各自卷積，所以 $B$ 不變；每個輸出通道有自己的一組卷積核，"
-    "把全部輸入通道加總，所以通道數變成 $\\text{out}$。依題目的軸序：",
+    "把所有輸入通道的結果加總，所以通道數變成 $\\text{out}$。依題目的軸序：",
     "Every sample of the batch is convolved by itself, so $B$ stays; every output channel has "
     "kernels of its own that sum over all input channels, so the channels become "
     "$\\text{out}$. In the question's order of axes:",
@@ -39,7 +39,6 @@ SHAPE = step(
 )
 
 DERIVATION = Derivation(
-    "M1",
     (
         step(
             "M1.1",
@@ -76,25 +75,27 @@ DERIVATION = Derivation(
         step(
             "M1.5",
             "公式何時有意義：卷積核放得進補零後的影像、步幅至少為 1、補零不為負。"
-            "這裡抽出的設定有許多不合法；PyTorch 接受的恰好是這些（接受記為 1，否則 0）。",
+            "PyTorch 接受的設定（$a=1$，拒絕則 $a=0$）恰好是這些；這裡抽出的設定有許多不合法。"
+            "方括號在條件成立時為 1，否則為 0：",
             "When the formula means something: the kernel fits into the padded picture, the "
-            "stride is at least 1, the padding is not negative. Many of the settings drawn "
-            "here are invalid; those that PyTorch accepts (1, else 0) are exactly these.",
+            "stride is at least 1, the padding is not negative. PyTorch accepts ($a=1$, refused "
+            "$a=0$) exactly these settings; many of those drawn here are invalid. A bracket is "
+            "1 where its condition holds, else 0:",
             ANY,
             ACCEPTED,
-            sp.Piecewise(
-                (0, sp.Or(sp.Gt(K1, add(WIDTH, mul(2, P1))), sp.Gt(K2, add(HEIGHT, mul(2, P2))))),
-                (0, sp.Or(S1 < 1, S2 < 1)),
-                (0, sp.Or(P1 < 0, P2 < 0)),
-                (1, True),
-                evaluate=False,
+            mul(
+                *(
+                    holds(sp.Le(k, add(w, mul(2, p))))
+                    for k, w, p in ((K1, WIDTH, P1), (K2, HEIGHT, P2))
+                ),
+                *(holds(sp.Ge(s, 1)) for s in (S1, S2)),
+                *(holds(sp.Ge(p, 0)) for p in (P1, P2)),
             ),
         ),
     ),
 )
 
 REMARKS = Derivation(
-    "M1 remarks",
     (
         step(
             "M1.6",
@@ -109,10 +110,10 @@ REMARKS = Derivation(
         step(
             "M1.7",
             "池化也是滑動視窗，公式相同；每個通道各自池化，通道數不變。"
-            "（PyTorch 的 ceil_mode 會改為無條件進位，預設關閉。）",
+            "（PyTorch 另外要求 $2 p\\leq k$；ceil_mode 會改為向上取整，預設關閉。）",
             "Pooling slides windows too, so the formula is the same; each channel is pooled by "
-            "itself, so their number stays. (PyTorch's ceil_mode, off by default, rounds up "
-            "instead.)",
+            "itself, so their number stays. (PyTorch also demands $2 p\\leq k$; its ceil_mode, "
+            "off by default, rounds up instead.)",
             POOLED,
             WIDTH_,
             windows(WIDTH, S, P, *_REACH),
@@ -127,12 +128,12 @@ REMARKS = Derivation(
             "both sides and add the chosen $o$ (output padding, $0\\leq o<s$).",
             TRANSPOSED,
             WIDTH_,
-            add(mul(add(WIDTH, -1), S), -mul(2, P), mul(D, add(K, -1)), EXTRA, 1),
+            add(mul(add(WIDTH, -1), S), mul(D, add(K, -1)), 1, minus(mul(2, P)), EXTRA),
         ),
         step(
             "M1.9",
-            "$o$ 的用途：取整數部分時，$s$ 種不同的寬度 $W'$ 卷積後都變成同一個 $W$，"
-            "$o$ 指出是哪一種。再卷積一次都回到 $W$：",
+            "$o$ 的用途：因為向下取整，$s$ 種不同的寬度 $W'$ 卷積後都變成同一個 $W$，"
+            "$o$ 指出是哪一種。每一種再卷積一次都回到 $W$：",
             "What $o$ is for: because of the floor, $s$ different widths $W'$ are all "
             "convolved to the same $W$, and $o$ says which one is meant. Convolved again, each "
             "gives $W$ back:",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import sympy as sp
 
-from hw3lib.derivations import adam, batch_norm, convolution, softmax
+from hw3lib.derivations import adagrad, adam, batch_norm, convolution, softmax
 from hw3lib.derivations.claims import AT_MOST, Claim, step
 from hw3lib.derivations.terms import Partial, add, minus, mul, over
 from hw3lib.derivations.worlds import adam as a
@@ -44,7 +44,7 @@ SHAPE = (
     Erratum(
         step(
             "E1",
-            "沒有取整數部分：除不盡時得到的不是整數，更不是視窗的個數。",
+            "沒有向下取整：除不盡時得到的不是整數，更不是視窗的個數。",
             "No floor: where the division leaves a remainder this is no whole number, let "
             "alone a number of windows.",
             c.CONV,
@@ -89,10 +89,10 @@ NORM = (
             "E4",
             "推導停在 $\\partial\\ell/\\partial x_i$ 之前，題目要的式子沒有寫出來。"
             "如果只沿著當時已有的 $\\partial\\ell/\\partial\\hat{x}_i$ 走完最後一步，"
-            "會漏掉經過 $\\sigma_B^2$ 與 $\\mu_B$ 的兩條路：",
+            "會漏掉經過 $\\sigma_B^2$ 與 $\\mu_B$ 的兩條路徑：",
             "The derivation stops before $\\partial\\ell/\\partial x_i$, which the question "
             "asks for. Taking the last step from $\\partial\\ell/\\partial\\hat{x}_i$ alone "
-            "would miss the two ways through $\\sigma_B^2$ and $\\mu_B$:",
+            "would miss the two paths through $\\sigma_B^2$ and $\\mu_B$:",
             b.BATCH,
             Partial(b.ELL, b.X[b.I]),
             mul(Partial(b.ELL, b.XHAT[b.I]), over(1, _ROOT)),
@@ -116,7 +116,7 @@ ENTROPY = (
             minus(mul(over(s.Y[s.J], s.YHAT[s.J]), _DIAGONAL)),
             over=(softmax.COLUMN,),
         ),
-        softmax.GRADIENT["M3.7"],
+        softmax.GRADIENT["M3.8"],
     ),
     Erratum(
         step(
@@ -202,7 +202,7 @@ OPTIMIZER = (
             relations=(AT_MOST, AT_MOST),
             sharp=(sp.Eq(a.T, 1), sp.Eq(a.T, 1)),
         ),
-        adam.LIMIT["M4.11"],
+        adagrad.LIMIT["M4.12"],
     ),
 )
 

@@ -106,10 +106,11 @@ def _error(error: float) -> Text:
 def _found(result: Checked) -> Text:
     found = result.counterexample
     text = Text(
-        "反例 ${where}$：左邊 ${left}$，右邊 ${right}$",
-        "counter-example ${where}$: left ${left}$, right ${right}$",
+        "反例 {where}：左邊 ${left}$，右邊 ${right}$",
+        "counter-example {where}: left ${left}$, right ${right}$",
     )
-    return fill(text, where=found.where, left=found.left, right=found.right)
+    where = listing(Text(f"${fact}$", f"${fact}$") for fact in found.where)
+    return fill(text, where=where, left=found.left, right=found.right)
 
 
 def fill(text: Text, **values) -> Text:

@@ -34,7 +34,6 @@ _JACOBIAN = mul(YHAT[I], add(_delta(I, J), minus(YHAT[J])))
 _MEAN_V = _sum(mul(YHAT[K], V[K]), K)
 
 GIVEN = Derivation(
-    "M3 given",
     (
         step(
             "M3.1",
@@ -58,7 +57,6 @@ GIVEN = Derivation(
 )
 
 JACOBIAN = Derivation(
-    "M3 Jacobian",
     (
         step(
             "M3.3",
@@ -97,15 +95,24 @@ JACOBIAN = Derivation(
             _JACOBIAN,
             over=(ROW, COLUMN),
         ),
+        step(
+            "M3.6",
+            "核對：所有 logit 加上同一個數，機率不變，所以每一列的總和是零。",
+            "A cross-check: adding one number to all logits changes no probability, so every row "
+            "sums to zero.",
+            SOFT,
+            _sum(Partial(YHAT[I], Z[J]), J),
+            sp.Integer(0),
+            over=(ROW,),
+        ),
     ),
 )
 
 GRADIENT = Derivation(
-    "M3",
     (
         step(
-            "M3.6",
-            "損失對每個機率的導數；先不要求 $y$ 的總和為 1。",
+            "M3.7",
+            "損失對每個機率的偏導數；先不要求 $y$ 的總和為 1。",
             "The loss by each probability; $y$ need not sum to 1 yet.",
             ANY,
             Partial(LOSS, YHAT[I]),
@@ -113,7 +120,7 @@ GRADIENT = Derivation(
             over=(ROW,),
         ),
         step(
-            "M3.7",
+            "M3.8",
             "連鎖律：$z_j$ 經過每一個 $\\hat{y}_i$ 影響損失，所以對全部 $i$ 加總，"
             "不能只取 $i=j$。$\\hat{y}_i$ 約掉，$\\delta_{ij}$ 只留下一項。",
             "Chain rule: $z_j$ acts on the loss through every $\\hat{y}_i$, hence the sum over "
@@ -128,40 +135,42 @@ GRADIENT = Derivation(
             over=(COLUMN,),
         ),
         step(
-            "M3.8",
-            "標記是機率分布，$\\sum_i y_i=1$，所以得到題目要證的結果。"
-            "軟標記、平滑後的標記與 one-hot 都滿足這個條件。",
-            "The labels are a distribution, $\\sum_i y_i=1$, which gives what was to be "
-            "proved. Soft, smoothed and one-hot labels all satisfy it.",
+            "M3.9",
+            "標籤是機率分布，總和為 1，所以得到題目要證的結果。"
+            "軟標籤、平滑後的標籤與 one-hot 都滿足這個條件。",
+            "The labels are a distribution and sum to 1, which gives what was to be proved. Soft, "
+            "smoothed and one-hot labels all satisfy it.",
             SOFT,
             Partial(LOSS, Z[J]),
             add(YHAT[J], minus(Y[J])),
             over=(COLUMN,),
         ),
         step(
-            "M3.9",
-            "one-hot：正確類別是 $t$，$y_j=\\delta_{jt}$。",
-            "One-hot: the true class is $t$, $y_j=\\delta_{jt}$.",
+            "M3.10",
+            "one-hot：真實類別是 $t$，只有它的標籤是 1：",
+            "One-hot: the true class is $t$, its label alone is 1:",
             HARD,
             Partial(LOSS, Z[J]),
+            add(YHAT[J], minus(Y[J])),
             add(YHAT[J], minus(_delta(J, T))),
             over=(COLUMN,),
         ),
         step(
-            "M3.10",
-            "標籤平滑：$y_j=(1-\\alpha)\\delta_{jt}+\\alpha/K$。",
-            "Label smoothing: $y_j=(1-\\alpha)\\delta_{jt}+\\alpha/K$.",
+            "M3.11",
+            "標籤平滑：one-hot 占 $1-\\alpha$，其餘的 $\\alpha$ 平分給 $K$ 個類別：",
+            "Label smoothing: the one-hot label keeps $1-\\alpha$, and $\\alpha$ is shared out "
+            "among the $K$ classes:",
             SMOOTH,
             Partial(LOSS, Z[J]),
+            add(YHAT[J], minus(Y[J])),
             add(
                 YHAT[J],
-                minus(mul(add(1, minus(ALPHA)), _delta(J, T))),
-                minus(over(ALPHA, CLASSES)),
+                minus(add(mul(add(1, minus(ALPHA)), _delta(J, T)), over(ALPHA, CLASSES))),
             ),
             over=(COLUMN,),
         ),
         step(
-            "M3.11",
+            "M3.12",
             "程式最小化的是一批 $N$ 個樣本的平均 $\\bar{L}$，每個樣本的梯度因此除以 $N$。",
             "What a program minimises is the mean $\\bar{L}$ over a batch of $N$ samples, so "
             "each sample's gradient is divided by $N$.",
@@ -174,12 +183,11 @@ GRADIENT = Derivation(
 )
 
 REMARKS = Derivation(
-    "M3 remarks",
     (
         step(
-            "M3.12",
-            "Hessian：$\\hat{y}_i-y_i$ 再微分一次就是 softmax 的 Jacobian，與標記無關。",
-            "The Hessian: $\\hat{y}_i-y_i$ differentiated once more is the Jacobian of the "
+            "M3.13",
+            "Hessian：M3.9 再微分一次就是 softmax 的 Jacobian，與標籤無關。",
+            "The Hessian: M3.9 differentiated once more is the Jacobian of the "
             "softmax, whatever the labels.",
             SOFT,
             Partial(LOSS, Z[I], Z[J]),
@@ -187,7 +195,7 @@ REMARKS = Derivation(
             over=(ROW, COLUMN),
         ),
         step(
-            "M3.13",
+            "M3.14",
             "對任意 $v$，二次型是 $v$ 在機率 $\\hat{y}$ 之下的變異數，不會是負的，"
             "所以損失對 $z$ 是凸函數。",
             "For any $v$ the quadratic form is the variance of $v$ under the probabilities "
@@ -197,17 +205,17 @@ REMARKS = Derivation(
             _sum(mul(YHAT[I], sp.Pow(add(V[I], minus(_MEAN_V)), 2, evaluate=False))),
         ),
         step(
-            "M3.14",
-            "數值穩定：把 $\\log\\hat{y}_i$ 展開，損失不必先算 $\\hat{y}$。",
-            "Numerical stability: expand $\\log\\hat{y}_i$, and the loss needs no $\\hat{y}$.",
+            "M3.15",
+            "數值穩定：把 $\\log(\\hat{y}_i)$ 展開，損失不必先算 $\\hat{y}$。",
+            "Numerical stability: expand $\\log(\\hat{y}_i)$, and the loss needs no $\\hat{y}$.",
             SOFT,
             LOSS,
             add(sp.log(_TOTAL), minus(_sum(mul(Y[I], Z[I])))),
         ),
         step(
-            "M3.15",
+            "M3.16",
             "對任意 $c$ 成立；取 $c=\\max_k z_k$，每個指數都不超過 1，不會溢位，"
-            "而且至少有一項等於 1，對數的引數不會變成 0。",
+            "而且至少有一項等於 1，對數的真數不會變成 0。",
             "True for any $c$; with $c=\\max_k z_k$ no exponential exceeds 1, so nothing "
             "overflows, and one of them is 1, so the logarithm never meets 0.",
             SOFT,
@@ -218,7 +226,7 @@ REMARKS = Derivation(
 )
 
 DERIVATIONS = (GIVEN, JACOBIAN, GRADIENT, REMARKS)
-ANSWER = displayed(GRADIENT["M3.8"].result())
+ANSWER = displayed(GRADIENT["M3.9"].result())
 
 
 def large_logits(scales: tuple[float, ...] = (1, 10, 100, 1000)) -> pd.DataFrame:

@@ -66,11 +66,16 @@ def over(numerator: Any, denominator: Any) -> sp.Expr:
     return mul(numerator, sp.Pow(denominator, -1, evaluate=False))
 
 
+def holds(condition: sp.Basic) -> sp.Expr:
+    """Iverson's bracket: 1 where the condition holds, else 0; prints as [condition]."""
+    return sp.Piecewise((1, condition), (0, True), evaluate=False)
+
+
 class _Printer(LatexPrinter):
     """sympy's LaTeX in the order of writing, without needless braces."""
 
-    def __init__(self) -> None:
-        super().__init__({"order": "none"})
+    def __init__(self, inline: bool) -> None:
+        super().__init__({"order": "none", "fold_short_frac": inline})
 
     def _print_Indexed(self, node: sp.Indexed) -> str:  # noqa: N802
         return f"{self._print(node.base)}_{{{','.join(map(self._print, node.indices))}}}"
@@ -81,6 +86,8 @@ class _Printer(LatexPrinter):
         return super()._print_Mul(node)
 
     def _needs_mul_brackets(self, node: sp.Expr, first: bool = False, last: bool = False) -> bool:
+        if isinstance(node, sp.Piecewise):  # brackets of its own
+            return False
         inner_minus = not first and self._print(node).startswith("-")
         return inner_minus or super()._needs_mul_brackets(node, first, last)
 
@@ -88,6 +95,8 @@ class _Printer(LatexPrinter):
         of, *wrt = map(self._print, node.args)
         order = "" if len(wrt) == 1 else f"^{{{len(wrt)}}}"
         below = " ".join(r"\partial " + w for w in wrt)
+        if self._settings["fold_short_frac"]:
+            return rf"\partial{order} {of} / {below}"
         return rf"\frac{{\partial{order} {of}}}{{{below}}}"
 
     def _print_Sum(self, node: sp.Sum) -> str:  # noqa: N802
@@ -96,6 +105,10 @@ class _Printer(LatexPrinter):
         if summand.is_Add or body.startswith("-"):
             body = rf"\left({body}\right)"
         return rf"\sum_{{{index}={self._print(first)}}}^{{{self._print(last)}}} {body}"
+
+    def _print_Piecewise(self, node: sp.Piecewise) -> str:  # noqa: N802
+        (_, condition), _ = node.args  # see `holds`
+        return rf"\left[{self._print(condition)}\right]"
 
     def _print_Mod(self, node: sp.Mod, exp: str | None = None) -> str:  # noqa: N802
         value, modulus = node.args
@@ -110,9 +123,9 @@ class _Printer(LatexPrinter):
         return rf"\delta_{{{''.join(map(self._print, node.args))}}}"
 
 
-def latex(node: sp.Basic) -> str:
-    """LaTeX that pandoc turns into MathML and Typst."""
-    return _Printer().doprint(node)
+def latex(node: sp.Basic, *, inline: bool = False) -> str:
+    """LaTeX that pandoc turns into MathML and Typst; inline: fractions with a slash."""
+    return _Printer(inline).doprint(node)
 
 
 def decimal(value: float, digits: int = 3) -> str:
@@ -213,10 +226,10 @@ _FLOAT: dict[type, Callable] = {
     sp.Tuple: lambda *a: np.stack(np.broadcast_arrays(*a)),
     sp.Le: np.less_equal,
     sp.Lt: np.less,
+    sp.Ge: np.greater_equal,
     sp.Gt: np.greater,
     sp.Eq: np.equal,
     sp.Ne: np.not_equal,
-    sp.Or: lambda *a: np.logical_or.reduce(a),
 }
 
 
@@ -251,8 +264,8 @@ def number(node: sp.Basic, values: Values, depth: int = 0) -> np.ndarray:
     if isinstance(node, sp.Limit):
         return _float_limit(node, values, depth)
     if isinstance(node, sp.Piecewise):
-        pairs = [[number(a, values, depth) for a in pair.args] for pair in node.args[:-1]]
-        return np.select([c for _, c in pairs], [v for v, _ in pairs], float(node.args[-1].expr))
+        (_, condition), _ = node.args  # see `holds`
+        return number(condition, values, depth).astype(float)
     return _FLOAT[node.func](*(number(a, values, depth) for a in node.args))
 
 

@@ -1,4 +1,4 @@
-"""Figures of notebook 09: windows, the three ways, a Jacobian, the way to AdaGrad."""
+"""Figures of notebook 09: windows, the three paths, a Jacobian, the way to AdaGrad."""
 
 from __future__ import annotations
 
@@ -46,8 +46,8 @@ def windows(width: int, kernel: int, stride: int, *, padding: int = 0) -> Figure
     return fig
 
 
-def three_ways() -> Figure:
-    """Batch normalisation as a graph: three ways from x_i to the loss, in dashes and colours."""
+def three_paths() -> Figure:
+    """Batch normalisation as a graph: three paths from x_i to the loss, in dashes and colours."""
     places = {
         "x": (0, 0), "var": (2.1, -0.85), "mu": (2.1, -1.9), "xhat": (4.1, 0), "y": (5.5, 0),
         "loss": (6.5, 0),
@@ -56,14 +56,14 @@ def three_ways() -> Figure:
         "x": "$x_i$", "mu": r"$\mu_B$", "var": r"$\sigma_B^2$",
         "xhat": r"$\hat{x}_1\,...\,\hat{x}_m$", "y": r"$y_1\,...\,y_m$", "loss": r"$\ell$",
     }  # fmt: skip
-    ways = (
+    paths = (
         ("x", "xhat", style.BLUE, "-"), ("x", "var", style.GREEN, "--"),
         ("var", "xhat", style.GREEN, "--"), ("x", "mu", style.ORANGE, ":"),
         ("mu", "xhat", style.ORANGE, ":"), ("mu", "var", "#8A8A8A", "-."),
         ("xhat", "y", style.BLACK, "-"), ("y", "loss", style.BLACK, "-"),
     )  # fmt: skip
-    fig, ax = style.subplots(height=2.1)
-    for start, end, colour, line in ways:
+    fig, ax = style.subplots(height=1.9)
+    for start, end, colour, line in paths:
         arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": line, "linewidth": 1.5}
         gap = {"shrinkA": 14, "shrinkB": 30 if end == "xhat" else 27 if end == "y" else 18}
         ax.annotate("", places[end], places[start], arrowprops=arrow | gap)
@@ -77,7 +77,7 @@ def three_ways() -> Figure:
     return fig
 
 
-def softmax_jacobian(logits: Sequence[float], labels: Sequence[str]) -> Figure:
+def softmax_jacobian(logits: Sequence[float]) -> Figure:
     """The Jacobian of the softmax at these logits as colours and numbers, positive and negative."""
     share = np.exp(np.asarray(logits) - np.max(logits))
     share /= share.sum()
@@ -88,10 +88,11 @@ def softmax_jacobian(logits: Sequence[float], labels: Sequence[str]) -> Figure:
     for i, row in enumerate(jacobian):
         for j, value in enumerate(row):
             colour = "white" if abs(value) > 0.6 * limit else style.BLACK
-            ax.text(j, i, f"{value:+.2f}", ha="center", va="center", fontsize=7, color=colour)
-    ax.set_xticks(range(len(labels)), [f"$z$ {n}" for n in labels], rotation=45, ha="right")
-    ax.set_yticks(range(len(labels)), [rf"$\hat{{y}}$ {n}" for n in labels])
-    ax.tick_params(length=0)
+            ax.text(j, i, f"{value:+.3f}", ha="center", va="center", fontsize=7, color=colour)
+    classes = range(len(share))
+    ax.set_xticks(classes, [f"$z_{k + 1}$" for k in classes])
+    ax.set_yticks(classes, [rf"$\hat{{y}}_{k + 1}$" for k in classes])
+    ax.tick_params(length=0, labelsize=10)
     return fig
 
 

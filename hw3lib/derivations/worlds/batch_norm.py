@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import sympy as sp
@@ -24,6 +24,9 @@ ELL, MU, VAR = sp.Symbol(r"\ell"), sp.Symbol(r"\mu_B"), sp.Symbol(r"\sigma_B^2")
 GAMMA, BETA, EPS = sp.symbols(r"\gamma \beta \epsilon")
 MU_R, VAR_R = sp.Symbol(r"\mu_R"), sp.Symbol(r"\sigma_R^2")  # running statistics
 I, J, M = sp.symbols("i j m", integer=True)  # noqa: E741
+# Feature maps (n, c, h, w) of N samples, C channels, height H and width W.
+N_, C_, H_, W_, SAMPLES, CHANNELS, HEIGHT, WIDTH = sp.symbols("n c h w N C H W", integer=True)
+GAMMA_C, BETA_C, VAR_C = (sp.IndexedBase(n) for n in (r"\gamma", r"\beta", r"\sigma^2"))
 
 # --- what the symbols mean -------------------------------------------------------------------
 
@@ -65,6 +68,29 @@ def _exact(m: int, *, free_mean: bool = False) -> Values:
     slopes = [close(h.diff(v)) for h, v in zip(hats, x, strict=True)]
     matrix = {(XHAT, X): lambda i, j: slopes[int(i) - 1] if i == j else sp.Integer(0)}
     return values | functions | matrix
+
+
+def _exact_maps(shape: tuple[int, int, int, int]) -> Values:
+    """Each channel is a batch of its own, with numbers of its own; they share epsilon."""
+    N, C, H, W = map(sp.Integer, shape)
+    one = _exact(N * H * W)
+    own = [
+        {s: sp.Symbol(f"{s}_{c}", positive=s.is_positive) for s in one[(ELL, X)](1).free_symbols}
+        for c in range(int(C))
+    ]
+
+    def of(key: Any) -> Callable:
+        return lambda n, c, h, w: one[key](((n - 1) * H + h - 1) * W + w).xreplace(own[c - 1])
+
+    def alone(expression: sp.Expr) -> Callable:
+        return lambda c: expression.xreplace(own[c - 1])
+
+    return {
+        SAMPLES: N, CHANNELS: C, HEIGHT: H, WIDTH: W,
+        (ELL, X): of((ELL, X)), (ELL, Y): of((ELL, Y)), XHAT: of(XHAT), GAMMA_C: alone(GAMMA),
+        (ELL, GAMMA_C): alone(one[(ELL, GAMMA)]), (ELL, BETA_C): alone(one[(ELL, BETA)]),
+        VAR_C: lambda c: alone(one[VAR] + one[EPS])(c) - EPS,
+    }  # fmt: skip
 
 
 def _exact_running(m: int) -> Values:
@@ -190,6 +216,28 @@ def _sample_batch(rng: np.random.Generator, gradient: Gradient, *, m: int = 0) -
     }
 
 
+def _sample_maps(rng: np.random.Generator, gradient: Gradient) -> Values:
+    """torch's batch normalisation of a whole random (N, C, H, W) input in training."""
+    from torch.nn.functional import batch_norm
+
+    N, C, H, W = shape = (2, *rng.integers(1, 3, 3))
+    x, loss, v = _numbers(rng, shape), _loss(rng, shape), _draw(rng)
+    scale, shift = _numbers(rng, (2, C))
+
+    def layer(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        return batch_norm(x, None, None, scale, shift, training=True, eps=v[EPS])
+
+    arrays = {
+        XHAT: layer(x, scale * 0 + 1, shift * 0), GAMMA_C: scale,
+        VAR_C: x.var((0, 2, 3), correction=0), (ELL, Y): gradient(loss, layer(x, scale, shift)),
+        (ELL, X): gradient(lambda u: loss(layer(u, scale, shift)), x),
+        (ELL, GAMMA_C): gradient(lambda g: loss(layer(x, g, shift)), scale),
+        (ELL, BETA_C): gradient(lambda b: loss(layer(x, scale, b)), shift),
+    }  # fmt: skip
+    sizes = {SAMPLES: N, CHANNELS: C, HEIGHT: H, WIDTH: W}
+    return {k: Array(a) for k, a in arrays.items()} | sizes | v
+
+
 def _sample_running(rng: np.random.Generator, gradient: Gradient) -> Values:
     """torch's batch normalisation of (m, 1) values in evaluation mode."""
     from torch.nn.functional import batch_norm
@@ -209,8 +257,10 @@ def _sample_running(rng: np.random.Generator, gradient: Gradient) -> Values:
     }  # fmt: skip
 
 
-def _world(exact, sample, sizes: tuple, name: Text) -> World:
-    scope = Text(*("m = " + mark.join(map(str, sizes)) for mark in ("、", ", ")))
+def _world(
+    exact: Callable, sample: Callable, sizes: tuple, name: Text, *, letters: str = "m"
+) -> World:
+    scope = Text(*(f"{letters} = " + mark.join(map(str, sizes)) for mark in ("、", ", ")))
     return World(exact, sizes, scope, gradient_oracles(sample, name=name))
 
 
@@ -219,5 +269,9 @@ _TORCH = Text("torch batch_norm 的 autograd", "autograd through torch batch_nor
 STAGE = _world(partial(_exact, free_mean=True), _sample_stage, (2, 3, 4), _FORMULA)
 BATCH = _world(_exact, _sample_batch, (2, 3, 4), _TORCH)
 PAIR = _world(_exact, partial(_sample_batch, m=2), (2,), _TORCH)
+MAPS = _world(
+    _exact_maps, _sample_maps, ((1, 2, 1, 2), (3, 1, 1, 1), (1, 1, 2, 2)), _TORCH,
+    letters="(N, C, H, W)",
+)  # fmt: skip
 SINGLE = _world(_exact, _sample_single, (1,), _FORMULA)
 RUNNING = _world(_exact_running, _sample_running, (1, 2, 3), _TORCH)

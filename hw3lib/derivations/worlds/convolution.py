@@ -22,7 +22,7 @@ BATCH, WIDTH, HEIGHT, INPUT, OUTPUT = _whole(r"B W H \text{in} \text{out}")
 K1, K2, S1, S2, P1, P2 = _whole("k_1 k_2 s_1 s_2 p_1 p_2")
 BATCH_, WIDTH_, HEIGHT_, CHANNELS_ = _whole("B' W' H' C'")
 K, S, P, D, EXTRA = _whole("k s p d o")
-ACCEPTED = sp.Symbol(r"\text{accepted}")
+ACCEPTED = sp.Symbol("a")  # 1 where torch accepts a setting, else 0
 
 _REMAINDERS = tuple((s, r) for s in range(1, 5) for r in range(s))
 _SCOPE = Text("步幅 s ≤ 4 的每個餘數，其餘符號任意", "every remainder for s ≤ 4, the rest symbolic")
