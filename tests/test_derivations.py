@@ -16,10 +16,10 @@ from hw3lib.derivations import (
     adagrad,
     adam,
     batch_norm,
-    batch_norm_remarks,
     check,
     convolution,
     errata,
+    norm_remarks,
     softmax,
 )
 from hw3lib.derivations.show import checked_line, overview, show, show_errata
@@ -28,7 +28,7 @@ from hw3lib.derivations.worlds.adam import zero_for_every_t
 
 PARTS = {
     "M1": (convolution,),
-    "M2": (batch_norm, batch_norm_remarks),
+    "M2": (batch_norm, norm_remarks),
     "M3": (softmax,),
     "M4": (adam, adagrad),
 }
