@@ -40,6 +40,7 @@ GLOSSARY: dict[str, str] = {
     "balanced accuracy": "平衡準確率",
     "confusion matrix": "混淆矩陣",
     "interval": "信賴區間",
+    "ensemble": "集成",
     "confidence": "信心",
     "calibration": "校準",
     "temperature": "溫度",

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from hw3lib.metrics import as_classes
+from hw3lib.comparison import grouped_mean
+from hw3lib.metrics import Estimate, as_classes
 
 
 def ensemble_growth(
@@ -33,6 +34,19 @@ def ensemble_growth(
         ]
         rows.append((size, float(np.mean(right)), min(right), max(right)))
     return pd.DataFrame(rows, columns=["size", "mean", "low", "high"])
+
+
+def gain_over_members(
+    members: Sequence[np.ndarray], labels: np.ndarray, group: np.ndarray
+) -> Estimate:
+    """Accuracy of the averaged probabilities minus the members' mean accuracy.
+
+    members : M arrays of (n, C) logits;  group : (n,) duplicate groups, redrawn as a whole for the
+    interval, which speaks of these members and not of others
+    """
+    together = np.mean([_scores(logits, "probabilities") for logits in members], axis=0)
+    alone = np.mean([as_classes(logits) == labels for logits in members], axis=0)
+    return grouped_mean((together.argmax(axis=1) == labels) - alone, group)
 
 
 def disagreement(members: Sequence[np.ndarray]) -> float:

@@ -120,8 +120,12 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 
 
 def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:
-    """Give every group the schedule's share of its peak rate."""
-    share = schedule(recipe.schedule, progress)
+    """Give every group the schedule's share of its peak rate at `progress` in [0, 1).
+
+    With several cycles the schedule starts anew in each (Loshchilov & Hutter 2016,
+    arXiv:1608.03983).
+    """
+    share = schedule(recipe.schedule, progress * recipe.cycles % 1)
     for group in optimizer.param_groups:
         group["lr"] = group["peak"] * share
 

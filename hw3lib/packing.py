@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hw3lib import UserError
 from hw3lib.files import new_folder, write_atomic
-from hw3lib.run_files import HISTORY, LOGITS, RECIPE, RECORD, WEIGHTS
+from hw3lib.run_files import HISTORY, LOGITS, RECIPE, RECORD, WEIGHT_FILE, weight_files
 from hw3lib.runs import Run, open_run, run_path, runs_folder
 
 if TYPE_CHECKING:
@@ -29,8 +29,9 @@ def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:
             run = open_run(run_path(study.recipes[name]))
             record = {**run.record, "packed": True}
             _add(archive, f"{run.path.name}/{RECORD}", json.dumps(record, indent=1).encode())
-            for part in (RECIPE, HISTORY, LOGITS, *([WEIGHTS] if weights(name) else [])):
-                if (run.path / part).exists():
+            left = set() if weights(name) else set(weight_files(run.recipe))
+            for part in run.record["sha256"]:
+                if part not in left and (run.path / part).exists():
                     _add(archive, f"{run.path.name}/{part}", (run.path / part).read_bytes())
     write_atomic(file, buffer.getvalue())
     return names
@@ -49,13 +50,14 @@ def unpack(file: Path, root: Path | None = None) -> list[Path]:
     import tarfile
 
     root, made = root or runs_folder(), []
-    known = {RECORD, RECIPE, HISTORY, LOGITS, WEIGHTS}
+    known = {RECORD, RECIPE, HISTORY, LOGITS}
     try:
         with tarfile.open(file) as archive:
             members = archive.getmembers()
             for member in members:
                 folder, _, name = member.name.partition("/")
-                if not member.isfile() or name not in known or folder.startswith("."):
+                part_of_run = name in known or WEIGHT_FILE.fullmatch(name)
+                if not member.isfile() or not part_of_run or folder.startswith("."):
                     raise UserError(f"{file}: holds {member.name!r}, which is no part of a Run")
             for folder in dict.fromkeys(m.name.partition("/")[0] for m in members):
                 if (root / folder).exists():

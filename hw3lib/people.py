@@ -39,3 +39,29 @@ def confusion(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     matrix = np.zeros((C, C))
     np.add.at(matrix, np.asarray(labels)[voted], shares[voted])
     return matrix
+
+
+def entropy(votes: np.ndarray) -> np.ndarray:
+    """(n, 10) FER+ votes -> (n,) entropy in bits of the shares on the seven classes.
+
+    0 where all agree, log2 7 = 2.81 where the votes are spread evenly; NaN without votes.
+    """
+    from scipy.stats import entropy as shannon
+
+    return shannon(vote_shares(votes), base=2, axis=1)
+
+
+def verdicts(votes: np.ndarray, labels: np.ndarray, predictions: np.ndarray) -> dict[str, int]:
+    """How people's majority stands to the network's mistakes: counts of those pictures.
+
+    Keys: "network" (most people see what the network sees: the label may be wrong), "label" (most
+    see the label: the network is wrong), "other" (a third class), "none" (no single majority).
+    """
+    wrong = np.asarray(labels) != np.asarray(predictions)
+    seen, y, z = majority(votes)[wrong], labels[wrong], predictions[wrong]
+    return {
+        "network": int((seen == z).sum()),
+        "label": int((seen == y).sum()),
+        "other": int(((seen >= 0) & (seen != y) & (seen != z)).sum()),
+        "none": int((seen < 0).sum()),
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 
 from hw3lib import UserError
@@ -19,6 +20,8 @@ CLASS_WEIGHTS = ("none", "inverse", "share", "count", "effective")
 REDUCTIONS = ("weighted", "mean")
 SAMPLERS = ("shuffle", "balanced", "sqrt")
 NORMALIZATIONS = ("dataset", "none")
+PART = re.compile(r"part ([1-9]\d*) of ([1-9]\d*)")  # of a split into K parts of equal size
+SPLITS = ("default", "stratified", "random", "pictures")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +38,7 @@ class Recipe:
     in_channels: int = 1  # 1 grey, 3 grey repeated
     # data
     data: str = ""  # Folds.fingerprint; filled in when the Run is asked for
+    split: str = "default"  # of train and validation: the study's, or cut anew (data.folds.recut)
     train_on: str = "train"  # or "train+validation": a frozen recipe fitted again on all there is
     train_limit: int = 0  # pictures of the training fold used, 0 for all
     normalize: str = "dataset"  # mean and deviation of the training fold, or "none": [0, 1]
@@ -63,6 +67,7 @@ class Recipe:
     schedule: str = "onecycle"
     batch_size: int = 128  # pictures
     epochs: int = 10  # passes over the training fold, at most
+    cycles: int = 1  # restarts of the cosine schedule; the network at the end of each is kept
     patience: int = 0  # epochs without a lower validation loss before stopping, 0 for never
     select: str = "last"  # "best": the epoch of lowest validation loss; "last": the last epoch
     ema: float = 0.0  # decay a step of the averaged weights that are kept, 0 for off
@@ -92,7 +97,9 @@ class Recipe:
         ):
             if getattr(self, name) not in allowed:
                 raise self._fault(name, f"one of {', '.join(map(str, allowed))}")
-        for name in ("width", "lr", "lr_rest", "batch_size", "epochs", "threads"):
+        if self.split not in SPLITS and not PART.fullmatch(self.split):
+            raise self._fault("split", f"one of {', '.join(SPLITS)}, or 'part 1 of 5'")
+        for name in ("width", "lr", "lr_rest", "batch_size", "epochs", "cycles", "threads"):
             if not getattr(self, name) > 0:
                 raise self._fault(name, "above 0")
         for name in (
@@ -116,6 +123,13 @@ class Recipe:
             )
         if self.mixup and self.cutmix:
             raise UserError("recipe: mixup and cutmix both join pairs of pictures; set one to 0")
+        if self.cycles > 1 and (
+            self.schedule != "cosine" or self.select == "best" or self.epochs % self.cycles
+        ):
+            raise UserError(
+                "recipe: cycles need schedule='cosine', select='last' and a number of epochs that "
+                "they divide"
+            )
         if self.patience and self.schedule != "constant" and self.select != "best":
             raise UserError(
                 "recipe: patience stops a schedule half-way; keep the best epoch with select='best'"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -25,12 +26,19 @@ if TYPE_CHECKING:
 
 RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
 HISTORY, LOGITS = "history.csv", "logits.safetensors"
+WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
+
+
+def weight_files(recipe: Recipe) -> list[str]:
+    """The weights of the network, then those at the end of each earlier cycle."""
+    return [WEIGHTS, *(f"snapshot_{cycle}.safetensors" for cycle in range(1, recipe.cycles))]
 
 
 def write_run(
     part: Path, recipe: Recipe, folds: Folds, network: Network, state: State, device
 ) -> None:
     import csv
+    from copy import deepcopy
     from dataclasses import replace
 
     from safetensors.numpy import save
@@ -44,8 +52,14 @@ def write_run(
         "training_version": TRAINING_VERSION,
         "fingerprint": folds.fingerprint,
     }
-    save_network(part / WEIGHTS, replace(network, metadata=metadata))
-    stored = _fold_logits(network, recipe, folds, device)
+    members = [network]
+    for weights in state.snapshots:
+        model = deepcopy(network.model)
+        model.load_state_dict(weights)
+        members.append(replace(network, model=model))
+    for file, member in zip(weight_files(recipe), members, strict=True):
+        save_network(part / file, replace(member, metadata=metadata))
+    stored = _fold_logits(members, recipe, folds, device)
     with exact(recipe, device):
         again = logits(
             load_network(part / WEIGHTS, device=device), folds.faces.images[folds.validation]
@@ -62,15 +76,21 @@ def write_run(
         writer.writerows(state.history)
 
 
-def _fold_logits(network: Network, recipe: Recipe, folds: Folds, device) -> dict[str, np.ndarray]:
+def _fold_logits(
+    members: list[Network], recipe: Recipe, folds: Folds, device
+) -> dict[str, np.ndarray]:
+    """members : the network, then those of its snapshots"""
     from hw3lib.inference import logits
     from hw3lib.training import exact
 
     stored: dict[str, np.ndarray] = {}
     with exact(recipe, device):
         for fold in ("validation", "test"):
-            stored[fold] = logits(network, folds.faces.images[getattr(folds, fold)])
-            stored[f"{fold}_labels"] = folds.faces.labels[getattr(folds, fold)]
+            rows = getattr(folds, fold)
+            for cycle, member in enumerate(members):
+                name = f"{fold}.{cycle}" if cycle else fold
+                stored[name] = logits(member, folds.faces.images[rows])
+            stored[f"{fold}_labels"] = folds.faces.labels[rows]
     return stored
 
 
@@ -79,7 +99,8 @@ def score_again(run: Run, folds: Folds) -> None:
     import torch
     from safetensors.numpy import save
 
-    stored = _fold_logits(run.network(), run.recipe, folds, torch.device("cpu"))
+    members = [run.network(cycle=c) for c in range(run.recipe.cycles)]
+    stored = _fold_logits(members, run.recipe, folds, torch.device("cpu"))
     with new_folder(run.path) as part:
         shutil.copytree(run.path, part, dirs_exist_ok=True)
         (part / LOGITS).write_bytes(save(stored))

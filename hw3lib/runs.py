@@ -22,9 +22,9 @@ from hw3lib.run_files import (
     LOGITS,
     RECIPE,
     RECORD,
-    WEIGHTS,
     score_again,
     test_fingerprint,
+    weight_files,
     write_record,
     write_run,
 )
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 
     from hw3lib.inference import Network
     from hw3lib.training import State
+
+
+GPU_SHARE = 4  # trainings on one GPU; small networks leave most of it idle
+GPU_MEMORY = 8 * 2**30  # bytes set aside for each
 
 
 @dataclass(frozen=True)
@@ -69,20 +73,29 @@ class Run:
         """(n, 7) float32 of "validation" or "test", in the fold's order, one view."""
         return self._stored[fold]
 
+    def snapshots(self, fold: str) -> list[np.ndarray]:
+        """The logits at the end of every cycle of the schedule, the last one's included."""
+        ended = range(1, self.recipe.cycles)
+        return [*(self._stored[f"{fold}.{cycle}"] for cycle in ended), self.logits(fold)]
+
     def labels(self, fold: str) -> np.ndarray:
         """(n,) int64, in the same order."""
         return self._stored[f"{fold}_labels"]
 
-    def network(self, device: str = "cpu") -> Network:
-        """The trained network; a packed Run of a comparison's arm has left its weights behind."""
+    def network(self, device: str = "cpu", *, cycle: int = 0) -> Network:
+        """The trained network; a packed Run of a comparison's arm has left its weights behind.
+
+        cycle : the snapshot at the end of this cycle of the schedule (1, 2, ...) instead
+        """
         from hw3lib.inference import load_network
 
-        if not (self.path / WEIGHTS).is_file():
+        file = self.path / weight_files(self.recipe)[cycle]
+        if not file.is_file():
             raise UserError(
                 f"{self.path}: packed without weights; train it here with hw3 train, "
                 "or pack it again with --weights"
             )
-        return load_network(self.path / WEIGHTS, device=device)
+        return load_network(file, device=device)
 
 
 def runs_folder() -> Path:
@@ -114,7 +127,8 @@ def open_run(path: Path) -> Run:
         record = json.loads((path / RECORD).read_text(encoding="utf-8"))
         recipe = Recipe(**json.loads((path / RECIPE).read_text(encoding="utf-8")))
         for name, digest in record["sha256"].items():
-            packed = name == WEIGHTS and record.get("packed") and not (path / name).exists()
+            weights = name in weight_files(recipe)
+            packed = weights and record.get("packed") and not (path / name).exists()
             if not packed and sha256(path / name) != digest:
                 raise ValueError(f"{name} is not what was written")
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -168,10 +182,9 @@ def get_run(
 def make_runs(study, names: list[str] | None = None, *, jobs: int = 0) -> dict[str, Run]:
     """Every Run of a Study (or those named), trained in separate processes side by side.
 
-    jobs : processes; 0 lets them share the cores (one process on a GPU). Recipes that take more
-           threads go first, so that the others can fill the cores afterwards.
+    jobs : processes; 0 lets them share the cores, or a GPU. Recipes that take more threads go
+           first, so that the others can fill the cores afterwards.
     """
-    import torch
     from joblib import Parallel, delayed
 
     names = list(study.recipes) if names is None else names
@@ -179,16 +192,26 @@ def make_runs(study, names: list[str] | None = None, *, jobs: int = 0) -> dict[s
     missing = [n for path, n in reversed(paths.items()) if not path.exists()]
     for threads in sorted({study.recipes[n].threads for n in missing}, reverse=True):
         alike = [n for n in missing if study.recipes[n].threads == threads]
-        limit = 1 if torch.cuda.is_available() else max(1, (os.cpu_count() or 1) // threads)
-        side_by_side = min(jobs or limit, len(alike))
+        side_by_side = min(jobs or _room_for(threads), len(alike))
         if side_by_side > 1:
             Parallel(n_jobs=side_by_side, backend="loky")(
-                delayed(get_run)(study.recipes[n], study.folds, name=n) for n in alike
+                delayed(get_run)(study.recipes[n], study.folds_of(study.recipes[n]), name=n)
+                for n in alike
             )
         else:
             for name in alike:
                 study.run(name)
     return {n: study.run(n) for n in names}
+
+
+def _room_for(threads: int) -> int:
+    """Trainings side by side: as the cores allow, or the memory of the GPU that they share."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return max(1, (os.cpu_count() or 1) // threads)
+    free, _ = torch.cuda.mem_get_info()
+    return max(1, min(GPU_SHARE, (os.cpu_count() or 1) // 2, free // GPU_MEMORY))
 
 
 def _train_into(

@@ -9,10 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from hw3lib import UserError
 from hw3lib.bilingual import set_language
 from hw3lib.data.faces import Faces
-from hw3lib.data.folds import Folds, split_folds
+from hw3lib.data.folds import Folds, recut, split_folds
 from hw3lib.display import data_note
 from hw3lib.paths import ROOT
 from hw3lib.recipe import Recipe
@@ -46,14 +48,40 @@ class Study:
             raise UserError(
                 f"profile {self.profile}: no recipe {name!r}; it has {', '.join(self.recipes)}"
             )
-        return get_run(self.recipes[name], self.folds, name=name, progress=progress)
+        recipe = self.recipes[name]
+        return get_run(recipe, self.folds_of(recipe), name=name, progress=progress)
+
+    def folds_of(self, recipe: Recipe) -> Folds:
+        """The folds that a Recipe is trained on: the study's own, or cut anew as it says."""
+        return recut(self.folds, recipe.split, recipe.seed)
 
     def runs(self, *names: str) -> dict[str, Run]:
         return {name: self.run(name) for name in names}
 
+    def arm_runs(self, prefix: str) -> list[Run]:
+        """The Runs of one arm, in the order of its seeds."""
+        return [self.run(name) for name in self.arm(prefix)]
+
+    def accuracies(self, prefix: str, fold: str = "test") -> np.ndarray:
+        """(seeds,) accuracy of each Run of one arm on "validation" or "test"."""
+        runs = self.arm_runs(prefix)
+        return np.array([(r.logits(fold).argmax(1) == r.labels(fold)).mean() for r in runs])
+
     def arm(self, prefix: str) -> list[str]:
-        """The recipe names `prefix` or `prefix.<seed>`, in order: one arm over its seeds."""
-        return [n for n in self.recipes if n == prefix or n.startswith(prefix + ".")]
+        """The recipe names `prefix` or `prefix.<seed>`, in order: one arm over its seeds.
+
+        Raises
+        ------
+        UserError
+            if the profile has none.
+        """
+        seeds = [
+            n for n in self.recipes if n.startswith(prefix + ".") and n[len(prefix) + 1 :].isdigit()
+        ]
+        names = [prefix] if prefix in self.recipes else seeds
+        if not names:
+            raise UserError(f"profile {self.profile}: no arm {prefix!r}")
+        return names
 
     @cached_property
     def origin(self) -> str:
@@ -88,13 +116,19 @@ def open_study(profile: str = "demo", data: str = "", lang: str = "both") -> Stu
     faces = load(data or os.environ.get("HW3_DATA", ""), synthetic=settings.get("synthetic", 4000))
     folds = split_folds(faces, **table.get("folds", {}))
     recipes = read_recipes(table, str(path))
-    recipes = {name: replace(r, data=folds.fingerprint) for name, r in recipes.items()}
+    recipes = {
+        name: replace(r, data=recut(folds, r.split, r.seed).fingerprint)
+        for name, r in recipes.items()
+    }
     data_note(synthetic=faces.synthetic)
     return Study(path.stem, faces, folds, recipes, settings)
 
 
 def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
-    """The table [recipes.*]: `base` names a recipe to start from, `seeds` makes one per seed."""
+    """The table [recipes.*]: `base` names a recipe to start from, `seeds` makes one per seed.
+
+    A seed that is given stands for itself: `seed = 0` undoes the seeds of the base.
+    """
     tables = table.get("recipes", {})
 
     def resolve(name: str, seen: tuple[str, ...] = ()) -> dict:
@@ -103,7 +137,8 @@ def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
         values = dict(tables[name])
         base = values.pop("base", None)
         inherited = resolve(base, (*seen, name)) if base else {}
-        inherited.pop("seeds", None)
+        if "seed" in values:
+            inherited.pop("seeds", None)
         return {**inherited, **values}
 
     recipes: dict[str, Recipe] = {}

@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,6 +37,9 @@ class State:
     average: dict[str, torch.Tensor]  # exponential moving average, {} where ema is off
     best: dict[str, torch.Tensor]  # weights of the epoch of lowest validation loss
     history: list[dict[str, float]] = field(default_factory=list)
+    snapshots: list[dict[str, torch.Tensor]] = field(
+        default_factory=list
+    )  # at the end of every cycle but the last
 
     @property
     def best_epoch(self) -> int:
@@ -125,6 +128,18 @@ def finished(recipe: Recipe, state: State) -> bool:
     return bool(recipe.patience and done and done - state.best_epoch >= recipe.patience)
 
 
+def stopped_at(losses: Sequence[float], patience: int) -> tuple[int, int]:
+    """(epoch kept, epochs run), both from 1, had a training with these validation losses stopped.
+
+    Before it stops, a training at a constant rate is the one that does not stop.
+    """
+    for run in range(1, len(losses) + 1):
+        kept = 1 + int(np.nanargmin(losses[:run]))
+        if run - kept >= patience:
+            break
+    return kept, run
+
+
 def run_epoch(
     recipe: Recipe,
     network: Network,
@@ -152,6 +167,8 @@ def run_epoch(
         state.history.append(row)
         if state.best_epoch == epoch + 1:
             state.best = copy_of(model.state_dict())
+        if (epoch + 1) % (recipe.epochs // recipe.cycles) == 0 and epoch + 1 < recipe.epochs:
+            state.snapshots.append(copy_of(model.state_dict()))
 
 
 def train_epoch(

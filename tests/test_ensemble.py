@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from hw3lib.ensemble import disagreement, ensemble_growth
+from hw3lib.ensemble import disagreement, ensemble_growth, gain_over_members
 
 RNG = np.random.default_rng(0)
 
@@ -33,3 +33,12 @@ def test_equal_members_do_not_disagree_and_do_not_gain():
     assert disagreement([member, -member]) > 0.9
     growth = ensemble_growth([member] * 3, np.zeros(50, int))
     assert growth["mean"].nunique() == 1
+
+
+def test_the_gain_of_an_ensemble_is_against_the_mean_of_its_members():
+    labels = RNG.integers(0, 7, 300)
+    members = [np.eye(7)[labels] * 1.5 + RNG.normal(size=(300, 7)) for _ in range(3)]
+    gain = gain_over_members(members, labels, np.arange(300))
+    growth = ensemble_growth(members, labels).set_index("size")["mean"]
+    assert gain.value == pytest.approx(growth[3] - growth[1]) and gain.low < gain.value < gain.high
+    assert gain_over_members([members[0]] * 3, labels, np.arange(300)) == (0, 0, 0)

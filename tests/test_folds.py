@@ -3,7 +3,7 @@ import pytest
 from conftest import make_faces
 
 from hw3lib.data.faces import DataError
-from hw3lib.data.folds import split_folds
+from hw3lib.data.folds import recut, split_folds
 
 
 def test_folds_part_the_pictures_and_no_group_straddles():
@@ -47,3 +47,38 @@ def test_another_seed_or_label_is_another_fingerprint():
 def test_too_few_pictures_are_refused():
     with pytest.raises(DataError, match="at least 20"):
         split_folds(make_faces(30, test=15, copies=0))
+
+
+def test_parts_hold_every_picture_once_and_no_group_straddles():
+    folds = split_folds(make_faces(400, test=60, copies=60))
+    parts = [recut(folds, f"part {k} of 4") for k in range(1, 5)]
+    pool = np.sort(np.concatenate([folds.train, folds.validation]))
+    assert np.array_equal(np.sort(np.concatenate([p.validation for p in parts])), pool)
+    group = folds.faces.group
+    for part in parts:
+        assert np.array_equal(np.sort(np.concatenate([part.train, part.validation])), pool)
+        assert not set(group[part.train]) & set(group[part.validation])
+        assert np.array_equal(part.test, folds.test)
+    assert len({p.fingerprint for p in parts}) == 4
+
+
+def test_a_random_split_differs_in_class_shares_and_one_by_picture_lets_copies_straddle():
+    folds = split_folds(make_faces(600, test=60, copies=150))
+    labels, group = folds.faces.labels, folds.faces.group
+
+    def spread(split):  # of the validation fold's class counts, and copies that straddle
+        cuts = [recut(folds, split, seed) for seed in range(5)]
+        counts = [np.bincount(labels[c.validation], minlength=7).std() for c in cuts]
+        copies = [np.isin(group[c.validation], group[c.train]).sum() for c in cuts]
+        assert len({c.fingerprint for c in cuts}) == 5
+        return np.mean(counts), sum(copies)
+
+    (even, none), (uneven, no), (_, some) = map(spread, ("stratified", "random", "pictures"))
+    assert even < uneven and none == no == 0 < some
+    assert recut(folds, "default") is folds
+
+
+def test_a_part_that_does_not_exist_is_refused():
+    folds = split_folds(make_faces())
+    with pytest.raises(DataError, match="part 5 of 4"):
+        recut(folds, "part 5 of 4")

@@ -13,7 +13,7 @@ def test_every_field_is_part_of_the_name():
         "model": "vgg16", "data": "x", "normalize": "none", "flip": "vertical", "in_channels": 3,
         "class_weight": "inverse", "sampler": "balanced", "optimizer": "adam",
         "schedule": "cosine", "select": "best", "precision": "bf16",
-        "train_on": "train+validation", "reduction": "mean",
+        "train_on": "train+validation", "reduction": "mean", "split": "random",
     }  # fmt: skip
     names = {base.hash}
     for field, value in asdict(base).items():
@@ -21,6 +21,9 @@ def test_every_field_is_part_of_the_name():
         if field == "patience":
             changed = replace(base, patience=1, select="best")
             assert changed.hash != replace(base, select="best").hash
+        elif field == "cycles":
+            changed = replace(base, cycles=2, schedule="cosine")
+            assert changed.hash != replace(base, schedule="cosine").hash
         else:
             changed = replace(base, **{field: new})
         names.add(changed.hash)
@@ -39,6 +42,7 @@ def test_a_field_at_its_default_is_no_part_of_the_name():
         {"scale": 1.0}, {"epochs": 0},
         {"optimizer": "lion"}, {"in_channels": 2}, {"width": float("nan")},
         {"class_weight": "inverse", "sampler": "balanced"}, {"patience": 3},
+        {"split": "part 0 of 3"}, {"cycles": 2}, {"cycles": 3, "schedule": "cosine"},
     ],
 )  # fmt: skip
 def test_faults_and_conflicts_are_refused_in_one_line(values):
@@ -52,11 +56,12 @@ def test_base_and_seeds():
         "recipes": {
             "a": {"model": "dense", "lr": 0.5, "seeds": [1, 2]},
             "b": {"base": "a", "epochs": 3},
+            "c": {"base": "a", "seed": 0},
         }
     }
     recipes = read_recipes(table, "x.toml")
-    assert list(recipes) == ["a.1", "a.2", "b"]
-    assert recipes["a.2"].seed == 2 and recipes["b"].lr == 0.5 and recipes["b"].seed == 0
+    assert list(recipes) == ["a.1", "a.2", "b.1", "b.2", "c"]
+    assert recipes["a.2"].seed == 2 and recipes["b.1"].lr == 0.5 and recipes["c"].seed == 0
 
 
 @pytest.mark.parametrize(
@@ -81,8 +86,36 @@ def test_every_profile_names_the_recipes_that_notebooks_ask_for(profile):
 
     recipes = read_recipes(tomllib.loads((PROFILES / f"{profile}.toml").read_text()), profile)
     for name in (
-        "best", "resnet18.overfit", "resnet18.cured", "five_block.neither",
-        "five_block.augmentation", "five_block.early_stopping", "five_block.both",
-        "five_block.weighted", "ensemble.0", "ensemble.1", "vgg16", "dense",
+        "best", "resnet18.overfit", "resnet18.cured", "vgg16", "five_block.neither.0",
+        "five_block.augmentation.0", "five_block.early_stopping.0", "five_block.both.0",
+        "two_conv.0", "two_conv_regularised.0", "small.0", "small.dense.1", "small.snapshots.0",
+        "weight.inverse.0", "sgd.count.0", "part.1", "part.2", "part.3",
     ):  # fmt: skip
         assert recipes[name].model in MODELS
+    parts = [r.split for name, r in recipes.items() if name.startswith("part.")]
+    assert parts == [f"part {k} of {len(parts)}" for k in range(1, len(parts) + 1)]
+
+
+def test_arms_differ_from_their_base_in_what_they_are_named_for_alone():
+    """A comparison of two arms is one of the field that tells them apart."""
+    import tomllib
+
+    for profile in ("demo", "cpu", "gpu"):
+        recipes = read_recipes(tomllib.loads((PROFILES / f"{profile}.toml").read_text()), profile)
+        for arm, base, fields in (
+            ("five_block.augmentation", "five_block.neither", {"flip", "rotate"}),
+            ("five_block.early_stopping", "five_block.neither", {"patience", "select"}),
+            ("five_block.both", "five_block.augmentation", {"patience", "select"}),
+            ("two_conv", "five_block.neither", {"model"}),
+            ("small.vertical_flip", "small", {"flip"}),
+            ("small.rotate_20", "small", {"rotate"}),
+            ("small.raw_input", "small", {"normalize"}),
+            ("small.dense", "small", {"model"}),
+            ("small.pictures", "small", {"split"}),
+            ("small.snapshots", "small", {"schedule", "cycles"}),
+            ("weight.sqrt", "small", {"sampler"}),
+            ("sgd.share", "sgd.count", {"class_weight"}),
+            ("sgd.inverse", "sgd.weighted", {"reduction"}),
+        ):
+            one, other = (asdict(recipes[f"{name}.0"]) for name in (arm, base))
+            assert {k for k in one if one[k] != other[k]} == fields, (profile, arm)

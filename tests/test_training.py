@@ -20,6 +20,7 @@ from hw3lib.training import (
     arithmetic,
     finished,
     normalization,
+    stopped_at,
     train,
 )
 
@@ -76,6 +77,11 @@ def test_early_stopping_waits_patience_epochs_and_keeps_the_best(folds):
     losses = [row["validation_loss"] for row in state.history]
     best = int(np.argmin(losses))
     assert len(losses) == best + 1 + 3 < 60
+    _, whole = train(replace(recipe, patience=0), folds, device=CPU)
+    unbroken = [row["validation_loss"] for row in whole.history]
+    assert unbroken[: len(losses)] == losses
+    assert stopped_at(unbroken, 3) == (state.best_epoch, len(losses))
+    assert stopped_at([3, 2, 1], 1) == (3, 3) and stopped_at([1, 2, 0], 1) == (1, 2)
     from hw3lib.training import score
 
     assert score(network, Pictures.of(folds, "validation", CPU))[0] == losses[best]
@@ -246,3 +252,46 @@ def test_nothing_is_read_back_from_the_gpu_within_an_epoch(recipe, folds, optimi
         train_epoch(recipe, network, optimizer, pictures, state.average, 1)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+def test_snapshots_are_the_ends_of_the_cycles(folds, tmp_path):
+    """Each is what a training of so many epochs of the same schedule ends in."""
+    cycles = Recipe(
+        model="dense", width=0.25, epochs=6, cycles=3, schedule="cosine", batch_size=16,
+        optimizer="sgd", lr=0.05, precision="fp32", data=folds.fingerprint,
+    )  # fmt: skip
+    run = get_run(cycles, folds, root=tmp_path, progress=False)
+    lr = run.history["lr"].to_numpy()
+    assert np.allclose(lr[::2], lr[0]) and np.allclose(lr[1::2], lr[1]) and lr[1] < lr[0] / 2
+    ends = []
+
+    def after_epoch(state: State) -> None:
+        if len(state.history) % 2 == 0:
+            ends.append({k: v.clone() for k, v in state.model.items()})
+
+    train(cycles, folds, device=CPU, after_epoch=after_epoch)
+    for cycle, end in zip((1, 2, 0), ends, strict=True):
+        state = run.network(cycle=cycle).model.state_dict()
+        assert all(torch.equal(state[k], end[k]) for k in end)
+    members = run.snapshots("test")
+    assert len(members) == 3 and np.array_equal(members[2], run.logits("test"))
+    assert not np.array_equal(members[0], members[1])
+    from hw3lib.inference import logits
+
+    again = logits(run.network(cycle=1), folds.take("test").images)
+    assert np.allclose(again, members[0], atol=1e-5)
+
+
+def test_a_study_trains_a_recipe_on_the_folds_that_it_names(tmp_path, monkeypatch):
+    from hw3lib.study import open_study
+
+    profile = tmp_path / "parts.toml"
+    profile.write_text(
+        '[settings]\nsynthetic = 120\n[recipes.part]\nmodel = "dense"\nwidth = 0.25\nepochs = 1\n'
+        'batch_size = 16\nsplit = "part 2 of 3"\n'
+    )
+    monkeypatch.setenv("HW3_RUNS", str(tmp_path / "runs"))
+    study = open_study(str(profile))
+    run, cut = study.run("part"), study.folds_of(study.recipes["part"])
+    assert run.recipe.data == cut.fingerprint != study.folds.fingerprint
+    assert np.array_equal(run.labels("validation"), study.faces.labels[cut.validation])

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
 from hw3lib.data.faces import UNLABELLED, DataError, Faces, digest_of
+from hw3lib.recipe import PART
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Folds:
     """Row numbers of each fold in `faces`, in an order that depends on content alone.
 
@@ -75,13 +76,61 @@ def split_folds(
     return Folds(faces, rest, held, cut, "cut")
 
 
-def _cut(faces: Faces, rows: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+@lru_cache(maxsize=64)
+def recut(folds: Folds, split: str, seed: int = 0) -> Folds:
+    """Train and validation of `folds` cut anew, in the same shares; the test fold stays.
+
+    split : "default": as they are;
+            "stratified": by duplicate group, stratified by class, with this seed;
+            "random": by duplicate group, not stratified;
+            "pictures": stratified, every picture for itself, so that copies straddle the folds;
+            "part k of K": validation is the k-th of K parts (by duplicate group, stratified), train
+            the others; the K parts make up train and validation together
+    """
+    if split == "default":
+        return folds
+    faces = folds.faces
+    pool = np.concatenate([folds.train, folds.validation])
+    pool = pool[np.argsort(faces.digests[pool], kind="stable")]
+    share = len(folds.validation) / len(pool)
+    if part := PART.fullmatch(split):
+        rest, held = _part(faces, pool, *map(int, part.groups()))
+    else:
+        apart = split == "pictures"
+        stratified = split != "random"
+        rest, held = _cut(faces, pool, share, seed, by_group=not apart, stratified=stratified)
+    return Folds(faces, rest, held, folds.test, folds.test_source)
+
+
+def _part(faces: Faces, rows: np.ndarray, k: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    if not parts >= 2 or not k <= parts:
+        raise DataError(f"split 'part {k} of {parts}': part 1 to K of K, K at least 2")
+    cuts = StratifiedGroupKFold(parts, shuffle=True, random_state=0).split(
+        rows, faces.labels[rows], faces.group[rows]
+    )
+    inside, held = list(cuts)[k - 1]
+    return rows[inside], rows[held]
+
+
+def _cut(
+    faces: Faces,
+    rows: np.ndarray,
+    share: float,
+    seed: int,
+    *,
+    by_group: bool = True,
+    stratified: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import train_test_split
 
-    _, first = np.unique(faces.group[rows], return_index=True)
-    groups, labels = faces.group[rows][np.sort(first)], faces.labels[rows][np.sort(first)]
+    group = faces.group[rows] if by_group else rows
+    _, first = np.unique(group, return_index=True)
+    groups, labels = group[np.sort(first)], faces.labels[rows][np.sort(first)]
     counts = np.bincount(labels)
-    stratify = labels if counts[counts > 0].min() >= 2 and share * len(groups) >= 7 else None
+    able = counts[counts > 0].min() >= 2 and share * len(groups) >= 7
+    stratify = labels if stratified and able else None
     _, held = train_test_split(groups, test_size=share, random_state=seed, stratify=stratify)
-    inside = np.isin(faces.group[rows], held)
+    inside = np.isin(group, held)
     return rows[~inside], rows[inside]

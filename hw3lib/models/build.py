@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -10,6 +11,7 @@ from hw3lib import UserError
 from hw3lib.models.dense import DenseNet, matched_dense
 from hw3lib.models.five_block import FiveBlock
 from hw3lib.models.resnet import ResNet18, SlimResNet
+from hw3lib.models.two_conv import TwoConv
 from hw3lib.models.vgg import VGG16
 
 
@@ -21,6 +23,8 @@ def _dense(width: float, in_channels: int, classes: int) -> DenseNet:
 
 MODELS: dict[str, Callable[[float, int, int], nn.Module]] = {
     "resnet18": ResNet18,  # hand-in 1
+    "two_conv": TwoConv,  # hand-in 2's first step
+    "two_conv_regularised": partial(TwoConv, regularised=True),  # its second
     "five_block": FiveBlock,  # hand-in 2
     "vgg16": VGG16,
     "dense": _dense,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from hw3lib.bilingual import Text
 from hw3lib.models.five_block import FiveBlock
 from hw3lib.models.resnet import SlimResNet
+from hw3lib.models.two_conv import TwoConv
 
 FIRST = Text("第一份作業", "hand-in 1")
 SECOND = Text("第二份作業", "hand-in 2")
@@ -138,6 +139,29 @@ FIVE_BLOCK = (
     HE,
 )
 
+TWO_CONV = (
+    Choice(Text("卷積與池化", "convolution and pooling"),
+           Text("兩次卷積→ReLU→最大池化", "twice conv → ReLU → max pool"), SECOND,
+           Text("作業的起點：訓練 99 %，驗證約 50 %。",
+                "Where the hand-in began: 99 % in training, about 50 % in validation.")),
+    Choice(Text("通道數與卷積核", "channels and kernels"),
+           Text(", ".join(map(str, TwoConv.CHANNELS)) + "；5×5",
+                ", ".join(map(str, TwoConv.CHANNELS)) + "; 5×5"), OURS,
+           Text("作業沒有寫明；卷積核與五區塊的前兩塊相同。",
+                "Not stated in the hand-in; the kernels are those of the five-block network's "
+                "first two.")),
+    HE,
+)
+TWO_CONV_REGULARISED = (
+    *TWO_CONV[:2],
+    Choice(Text("批次正規化與丟棄", "batch norm and dropout"),
+           Text(f"每次卷積之後；丟棄率 {TwoConv.DROPOUT}",
+                f"after each convolution; rate {TwoConv.DROPOUT}"), SECOND,
+           Text("作業的第二步：過度擬合沒有了，卻變成擬合不足。",
+                "The hand-in's second step: overfitting went, underfitting came.")),
+    HE,
+)
+
 VGG16 = (
     Choice(Text("卷積層", "convolutions"),
            Text("十三個 3×3，五次最大池化", "thirteen 3×3, five max poolings"), PAPER,
@@ -208,6 +232,8 @@ SLIM_RESNET = (
 
 CHOICES: dict[str, tuple[Choice, ...]] = {
     "resnet18": RESNET18,
+    "two_conv": TWO_CONV,
+    "two_conv_regularised": TWO_CONV_REGULARISED,
     "five_block": FIVE_BLOCK,
     "vgg16": VGG16,
     "dense": DENSE,
@@ -215,6 +241,10 @@ CHOICES: dict[str, tuple[Choice, ...]] = {
 }
 TITLES: dict[str, Text] = {
     "resnet18": Text("ResNet-18（第一份作業）", "ResNet-18 (hand-in 1)"),
+    "two_conv": Text("兩層卷積（第二份作業的起點）", "two convolutions (where hand-in 2 began)"),
+    "two_conv_regularised": Text(
+        "兩層卷積加批次正規化與丟棄", "two convolutions with batch norm and dropout"
+    ),
     "five_block": Text("五區塊 CNN（第二份作業）", "five-block CNN (hand-in 2)"),
     "vgg16": Text("VGG-16（批次正規化）", "VGG-16 with batch norm"),
     "dense": Text("全連接網路", "dense network"),

@@ -9,7 +9,7 @@ import numpy as np
 
 from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES
-from hw3lib.metrics import row_shares
+from hw3lib.metrics import row_shares, wilson
 from hw3lib.plotting import style
 
 if TYPE_CHECKING:
@@ -55,25 +55,27 @@ def confusion_heatmap(
     order: Sequence[int] | None = None,
     rows: str = "",
     columns: str = "",
-    counts: bool = True,
+    beneath: str = "count",
 ) -> Figure:
-    """Row shares as colour and number, the count beneath each; rows are true classes.
+    """Row shares as colour and number; rows are true classes.
 
-    matrix : (C, C) counts, or shares where counts=False;  rows, columns : axis labels
+    matrix : (C, C) counts, or shares where beneath="";  rows, columns : axis labels
+    beneath : what stands under each share: "count", its 95 % "interval" (Wilson), or ""
     """
     import seaborn as sns
 
     order = np.arange(len(matrix)) if order is None else np.asarray(order)
     matrix = np.asarray(matrix)[np.ix_(order, order)]
     shares = row_shares(matrix)
-    cells = [
-        [f"{s:.0%}" + (f"\n{int(m)}" if counts else "") for s, m in zip(*pair, strict=True)]
-        for pair in zip(np.nan_to_num(shares), matrix, strict=True)
-    ]
+    cells = np.array([[f"{share:.0%}" for share in row] for row in np.nan_to_num(shares)], object)
+    if beneath == "count":
+        cells += np.array([[f"\n{int(m)}" for m in row] for row in matrix], object)
+    elif beneath == "interval":
+        cells += np.array([[_range(int(m), int(row.sum())) for m in row] for row in matrix], object)
     fig, ax = style.subplots(width=5.6, height=4.3)
     names = [class_label(c) for c in order]
     sns.heatmap(
-        shares, annot=np.array(cells), fmt="", cmap=style.SEQUENTIAL, vmin=0, vmax=1, ax=ax,
+        shares, annot=cells, fmt="", cmap=style.SEQUENTIAL, vmin=0, vmax=1, ax=ax,
         xticklabels=names, yticklabels=names, linewidths=0.6, square=False,
         annot_kws={"fontsize": 7.5, "linespacing": 1.25},
         cbar_kws={"label": tr("占該列的比例", "share of the row")},
@@ -81,6 +83,11 @@ def confusion_heatmap(
     ax.set(xlabel=columns or str(term("predicted class")), ylabel=rows or str(term("true class")))
     ax.tick_params(length=0, labelrotation=0)
     return fig
+
+
+def _range(count: int, n: int) -> str:
+    _, low, high = wilson(count, n)
+    return f"\n{100 * low:.0f}–{100 * high:.0f}" if n else "\n–"
 
 
 def interval_rows(
@@ -107,7 +114,7 @@ def interval_rows(
         ax.errorbar(value, y, xerr=bars, fmt=MARKERS[i], color=COLOURS[i], mfc=face, ms=5,
                     capsize=2, lw=1.2, label=str(name))  # fmt: skip
     ax.set_yticks(rows, [str(name) for name in names])
-    _percent(ax.xaxis)
+    percent(ax.xaxis)
     ax.set_xlim(left=0)
     ax.set_xlabel(str(label))
     ax.grid(axis="x", alpha=0.3)
@@ -133,7 +140,7 @@ def reliability_diagram(series: dict[Text, pd.DataFrame]) -> Figure:
         counts = np.histogram(frame["left"] + width / 2, edges, weights=frame["n"])[0]
         low.stairs(counts, edges, color=colour, lw=1.3, ls=("-", "--", ":")[i])
     for axis in (top.xaxis, top.yaxis):
-        _percent(axis)
+        percent(axis)
     top.set_ylabel(str(term("accuracy")))
     top.legend(loc="upper left")
     low.set_ylabel(tr("張數", "pictures"))
@@ -166,14 +173,15 @@ def trade_off(
         ax.plot(x, y, MARKERS[i % len(MARKERS)], color=COLOURS[i % len(COLOURS)], ms=7,
                 mec=style.BLACK, mew=0.5, ls="", label=str(name))  # fmt: skip
     for axis in (ax.xaxis, ax.yaxis):
-        _percent(axis, 1)
+        percent(axis, 1)
     ax.set(xlabel=str(term("accuracy")), ylabel=str(term("balanced accuracy")))
     ax.grid(alpha=0.3)
     fig.legend(loc="outside lower center", ncols=2)
     return fig
 
 
-def _percent(axis, decimals: int = 0) -> None:
+def percent(axis, decimals: int = 0) -> None:
+    """Ticks of an axis of shares as percentages."""
     from matplotlib.ticker import PercentFormatter
 
     axis.set_major_formatter(PercentFormatter(1.0, decimals=decimals))

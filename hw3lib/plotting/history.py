@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from hw3lib.bilingual import Text, current_language, term, tr
+from hw3lib.data.faces import CLASSES
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import stacked
 
@@ -23,11 +25,13 @@ def histories(frames: Mapping[Text, pd.DataFrame]) -> Figure:
     """One panel a Run: accuracy on the left axis, loss on the right, both sets, same scales.
 
     frames : title -> Run.history (epoch, train_/validation_ accuracy and loss in nats); the
-        dotted line marks the epoch of lowest validation loss
+        dotted line marks the epoch of lowest validation loss. The loss axis ends at 4 ln 7 nats,
+        four times the loss of a guess: a single spike would flatten all the rest.
     """
     width = min(style.TEXT_WIDTH, 4.2 * len(frames))
     fig, axes = style.subplots(1, len(frames), width=width, height=2.9, squeeze=False, sharey=True)
     highest = max(f[["train_loss", "validation_loss"]].to_numpy().max() for f in frames.values())
+    highest = min(highest, 4 * math.log(len(CLASSES)))
     for i, (ax, (title, frame)) in enumerate(zip(axes[0], frames.items(), strict=True)):
         right = ax.twinx()
         right.spines["right"].set_visible(True)
