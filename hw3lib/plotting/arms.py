@@ -99,7 +99,7 @@ def growth_curves(series: Mapping[Text, pd.DataFrame]) -> Figure:
 def epoch_curves(
     series: Mapping[Text, Sequence[pd.DataFrame]], *, column: str, label: Text
 ) -> Figure:
-    """A quantity over the epochs: a line an arm (mean of its seeds), a band from lowest to highest.
+    """A share over the epochs: a line an arm (mean of its seeds), a band from lowest to highest.
 
     series : arm -> Run.history of each seed;  column : of the histories
     """
@@ -111,6 +111,7 @@ def epoch_curves(
         ax.plot(epochs, values.mean(0), MARKERS[i] + ("-", "--", "-.", ":")[i % 4], ms=3.5, lw=1.2,
                 color=COLOURS[i], mfc="white" if i % 2 else COLOURS[i], label=str(arm))  # fmt: skip
     ax.xaxis.get_major_locator().set_params(integer=True)
+    percent(ax.yaxis)
     ax.set(xlabel=str(term("epoch")), ylabel=str(label))
     ax.grid(axis="y", alpha=0.3)
     fig.legend(loc="outside upper center", ncols=2)
