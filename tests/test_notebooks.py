@@ -3,28 +3,19 @@
 from __future__ import annotations
 
 import ast
-import json
-import re
+import copy
 import tomllib
 from itertools import pairwise
 
 import nbformat
 import pytest
+import yaml
+from nbformat import v4
 
 from hw3lib.paths import ROOT
-from hw3lib.report.blocks import LANGUAGE_TAGS, notebook_blocks
-from hw3lib.report.document import chapter_of
+from hw3lib.report.check import faults_of, numbers_in_one, tags
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
-TAGS = {"lang-zh", "lang-en", "parameters", "setup"}
-LINES = 20  # of a code cell, at most
-FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$", re.DOTALL)
-NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
-WORDS = {  # number -> its words in Chinese, in English
-    "1": ("一", "one|first"), "2": ("[二兩]", "two|second|both"), "3": ("三", "three|third"),
-    "4": ("四", "four"), "5": ("五", "five|fifth"), "6": ("六", "six"), "7": ("七", "seven"),
-    "8": ("八", "eight"), "9": ("九", "nine|ninth"), "10": ("十", "ten"),
-}  # fmt: skip
 PARAMETERS = """\
 PROFILE = "demo"  # demo, cpu or gpu
 DATA = ""  # a path in any layout; "" for data/ or the synthetic faces
@@ -40,10 +31,6 @@ def path(request):
 @pytest.fixture
 def nb(path):
     return nbformat.read(path, as_version=4)
-
-
-def tags(cell) -> set[str]:
-    return set(cell.metadata.get("tags", []))
 
 
 def code(nb) -> list[str]:
@@ -79,17 +66,9 @@ def test_the_notebook_answers_its_questions(path, nb):
     assert wanted <= answered(nb) <= set(QUESTIONS)
 
 
-def test_it_is_stored_clean(path, nb):
-    nbformat.validate(nb)
-    for cell in nb.cells:
-        assert set(cell.metadata) <= {"tags"}
-        assert tags(cell) <= TAGS
-        if cell.cell_type == "code":
-            assert cell.outputs == [] and cell.execution_count is None
-    assert nb.metadata.kernelspec.name == "python3"
-    assert set(nb.metadata) == {"kernelspec", "language_info"}
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    assert len({c["id"] for c in stored["cells"]}) == len(nb.cells)
+def test_it_may_be_committed(path, nb):
+    assert faults_of(path) == []
+    assert pairs(nb)
 
 
 def test_it_opens_and_closes_as_all_do(nb):
@@ -103,68 +82,80 @@ def test_it_opens_and_closes_as_all_do(nb):
     assert _calls(ast.parse(nb.cells[-1].source).body[-1].value, "answer")
 
 
-def test_headings_do_not_skip_a_level(path, nb):
-    assert chapter_of(notebook_blocks(nb, path.stem), path.stem).title.zh
-
-
-def test_both_languages_state_the_same_formulas_and_numbers(nb):
-    assert pairs(nb)
-    for zh, en in pairs(nb):
-        displayed, inline = zip(*(_formulas(text) for text in (zh, en)), strict=True)
-        assert displayed[0] == displayed[1], zh
-        assert inline[0] == inline[1], zh
-        assert not _only_in_one(FORMULA.sub(" ", zh), FORMULA.sub(" ", en)), zh
-        assert len(re.findall(r"[一-鿿]", FORMULA.sub("", en))) < 0.2 * len(en), en
-        assert zh == en or re.search(r"[一-鿿]", zh), zh
-
-
-def _only_in_one(zh: str, en: str) -> set[str]:
-    """Numbers that one language states and the other does not, in digits or in words."""
-    in_zh, in_en = set(NUMBER.findall(zh)), set(NUMBER.findall(en))
-    missing_zh = {n for n in in_en - in_zh if not re.search(WORDS.get(n, ("$^", ""))[0], zh)}
-    missing_en = {n for n in in_zh - in_en if not re.search(WORDS.get(n, ("", "$^"))[1], en, re.I)}
-    return missing_zh | missing_en
-
-
 def test_a_number_in_one_language_alone_is_found():
-    assert not _only_in_one("第二份作業的 3 張，共七類", "hand-in 2: three pictures, 7 classes")
-    assert _only_in_one("準確率 62 %", "accuracy 64 %") == {"62", "64"}
-    assert _only_in_one("第二份作業", "hand-in 3") == {"3"}
-    assert _only_in_one("損失除以 2", "the loss is divided") == {"2"}
+    assert not numbers_in_one("第二份作業的 3 張，共七類", "hand-in 2: three pictures, 7 classes")
+    assert numbers_in_one("準確率 62 %", "accuracy 64 %") == {"62", "64"}
+    assert numbers_in_one("第二份作業", "hand-in 3") == {"3"}
+    assert numbers_in_one("損失除以 2", "the loss is divided") == {"2"}
 
 
-def _formulas(text: str) -> tuple[list[str], set[str]]:
-    """The displayed formulas in order, and the set of those within a line, blanks aside."""
-    found = [("".join(d.split()), "".join(i.split())) for d, i in FORMULA.findall(text)]
-    return [d for d, _ in found if d], {i for _, i in found if i}
+def clean():
+    """A small notebook without a fault."""
+    cells = [
+        v4.new_markdown_cell("# 題\n\n值是 $x$，共 3 個。", metadata={"tags": ["lang-zh"]}),
+        v4.new_markdown_cell("# Title\n\n$x$ is one of 3.", metadata={"tags": ["lang-en"]}),
+        v4.new_code_cell("a = 1", metadata={"tags": ["setup"]}),
+        v4.new_markdown_cell("$$y$$"),
+    ]
+    return v4.new_notebook(
+        cells=cells, metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}
+    )
 
 
-def test_markdown_without_a_language_is_a_formula_alone(nb):
-    for cell in nb.cells:
-        if cell.cell_type == "markdown" and not tags(cell) & set(LANGUAGE_TAGS):
-            assert not re.sub(r"[\s.,;]", "", FORMULA.sub("", cell.source)), cell.source
+def _set(cell: int, **values):
+    return lambda nb: nb.cells[cell].update(values)
 
 
-def test_markdown_holds_no_html_and_no_pictures(nb):
-    for cell in nb.cells:
-        if cell.cell_type == "markdown":
-            prose = re.sub(r"`[^`]*`", "", FORMULA.sub(" ", cell.source))
-            assert not re.search(r"</?[a-zA-Z!][^>]*>|!\[", prose), cell.source
+FAULTS = {
+    "cell 2: a stored output": _set(2, execution_count=3),
+    "cell 2: metadata collapsed: only tags": lambda nb: nb.cells[2].metadata.update(collapsed=True),
+    "cell 2: unknown tag hide; known are": _set(2, metadata={"tags": ["hide"]}),
+    "cell 2: 21 lines of code": _set(2, source="a = 1\n" * 21),
+    "cell 2: a class": _set(2, source="class A: pass"),
+    "cell 2: print": _set(2, source="print(1)"),
+    "cell 2: no Python": _set(2, source="a ="),
+    "cell 2: say without both": _set(2, source='say(zh="一")'),
+    "cell 2: figure with one of alt_zh": _set(2, source='figure(f, zh="", en="", alt_en="")'),
+    "cell 3: words without a language": _set(3, source="words"),
+    "cell 3: HTML or a picture": _set(3, source="![a](b.png)"),
+    "the lang-zh cell before it has no lang-en": lambda nb: nb.cells.pop(1),
+    "must stand in adjacent pairs": lambda nb: nb.cells.pop(0),
+    "no level-1 heading": lambda nb: [_unheaded(c) for c in nb.cells],
+    "cell 0: “# 題 值是 $x$，共 3 個。…”: numbers in one language only: 4": _set(
+        1, source="# Title\n\n$x$ is one of 3, not 4."),
+    "formulas in one language only: x, z": _set(1, source="# Title\n\n$z$ is one of 3."),
+    "the displayed formulas of the two": _set(1, source="# Title\n\n$x$ is one of 3: $$y$$"),
+    "the lang-en cell is Chinese": _set(1, source="# 題目\n\n這裡的 $x$ 是 3 個之一，沒有英文"),
+    "the lang-zh cell is not Chinese": _set(0, source="# Title\n\nThis $x$ is one of 3"),
+    "two cells have one id": lambda nb: nb.cells[2].update(id=nb.cells[3].id),
+    "metadata widgets: clear it": lambda nb: nb.metadata.update(widgets={}),
+    "the kernel is not python3": lambda nb: nb.metadata.update(
+        kernelspec={"name": "ir", "display_name": "R"}),
+}  # fmt: skip
 
 
-def test_code_is_short_and_leaves_the_work_to_the_library(nb):
-    for source in code(nb):
-        assert len(source.splitlines()) <= LINES, source
-        tree = ast.parse(source)
-        assert not [n for n in ast.walk(tree) if isinstance(n, ast.ClassDef)], source
-        assert not [n for n in ast.walk(tree) if _calls(n, "print")], source
+def _unheaded(cell):
+    cell.source = cell.source.replace("# ", "")
 
 
-def test_sentences_of_say_and_figure_come_in_both_languages(nb):
-    shown = {"say", "answer", "figure", "table"}
-    for source in code(nb):
-        for call in ast.walk(ast.parse(source)):
-            if isinstance(call, ast.Call) and getattr(call.func, "id", "") in shown:
-                named = {k.arg for k in call.keywords}
-                assert {"zh", "en"} <= named or None in named, ast.unparse(call)
-                assert ("alt_zh" in named) == ("alt_en" in named), ast.unparse(call)
+@pytest.mark.parametrize("told", FAULTS)
+def test_each_fault_is_one_clear_line(told, tmp_path):
+    path, nb = tmp_path / "05_x.ipynb", copy.deepcopy(clean())
+    path.write_text(v4.writes_json(nb), encoding="utf-8")
+    assert faults_of(path) == []
+    FAULTS[told](nb)
+    path.write_text(v4.writes_json(nb), encoding="utf-8")
+    lines = faults_of(path)
+    assert any(told in line for line in lines), lines
+    assert all(line.startswith(str(path)) and "\n" not in line for line in lines)
+
+
+def test_what_is_no_notebook_is_one_line(tmp_path):
+    path = tmp_path / "05_x.ipynb"
+    path.write_text("{")
+    assert len(faults_of(path)) == 1 and "not a notebook" in faults_of(path)[0]
+
+
+def test_the_hook_runs_the_same_check():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
+    assert hooks[0]["entry"] == ".venv/bin/hw3 check" and hooks[0]["language"] == "system"
