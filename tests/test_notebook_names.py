@@ -22,11 +22,12 @@ def missing(source: str) -> list[str]:
         if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith("hw3lib"):
             continue
         room = importlib.import_module(node.module)
-        for name in (alias.name for alias in node.names):
-            if hasattr(room, "__path__") and importlib.util.find_spec(f"{node.module}.{name}"):
-                modules[name] = importlib.import_module(f"{node.module}.{name}")
-            elif not hasattr(room, name):
-                faults.append(f"{node.module}.{name}")
+        for alias in node.names:
+            full = f"{node.module}.{alias.name}"
+            if hasattr(room, "__path__") and importlib.util.find_spec(full):
+                modules[alias.asname or alias.name] = importlib.import_module(full)
+            elif not hasattr(room, alias.name):
+                faults.append(full)
     for node in nodes:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
             room = modules.get(node.value.id)
