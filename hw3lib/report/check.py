@@ -1,0 +1,136 @@
+"""What keeps a notebook from being committed: `hw3 check`, the tests and the pre-commit hook."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from collections.abc import Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+
+from hw3lib.report.blocks import LANGUAGE_TAGS, notebook_blocks
+from hw3lib.report.document import chapter_of
+
+TAGS = {*LANGUAGE_TAGS, "parameters", "setup"}
+KEPT = {"kernelspec", "language_info"}  # of the notebook's metadata
+LINES = 20  # of a code cell, at most
+SHOWN = ("say", "answer", "figure", "table", "check")
+FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$", re.DOTALL)
+NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+CHINESE = re.compile(r"[一-鿿]")
+WORDS = {  # number -> its words in Chinese, in English
+    "1": ("一", "one|first"), "2": ("[二兩]", "two|second|both"), "3": ("三", "three|third"),
+    "4": ("四", "four"), "5": ("五", "five|fifth"), "6": ("六", "six"), "7": ("七", "seven"),
+    "8": ("八", "eight"), "9": ("九", "nine|ninth"), "10": ("十", "ten"),
+}  # fmt: skip
+
+
+def faults_of(path: Path) -> list[str]:
+    """A line for each fault of the notebook, naming the cell; none where it may be committed."""
+    try:
+        ids = [cell.get("id") for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        with warnings.catch_warnings(action="ignore"):  # of ids, which nbformat mends as it reads
+            nb = nbformat.read(path, as_version=4)
+            nbformat.validate(nb)
+    except Exception as error:
+        return [f"{path}: not a notebook: {(str(error) or repr(error)).splitlines()[0]}"]
+    found = [f"{path}: {line}" for line in _whole(nb, path.stem)]
+    found += [f"{path}: two cells have one id"] if len(set(ids)) < len(ids) else []
+    for number, cell in enumerate(nb.cells):
+        rules = [_stored(cell)]
+        rules.append(_code(cell.source) if cell.cell_type == "code" else _prose(cell))
+        found += [f"{path}, cell {number}: {line}" for lines in rules for line in lines]
+    for number, (zh, en) in enumerate(pairwise(nb.cells)):
+        if "lang-zh" in tags(zh) and "lang-en" in tags(en):
+            found += [f"{path}, cell {number}: {line}" for line in unlike(zh.source, en.source)]
+    return found
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
+
+
+def _whole(nb: NotebookNode, name: str) -> Iterator[str]:
+    """What concerns the notebook as a whole: its metadata, its Pairs, its headings."""
+    if extra := set(nb.metadata) - KEPT:
+        yield f"metadata {', '.join(sorted(extra))}: clear it"
+    if nb.metadata.get("kernelspec", {}).get("name") != "python3":
+        yield "the kernel is not python3"
+    try:
+        chapter_of(notebook_blocks(nb, name), name)
+    except ValueError as error:
+        yield str(error)
+
+
+def _stored(cell: NotebookNode) -> Iterator[str]:
+    if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
+        yield "a stored output; clear all outputs and save"
+    if extra := set(cell.metadata) - {"tags"}:
+        yield f"metadata {', '.join(sorted(extra))}: only tags are kept"
+    if extra := tags(cell) - TAGS:
+        yield f"unknown tag {', '.join(sorted(extra))}; known are {', '.join(sorted(TAGS))}"
+
+
+def _prose(cell: NotebookNode) -> Iterator[str]:
+    prose = FORMULA.sub(" ", cell.source)
+    if not tags(cell) & set(LANGUAGE_TAGS) and re.sub(r"[\s.,;]", "", prose):
+        yield "words without a language; tag the cell lang-zh or lang-en and give it its other half"
+    if re.search(r"</?[a-zA-Z!][^>]*>|!\[", re.sub(r"`[^`]*`", "", prose)):
+        yield "HTML or a picture in Markdown; show pictures with hw3lib.display.figure"
+
+
+def _code(source: str) -> Iterator[str]:
+    if (length := len(source.splitlines())) > LINES:
+        yield f"{length} lines of code; at most {LINES}, the rest belongs into the library"
+    try:
+        nodes = list(ast.walk(ast.parse(source)))
+    except SyntaxError as error:
+        yield f"no Python: {error.msg}"
+        return
+    if any(isinstance(n, ast.ClassDef) for n in nodes):
+        yield "a class; it belongs into the library"
+    for call in nodes:
+        name = getattr(getattr(call, "func", None), "id", "") if isinstance(call, ast.Call) else ""
+        given = {k.arg for k in call.keywords} if name else set()
+        if name == "print":
+            yield "print; say it in both languages with say(zh=..., en=...)"
+        if name in SHOWN and None not in given:
+            if not {"zh", "en"} <= given:
+                yield f"{name} without both zh= and en="
+            if ("alt_zh" in given) != ("alt_en" in given):
+                yield f"{name} with one of alt_zh= and alt_en="
+
+
+def unlike(zh: str, en: str) -> Iterator[str]:
+    """How the halves of a Pair differ in what both must state."""
+    start = " ".join(zh.split())[:24]
+    (shown_zh, inline_zh), (shown_en, inline_en) = map(_formulas, (zh, en))
+    if shown_zh != shown_en:
+        yield f"“{start}…”: the displayed formulas of the two languages differ"
+    if odd := inline_zh ^ inline_en:
+        yield f"“{start}…”: formulas in one language only: {', '.join(sorted(odd))}"
+    if odd := numbers_in_one(FORMULA.sub(" ", zh), FORMULA.sub(" ", en)):
+        yield f"“{start}…”: numbers in one language only: {', '.join(sorted(odd))}"
+    if len(CHINESE.findall(FORMULA.sub("", en))) >= 0.2 * len(en):
+        yield f"“{start}…”: the lang-en cell is Chinese"
+    if zh != en and not CHINESE.search(zh):
+        yield f"“{start}…”: the lang-zh cell is not Chinese"
+
+
+def _formulas(text: str) -> tuple[list[str], set[str]]:
+    """The displayed formulas in order, and the set of those within a line, blanks aside."""
+    found = [("".join(d.split()), "".join(i.split())) for d, i in FORMULA.findall(text)]
+    return [d for d, _ in found if d], {i for _, i in found if i}
+
+
+def numbers_in_one(zh: str, en: str) -> set[str]:
+    """Numbers that one language states and the other does not, in digits or in words."""
+    in_zh, in_en = set(NUMBER.findall(zh)), set(NUMBER.findall(en))
+    missing_zh = {n for n in in_en - in_zh if not re.search(WORDS.get(n, ("$^", ""))[0], zh)}
+    missing_en = {n for n in in_zh - in_en if not re.search(WORDS.get(n, ("", "$^"))[1], en, re.I)}
+    return missing_zh | missing_en
