@@ -1,0 +1,109 @@
+"""`hw3 new`: a hand-in that works from the first minute, with the course's two scripts."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+
+import pytest
+from PIL import Image
+
+from hw3lib import UserError
+from hw3lib.bilingual import Text
+from hw3lib.data.faces import CLASSES
+from hw3lib.data.synthetic import synthetic_faces
+from hw3lib.report.check import faults_of
+from hw3lib.report.cover import read_author, read_questions
+from hw3lib.student import new_handin
+
+NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
+
+@pytest.fixture(scope="module")
+def handin(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("student") / "我的 hw3"
+    new_handin(folder, name='王 "小明"', number="B1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of 70 JPEGs and the table of their labels, as the course hands them out."""
+    root = tmp_path_factory.mktemp("course")
+    faces = synthetic_faces(70, seed=3)
+    (root / "train").mkdir()
+    with (root / "labels.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["id", "label"])
+        for name, image, label in zip(faces.ids, faces.images, faces.labels, strict=True):
+            Image.fromarray(image).save(root / "train" / f"{name}.jpg", quality=95)
+            table.writerow([name, label])
+    return root
+
+
+def script(handin, name: str, *arguments) -> subprocess.CompletedProcess:
+    env = {**os.environ, **NO_NETWORK, "HW3_CACHE": str(handin / "cache")}
+    env.pop("HW3_RUNS", None)
+    return subprocess.run(
+        [str(handin / name), *map(str, arguments)], cwd="/", env=env, capture_output=True, text=True
+    )
+
+
+def predicted(file) -> dict[str, int]:
+    with file.open(newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert set(rows[0]) == {"id", "label"}
+    return {row["id"]: int(row["label"]) for row in rows}
+
+
+def test_it_holds_what_a_student_needs(handin):
+    author = read_author(handin / "report" / "author.toml")
+    assert author == {"name": '王 "小明"', "id": "B1"} and not isinstance(author["name"], Text)
+    assert len(read_questions(handin / "report" / "questions.toml")) == 13
+    notebooks = sorted((handin / "notebooks").glob("*.ipynb"))
+    assert len(notebooks) == 9 and not [f for n in notebooks for f in faults_of(n)]
+    assert (handin / "requirements.txt").read_text().startswith("hw3lib @ file:///")
+    assert "{" not in (handin / "find_python.sh").read_text().replace("${PYTHON:-}", "")
+    assert '王 "小明"' in (handin / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_test_script_predicts_every_picture(handin, pictures, tmp_path):
+    done = script(handin, "hw3_test.sh", pictures / "train", tmp_path / "prediction.csv")
+    assert done.returncode == 0, done.stderr
+    labels = predicted(tmp_path / "prediction.csv")
+    assert sorted(labels) == sorted(p.stem for p in (pictures / "train").iterdir())
+    assert set(labels.values()) <= set(range(len(CLASSES)))
+
+
+@pytest.mark.slow
+def test_the_train_script_leaves_what_the_test_script_reads(handin, pictures, tmp_path):
+    recipe = handin / "handin.toml"
+    recipe.write_text(recipe.read_text().replace("epochs = 12", "epochs = 1\nwidth = 0.25"))
+    before = (handin / "weights" / "best.safetensors").read_bytes()
+    done = script(handin, "hw3_train.sh", pictures / "train", pictures / "labels.csv")
+    assert done.returncode == 0, done.stderr
+    assert (handin / "weights" / "best.safetensors").read_bytes() != before
+    done = script(handin, "hw3_test.sh", pictures / "train", tmp_path / "p.csv")
+    assert done.returncode == 0 and len(predicted(tmp_path / "p.csv")) == 70
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "told"),
+    [
+        ("hw3_test.sh", ["only"], "usage: bash hw3_test.sh <test folder> <prediction.csv>"),
+        ("hw3_test.sh", ["/nowhere", "/tmp/p.csv"], "hw3: /nowhere"),
+        ("hw3_train.sh", ["/nowhere", "/nowhere.csv"], "hw3: /nowhere: no such folder"),
+    ],
+)
+def test_a_fault_is_one_line(handin, name, arguments, told):
+    done = script(handin, name, *arguments)
+    assert done.returncode == 2 and done.stderr.startswith(told)
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_folder_in_use_and_a_missing_name_are_refused(handin, tmp_path):
+    with pytest.raises(UserError, match="exists already"):
+        new_handin(handin, name="x")
+    with pytest.raises(UserError, match="give your name"):
+        new_handin(tmp_path / "new", name=" ")
