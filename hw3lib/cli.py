@@ -1,4 +1,4 @@
-"""The command line: hw3 data | train | evaluate | predict | report | runs | bench."""
+"""The command line: hw3 data | train | evaluate | predict | report | rerun | new | check | ..."""
 
 from __future__ import annotations
 
@@ -143,13 +143,61 @@ def report(
     profile: Profile = "demo",
     data: Data = "",
     lang: Annotated[str, typer.Option(help="zh, en or both")] = "both",
+    publish: Annotated[
+        bool, typer.Option(help="withhold every photograph; write report/published")
+    ] = False,
     jobs: Annotated[int, typer.Option(help="notebooks side by side; 0: as the cores allow")] = 0,
+    root: Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")] = "",
 ) -> None:
     """Make the Runs, execute the notebooks, write report/build/hw3_report.{html,pdf}."""
+    from hw3lib.paths import ROOT
     from hw3lib.report.build import build_report
 
-    for file in build_report(profile, data, lang=lang, jobs=jobs or None):
+    place = Path(root).resolve() if root else ROOT
+    for file in build_report(
+        profile, data, lang=lang, publish=publish, jobs=jobs or None, root=place
+    ):
         print(file)
+
+
+@app.command()
+def rerun(
+    question: Annotated[str, typer.Argument(help="A1 to A5, B1 to B4, M1 to M4")],
+    profile: Profile = "demo",
+    data: Data = "",
+) -> None:
+    """Answer one question anew and compare its numbers with those of the report."""
+    from hw3lib.report.rerun import rerun as answer_anew
+
+    answer_anew(question, profile, data)
+
+
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="a folder that is not there yet")],
+    name: Annotated[str, typer.Option(help="whose hand-in it is")] = "",
+    number: Annotated[str, typer.Option("--id", help="student id")] = "",
+    department: Annotated[str, typer.Option(help="department")] = "",
+) -> None:
+    """Start your own hand-in: notebooks to edit, your name, the course's two scripts."""
+    from hw3lib.student import new_handin
+
+    files = new_handin(folder, name=name, number=number, department=department)
+    print(f"{len(files)} files in {folder}; its README.md says what to do with them")
+
+
+@app.command()
+def check(
+    notebooks: Annotated[list[Path], typer.Argument(help="notebooks, e.g. notebooks/*.ipynb")],
+) -> None:
+    """Say what keeps notebooks from being committed: stored outputs, halves of a Pair, ..."""
+    from hw3lib.report.check import faults_of
+
+    faults = [line for path in notebooks for line in faults_of(path)]
+    for line in faults:
+        print(line, file=sys.stderr)
+    if faults:
+        raise UserError(f"{len(faults)} faults; mend them and try again")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What a notebook shows: say, figure, table, answer, result.
+"""What a notebook shows: say, figure, table, answer, result, check.
 
 Each call leaves one output that JupyterLab shows as it is (Markdown, a picture, an HTML table)
 and that carries, under the MIME type `MIME`, the same content in both languages as data. The
@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from hw3lib.data.faces import Faces
+
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
+_real = True  # are the faces of this process real people's? until `data_note` says otherwise
 DPI = 200  # of pictures; a chart without pictures stays vector
 
 
@@ -52,6 +55,7 @@ def figure(
     alt_zh: str = "",
     alt_en: str = "",
     ref: str = "",
+    of: Faces | None = None,
     **values: Any,
 ) -> None:
     """Draw a figure once for each language and show it with its caption.
@@ -59,14 +63,25 @@ def figure(
     `draw` takes nothing and returns a matplotlib Figure whose texts come from `tr`; it is
     called for zh, en and both. `alt_*` is what a blind reader hears (the caption if empty).
     `ref` is a name (a-z, 0-9, -) by which the notebook's Markdown refers to it: `[@name]`.
+    `of` names the faces that its pictures are made of, where they are those of
+    `hw3lib.portraits.exhibit`; any other picture of a face is covered in a published report.
     """
+    from hw3lib import portraits
     from hw3lib.plotting.style import house_style
 
+    stands_in = portraits.publishing() and _real and of is not None and of.synthetic
+    hides = portraits.publishing() and _real and not stands_in
+    covered = 0
     caption, alt = _fill(zh, en, values), _fill(alt_zh or zh, alt_en or en, values)
     variants = {}
     for code in LANGUAGES:
         with language(code), house_style():  # a text takes its font when it is made
-            variants[code] = _encode(draw())
+            fig = draw()
+            covered += portraits.cover(fig) if hides else 0
+            variants[code] = _encode(fig)
+    if covered or stands_in:
+        said = portraits.WITHHELD if covered else portraits.STAND_INS
+        caption = Text(caption.zh + said.zh, caption.en + said.en)
     payload = {
         "kind": "figure",
         "caption": {"zh": caption.zh, "en": caption.en},
@@ -132,8 +147,20 @@ def result(name: str, value: float, *, split: str, rule: str, n: int | None = No
     _show(payload | {"n": n}, {"text/plain": f"{name} = {value:.6g} ({split}; {rule})"})
 
 
+def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
+    """Record whether something that must hold does, for the grader's panel of the web page.
+
+    name : dotted, e.g. "best.reload";  zh, en : what was checked, formatted as by `say`
+    """
+    text = _fill(zh, en, values)
+    payload = {"kind": "check", "name": name, "holds": bool(holds), "zh": text.zh, "en": text.en}
+    _show(payload, {"text/plain": f"{'✓' if holds else '✗'} {text}"})
+
+
 def data_note(*, synthetic: bool) -> None:
     """Leave in a notebook whether its faces are synthetic; the exporters say so on every page."""
+    global _real
+    _real = not synthetic
     shell = sys.modules.get("IPython")
     if shell is None or shell.get_ipython() is None:
         return
@@ -165,20 +192,32 @@ def _show(payload: dict, plain: dict[str, str]) -> None:
 
 
 def _encode(fig: Figure) -> dict:
-    """The figure as SVG where it holds no picture, else as PNG; then closed."""
+    """The figure as SVG where it holds no picture, else as lossless WebP; then closed."""
     import matplotlib.pyplot as plt
 
     pictures = any(ax.images or ax.collections for ax in fig.axes)
-    mime = "image/png" if pictures else "image/svg+xml"
     buffer = io.BytesIO()
-    options = {"dpi": DPI} if pictures else {}
-    with plt.rc_context({"svg.hashsalt": "hw3"}):
-        metadata = {"Software": None} if pictures else {"Date": None, "Creator": None}
-        fig.savefig(buffer, format=mime[6:9], metadata=metadata, **options)
+    if pictures:
+        fig.savefig(buffer, format="png", dpi=DPI)
+        data, mime = _webp(buffer), "image/webp"
+    else:
+        with plt.rc_context({"svg.hashsalt": "hw3"}):
+            fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        data, mime = buffer.getvalue(), "image/svg+xml"
     width, height = fig.get_size_inches() * 72
     plt.close(fig)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return {"mime": mime, "data": data, "width": float(width), "height": float(height)}
+    encoded = base64.b64encode(data).decode()
+    return {"mime": mime, "data": encoded, "width": float(width), "height": float(height)}
+
+
+def _webp(png: io.BytesIO) -> bytes:
+    """A little over half the size, the same pixels."""
+    from PIL import Image
+
+    packed = io.BytesIO()
+    with Image.open(png) as picture:
+        picture.convert("RGB").save(packed, "WEBP", lossless=True, quality=30, method=2)
+    return packed.getvalue()
 
 
 def _both(value: Any) -> dict[str, str]:

@@ -97,7 +97,17 @@ BLOCKS = [
 ]
 QUESTIONS = [
     Question("A3", Text("混淆", "Confusion"), None, 5),
-    Question("B4", Text("規則", "Rules"), 1.5, 5),
+    Question("B4", Text("規則", "Rules"), 1.5, 5, ("b.z", "b.x*")),
+]
+
+
+RESULTS = [
+    {"notebook": NOTEBOOK, "name": name, "value": value, "n": 3589, "split": "test"}
+    for name, value in {"best.test.accuracy": 0.64321, "b.x": 1.0, "b.y": 2.0, "b.z": 31.0}.items()
+]
+CHECKS = [
+    {"name": "reload", "holds": True, "zh": "讀回相同", "en": "Read back", "notebook": NOTEBOOK},
+    {"name": "bad", "holds": False, "zh": "不成立", "en": "Does not hold"},
 ]
 
 
@@ -111,14 +121,14 @@ def document(blocks=BLOCKS, **changes) -> Document:
         "facts": {Text("張數", "Pictures"): 4000, Text("設定檔", "Profile"): "demo"},
         "synthetic": True,
         "questions": QUESTIONS,
+        "rerun": "hw3 rerun {id} --profile demo",
     }
     return Document(**{**values, **changes})
 
 
 @pytest.fixture(scope="module")
 def source() -> str:
-    results = [{"notebook": NOTEBOOK, "name": "best.test.accuracy", "value": 0.64321, "n": 3589}]
-    return render(document(), results=results)
+    return render(document(), results=RESULTS, checks=CHECKS)
 
 
 @pytest.fixture(scope="module")
@@ -194,8 +204,9 @@ def test_strings_stay_text():
         facts={both: EVIL},
         questions=[Question(EVIL, both, None, 5)],
     )
-    results = [{"notebook": NOTEBOOK, "name": EVIL, "value": 1.0, "n": 1}]
-    page = Page(render(evil, results=results))
+    results = [{"notebook": NOTEBOOK, "name": EVIL, "value": 1.0, "n": 1, "split": EVIL}]
+    checks = [{"name": EVIL, "holds": True, "zh": EVIL, "en": EVIL + " en"}]
+    page = Page(render(evil, results=results, checks=checks))
     assert len(page.all("script")) == 1 and len(page.all("style")) == 1
     assert not [a for _, attrs, _ in page.elements for a in attrs if a.startswith("on")]
     assert all(a["src"].startswith("data:image/png;base64,") for a in page.all("img"))
@@ -240,8 +251,14 @@ def test_headings_ids_and_links_hold_together(page):
 def test_the_panel_leads_to_answers_and_states_results(page):
     panel = [(t, a) for t, a, inside in page.elements if ("id", "grader") in _pairs(inside)]
     links = [a["href"] for t, a in panel if t == "a"]
-    assert links == ["#answer-a3", "#05-confusion-matrix"]  # B4 has no answer block: its chapter
+    chapter = "#05-confusion-matrix"  # B4 has no answer block; a check names its chapter
+    assert links == ["#answer-a3", chapter, chapter]
     assert "best.test.accuracy" in page.text() and "0.6432" in page.text()
+    rows = [d for d, inside in page.texts if inside[-1][0] == "code" and "b." in d]
+    assert rows == ["b.x", "b.y", "b.z", "b.x"]  # the first three; what B4 names, in that order
+    assert "hw3 rerun B4 --profile demo" in page.text("main")
+    kinds = [a["class"] for a in page.all("li") if a.get("class") in ("holds", "fails")]
+    assert kinds == ["fails", "holds"]
     marks = [d for d, inside in page.texts if "marks" in inside[-1][1].get("class", "")]
     assert marks == ["–", "1.5"]
 

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import nbformat
 import pypdf
@@ -17,16 +18,19 @@ from hw3lib.bilingual import Text
 from hw3lib.display import MIME
 from hw3lib.paths import ROOT
 from hw3lib.report.blocks import Block
-from hw3lib.report.build import PDFS, build_report, collect_results, dependencies, unanswered
+from hw3lib.report.build import PDFS, build_report, dependencies, unanswered
+from hw3lib.report.collect import collect_results
 from hw3lib.report.cover import read_author, read_questions
 from hw3lib.report.document import Chapter, Question
+from hw3lib.report.rerun import rerun
 from hw3lib.study import Study
 
 PARAMETERS = 'PROFILE = ""\nDATA = ""\nLANG = ""'
 CODE = """\
-from hw3lib.display import answer, result, say
+from hw3lib.display import answer, check, result, say
 say(zh="準確率是 {a:.1%}。", en="The accuracy is {a:.1%}.", a=0.625)
-result("best.test.accuracy", 0.625, split="test", rule="validation loss", n=40)"""
+result("best.test.accuracy", 0.625, split="test", rule="validation loss", n=40)
+check("a.reload", 1 + 1 == 2, zh="讀回 {n} 個數。", en="{n} numbers read back.", n=3)"""
 
 
 def pair(zh: str, en: str):
@@ -98,7 +102,9 @@ def test_page_pdfs_results_and_executed_notebooks_are_written(built):
         "hw3_report.html: #", "hw3_report.pdf: #", "hw3_report.zh.pdf: #", "results.json: #",
     ]  # fmt: skip
     page = (out / "hw3_report.html").read_text(encoding="utf-8")
-    for text in ("準確率是 62.5%。", "The accuracy is 62.5%.", "請填姓名", "(your name)"):
+    told = ("準確率是 62.5%。", "The accuracy is 62.5%.", "請填姓名", "(your name)")
+    told += ("3 numbers read back.", ".venv/bin/hw3 rerun A3 --profile tiny.toml")
+    for text in told:
         assert text in page
     assert str(out.parent.parent) not in page  # nothing of where it was made
 
@@ -128,6 +134,33 @@ def test_results_are_collected_with_what_they_rest_on(built):
     assert summary["profile"] == "tiny" and summary["data"]["origin"] == "synthetic"
     assert re.fullmatch("[0-9a-f]{16}", summary["data"]["fingerprint"])
     assert {"date", "machine", "device", "versions"} <= set(summary)
+    assert [(c["name"], c["holds"]) for c in summary["checks"]] == [
+        ("notebooks.complete", True), ("a.reload", True), ("a.reload", True),
+    ]  # fmt: skip
+
+
+def test_a_question_is_answered_anew_and_compared(tree, built):
+    results = built[1] / "results.json"
+    kept = results.read_text(encoding="utf-8")
+    lines: list[str] = []
+    again = partial(rerun, "B4", str(tree / "tiny.toml"), "synthetic:140", root=tree)
+    again(progress=lines.append)
+    assert lines[1:] == [
+        "best.test.accuracy = 0.625 (test)  as in the report",
+        "holds: 1 notebooks, 3 code cells: each notebook ran from its first cell to its last in "
+        "one kernel, without an error.",
+        "holds: 3 numbers read back.",
+    ]
+    results.write_text(kept.replace("0.625", "0.75"), encoding="utf-8")
+    try:
+        with pytest.raises(UserError, match=r"question B4: best\.test\.accuracy not as reported"):
+            again(progress=lines.append)
+    finally:
+        results.write_text(kept, encoding="utf-8")
+    with pytest.raises(UserError, match=r"question 'C1': choose one of A1, A2"):
+        rerun("C1", root=tree)
+    with pytest.raises(UserError, match="no notebook 02; restore"):
+        rerun("A1", root=tree)
 
 
 def test_only_what_changed_is_made_again(tree, build, built):

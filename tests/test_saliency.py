@@ -269,12 +269,12 @@ def test_figures_and_explorer_draw_and_the_explorer_leaves_no_text(net, capsys, 
     labels = draw.decision_labels(np.eye(7)[faces.labels], faces.labels)
     maps = saliency.attribute_all(network, network.prepare(faces.images), 0, methods=["gradient"])
     with language("both"), house_style():
-        fig = draw.attribution_grid(
-            faces.images[:2], {"gradient": maps["gradient"][:2]}, labels[:2]
-        )
+        two = faces.subset(np.arange(2))
+        fig = draw.attribution_grid(two, {"gradient": maps["gradient"][:2]}, labels[:2])
     assert len(fig.axes) == 2 * 2 + 1
     bundles = []
     monkeypatch.setattr("IPython.display.display", lambda bundle, raw: bundles.append(bundle))
     draw.explorer(network, faces)
+    assert len(draw._explained(network, two, "gradient", -1).axes) == 2 * 2 + 1
     assert list(bundles[0]) == ["application/vnd.jupyter.widget-view+json"]
     assert json.dumps(bundles[0]) and not capsys.readouterr().out

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.activation import FilterLayer, Patch, Survey, top_patches
+from hw3lib.activation import FilterLayer, Patch, Survey, field_size, top_patches
 from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import colour_bar, mosaic, row_label, stacked, two_lines
+from hw3lib.portraits import MANY, SMALL, publishing, release
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hw3lib.ascent import Ascent
 
 ACROSS = 16  # kernels in a row
+MEAN_OF = 40  # patches in the mean that a published report shows
 
 
 def grey_kernels(layer: FilterLayer) -> np.ndarray:
@@ -80,16 +82,19 @@ def picture_sheet(
     labels: Sequence[Text],
     *,
     kernels: int = 0,
+    computed: int = 0,
     width: float = style.TEXT_WIDTH,
 ) -> Figure:
     """A row for each filter, a column for each kind of picture, each square.
 
     columns : (title, one (h, w) array for each row), grey values in [0, 255]; an empty title goes
         on under the one before;  kernels : so many first columns are drawn signed;  width : inches
+    computed : so many first columns are nobody's pictures, but kernels or found by ascent
     """
     fig, axes = mosaic(len(labels), len(columns), width=width, left=0.95)
     for c, (title, pictures) in enumerate(columns):
         for ax, picture in zip(axes[:, c], pictures, strict=True):
+            picture = release(picture) if c < computed else picture
             if c < kernels:
                 signed(ax, picture)
             else:
@@ -158,13 +163,37 @@ def patch_columns(
     by: str,
     count: int = 5,
 ) -> list[tuple[Text, list[np.ndarray]]]:
-    """For picture_sheet: `count` columns of the patches of data that excite each filter most."""
+    """For picture_sheet: `count` columns of the patches of data that excite each filter most.
+
+    In a published report, where a patch could be a face, one column: the mean of many of them.
+    """
+    if publishing() and not faces.synthetic and max(field_size(fields)) >= SMALL:
+        return [_mean_patches(seen, fields, filters, faces, by=by)]
     patches = [top_patches(seen, fields, f, count=count, by=by, group=faces.group) for f in filters]
     title = Text("資料中最強的區塊", "strongest patches in the data")
     return [
         (title if c == 0 else Text("", ""), [_cut(faces.images, row[c]) for row in patches])
         for c in range(count)
     ]
+
+
+def _mean_patches(
+    seen: Survey, fields: np.ndarray, filters: Sequence[int], faces: Faces, *, by: str
+) -> tuple[Text, list[np.ndarray]]:
+    """The mean of the MEAN_OF patches that excite each filter most, of those as large as most."""
+    means = []
+    for f in filters:
+        patches = [
+            _cut(faces.images, p)
+            for p in top_patches(seen, fields, f, count=MEAN_OF, by=by, group=faces.group)
+        ]
+        shapes = [p.shape for p in patches]
+        usual = max(set(shapes), key=shapes.count)
+        same = [p for p in patches if p.shape == usual]
+        mean = np.mean(same, axis=0)
+        means.append(release(mean) if len(same) >= MANY else mean)
+    title = Text(f"最強 {MEAN_OF} 塊的平均", f"mean of the {MEAN_OF} strongest")
+    return title, means
 
 
 def _cut(images: np.ndarray, patch: Patch) -> np.ndarray:

@@ -11,6 +11,7 @@ from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked
+from hw3lib.portraits import MANY, release
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -54,11 +55,18 @@ def show_face(ax: Axes, image: np.ndarray) -> Axes:
     return ax
 
 
-def class_samples(faces: Faces, *, columns: int = 10) -> Figure:
-    """The first `columns` faces of every class, one row a class, copies of a picture left out."""
+def first_of_each_class(faces: Faces, count: int) -> Faces:
+    """The first `count` faces of every class, class by class, copies of a picture left out."""
     _, first = np.unique(faces.group, return_index=True)
     distinct = np.sort(first)
-    rows = [distinct[faces.labels[distinct] == c][:columns] for c in range(len(CLASSES))]
+    chosen = [distinct[faces.labels[distinct] == c][:count] for c in range(len(CLASSES))]
+    return faces.subset(np.concatenate(chosen))
+
+
+def class_samples(faces: Faces, *, columns: int = 10) -> Figure:
+    """`first_of_each_class`, one row a class."""
+    faces = first_of_each_class(faces, columns)
+    rows = [np.flatnonzero(faces.labels == c) for c in range(len(CLASSES))]
     pitch = SIZE + 3  # one picture of them all: seventy axes would take seconds to draw
     sheet = np.full((len(CLASSES), pitch, columns, pitch), 255, dtype=np.uint8)
     for c, index in enumerate(rows):  # a rare class may leave white places
@@ -87,8 +95,11 @@ def mean_faces(faces: Faces) -> Figure:
     for c, (top, low) in enumerate(axes.T):
         top.set_title(stacked(term(CLASSES[c])), fontsize=7.5, pad=3, linespacing=1.05)
         if c in means:
-            show_face(top, means[c])
-            low.imshow(shapes[c] - overall, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
+            many = (faces.labels == c).sum() >= MANY
+            difference = shapes[c] - overall
+            show_face(top, release(means[c]) if many else means[c])
+            shown = release(difference) if many else difference
+            low.imshow(shown, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
     row_label(axes[0, 0], _lines(Text("平均", "mean")))
     row_label(axes[1, 0], _lines(Text("與全體之差", "difference\nfrom all")))
     colour_bar(

@@ -12,6 +12,7 @@ from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.inference import logits
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked, two_lines
+from hw3lib.portraits import MANY, exhibit, release
 from hw3lib.saliency import METHODS, attribute_all
 from hw3lib.saliency_checks import REGIONS, region_masks
 
@@ -44,15 +45,23 @@ def own_scale(values: np.ndarray) -> np.ndarray:
     return np.where(top > 0, top, 1.0)
 
 
-def overlay(ax: Axes, face: np.ndarray, values: np.ndarray, *, signed: bool = True) -> Axes:
+def overlay(
+    ax: Axes,
+    face: np.ndarray,
+    values: np.ndarray,
+    *,
+    signed: bool = True,
+    released: bool = False,
+) -> Axes:
     """One map over its face, pale where the map is near zero.
 
-    signed : diverging colours on [-1, 1] of own_scale, else yellow to red on [0, 1]
+    signed   : diverging colours on [-1, 1] of own_scale, else yellow to red on [0, 1]
+    released : the map is of many pictures; see hw3lib.portraits
     """
     ax.imshow(face, cmap="gray", vmin=-120, vmax=330)  # paler, so that the colours stand out
     share = np.clip(values / own_scale(values), -1 if signed else 0, 1)
     ax.imshow(
-        share,
+        release(share) if released else share,
         cmap=style.DIVERGING if signed else "YlOrRd",
         vmin=-1 if signed else 0,
         vmax=1,
@@ -73,14 +82,14 @@ def decision_labels(probabilities: np.ndarray, labels: np.ndarray) -> list[Text]
 
 
 def attribution_grid(
-    faces: np.ndarray, maps: Mapping[str, np.ndarray], labels: Sequence[Text]
+    faces: Faces, maps: Mapping[str, np.ndarray], labels: Sequence[Text]
 ) -> Figure:
     """A row for each face, a column for each method, all on the one scale [-1, 1] of own_scale.
 
-    faces : (n, 48, 48) uint8;  maps : method -> (n, 48, 48) signed;  labels : beside each row
+    maps : method -> (n, 48, 48) signed;  labels : beside each row
     """
     fig, axes = mosaic(len(faces), 1 + len(maps), left=1.0, bottom=0.45)
-    for row, (face, label) in enumerate(zip(faces, labels, strict=True)):
+    for row, (face, label) in enumerate(zip(faces.images, labels, strict=True)):
         axes[row, 0].imshow(face, cmap="gray", vmin=0, vmax=255)
         row_label(axes[row, 0], stacked(label))
         for ax, values in zip(axes[row, 1:], maps.values(), strict=True):
@@ -96,6 +105,22 @@ def attribution_grid(
     return fig
 
 
+def exhibited(
+    network, faces: Faces, target: np.ndarray, maps: Mapping, labels: Sequence[Text], options: dict
+) -> tuple[Faces, Mapping[str, np.ndarray], Sequence[Text]]:
+    """What attribution_grid may show of these faces: they themselves, with their maps and labels.
+
+    In a published report, as a map of one picture is a portrait too, stand-ins with maps of
+    their own, each labelled with the class that is explained.
+    """
+    shown = exhibit(faces)
+    if shown is faces:
+        return faces, maps, labels
+    inputs = network.prepare(shown.images)
+    maps = attribute_all(network, inputs, target, methods=list(maps), options=options)
+    return shown, maps, [term(CLASSES[c]) for c in target]
+
+
 def class_means(faces: np.ndarray, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Figure:
     """Mean face of each class and, below, each method's mean importance over it.
 
@@ -105,11 +130,12 @@ def class_means(faces: np.ndarray, maps: Mapping[str, np.ndarray], counts: Seque
     fig, axes = mosaic(1 + len(maps), len(CLASSES), top=0.6, bottom=0.45)
     for c, column in enumerate(axes.T):
         column[0].set_title(f"{stacked(term(CLASSES[c]))}\nn = {counts[c]}", fontsize=8)
+        many = counts[c] >= MANY
         if not np.isnan(faces[c]).any():
-            column[0].imshow(faces[c], cmap="gray")
+            column[0].imshow(release(faces[c]) if many else faces[c], cmap="gray")
         if counts[c]:
             for ax, values in zip(column[1:], maps.values(), strict=True):
-                overlay(ax, faces[c], values[c], signed=False)
+                overlay(ax, faces[c], values[c], signed=False, released=many)
     for line, name in zip(axes[1:, 0], maps, strict=True):
         title = METHODS[name].title
         row_label(line, stacked(Text(title.zh, title.en.replace(" ", "\n"))))
@@ -124,11 +150,12 @@ def class_means(faces: np.ndarray, maps: Mapping[str, np.ndarray], counts: Seque
 def region_chart(face: np.ndarray, densities: Mapping[str, pd.DataFrame]) -> Figure:
     """The regions on the mean face, and how densely each holds the attribution.
 
+    face      : (48, 48), the mean of all
     densities : series -> frame with columns region, value, low, high (1 is an even map), one row
         for each of REGIONS; the first series is drawn filled, others hollow
     """
     fig, (left, right) = style.subplots(1, 2, height=2.9, width_ratios=[1, 2.1])
-    bare(left).imshow(face, cmap="gray")
+    bare(left).imshow(release(face), cmap="gray")
     for number, mask in enumerate(region_masks().values(), start=1):
         left.contour(mask, levels=[0.5], colors="white", linewidths=1.6)
         left.contour(mask, levels=[0.5], colors=style.BLACK, linewidths=0.6)
@@ -242,10 +269,8 @@ def explorer(network, faces: Faces) -> None:
     def update(_) -> None:
         with output:
             clear_output(wait=True)
-            face = faces.images[picture.value : picture.value + 1]
-            display(
-                _explained(network, face, faces.labels[picture.value], method.value, target.value)
-            )
+            face = faces.subset(np.array([picture.value]))
+            display(_explained(network, face, method.value, target.value))
 
     for control in (picture, method, target):
         control.observe(update, names="value")
@@ -264,6 +289,6 @@ def _explained(network, faces: Faces, method: str, target: int) -> Figure:
     target = int(scores.argmax()) if target < 0 else target
     maps = attribute_all(network, network.prepare(faces.images), target, methods=[method])
     with style.house_style():
-        fig = attribution_grid(faces.images, maps, decision_labels(scores, faces.labels))
+        fig = attribution_grid(faces, maps, decision_labels(scores, faces.labels))
     plt.close(fig)
     return fig

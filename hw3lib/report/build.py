@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import platform
 from collections.abc import Callable, Iterable
@@ -13,18 +12,19 @@ from importlib import metadata
 from pathlib import Path
 
 import nbformat
-from nbformat import NotebookNode
 
 from hw3lib import UserError
 from hw3lib.bilingual import LANGUAGES
-from hw3lib.display import MIME
 from hw3lib.files import write_atomic
 from hw3lib.paths import ROOT
+from hw3lib.portraits import PUBLISH
 from hw3lib.report.appendix import appendix
 from hw3lib.report.blocks import notebook_blocks
+from hw3lib.report.collect import collect_checks, collect_results
 from hw3lib.report.cover import TITLE, facts, newest, read_author, read_questions
 from hw3lib.report.document import Chapter, Document, Question, chapter_of
 from hw3lib.report.execute import execute_notebooks
+from hw3lib.report.likeness import refuse_portraits
 from hw3lib.runs import Run, make_runs, open_run, run_path
 from hw3lib.study import Study, open_study
 
@@ -45,6 +45,7 @@ def build_report(
     data: str = "",
     *,
     lang: str = "both",
+    publish: bool = False,
     jobs: int | None = None,
     root: Path = ROOT,
     out: Path | None = None,
@@ -53,6 +54,8 @@ def build_report(
     """Write the report of `root`'s notebooks into `out` (root/report/build); the files written.
 
     lang : zh or en write that PDF alone and let the page begin in it; both writes all three
+    publish : withhold every photograph of a single person (hw3lib.portraits); out is then
+        root/report/published
     jobs : processes at a time, by default as the cores allow
 
     What is there already and still holds is kept: Runs, executed notebooks, rendered files.
@@ -60,11 +63,12 @@ def build_report(
     Raises
     ------
     UserError
-        for faults in the profile, the data, author.toml, questions.toml or a notebook.
+        for faults in the profile, the data, author.toml, questions.toml or a notebook; and where
+        a figure to be published still looks like a picture of the data.
     """
     if lang not in LANGUAGES:
         raise UserError(f"language {lang!r}: choose one of {', '.join(LANGUAGES)}")
-    out = out or root / "report" / "build"
+    out = out or root / "report" / ("published" if publish else "build")
     stated = [root / "report" / name for name in STATED]
     author, questions = read_author(stated[0]), read_questions(stated[1])
     sources = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
@@ -78,13 +82,18 @@ def build_report(
         out / "notebooks",
         {"PROFILE": profile, "DATA": data, "LANG": "both"},
         depends=dependencies(study, runs),
+        environment={PUBLISH: "1" if publish else ""},
         jobs=jobs,
         progress=progress,
     )
     shown, context = facts(study, data, runs), _context(study, runs)
+    withheld = publish and not study.faces.synthetic
+    rerun = rerun_command(profile, "" if study.faces.synthetic else data)
 
     def assemble() -> tuple[Document, dict]:
         notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
+        if withheld:
+            refuse_portraits(notebooks, study.faces)
         chapters = [chapter_of(notebook_blocks(nb, name), name) for name, nb in notebooks.items()]
         numbers = [chapter.number for chapter in chapters]
         asked = [q for q in questions if q.chapter in numbers]
@@ -92,11 +101,20 @@ def build_report(
             progress(line)
         chapters.append(appendix(runs, stated[2], max(numbers) + 1))
         synthetic = study.faces.synthetic
-        document = Document(TITLE, author, chapters, shown, newest(runs), synthetic, asked)
-        return document, {**context, "results": collect_results(notebooks)}
+        document = Document(
+            TITLE, author, chapters, shown, newest(runs), synthetic, asked, withheld, rerun
+        )
+        summary = {"results": collect_results(notebooks), "checks": collect_checks(notebooks)}
+        return document, {**context, **summary}
 
     inputs = _stated(_digest([*executed, *stated]), list(shown.items()), context, _renderer())
     return _write(cache(assemble), inputs, out, lang, progress)
+
+
+def rerun_command(profile: str, data: str) -> str:
+    """The command of a question, with {id} in its place; a path is shown as its last part."""
+    options = f" --profile {Path(profile).name}" + (f" --data {Path(data).name}" if data else "")
+    return ".venv/bin/hw3 rerun {id}" + options
 
 
 def unanswered(chapters: list[Chapter], questions: list[Question]) -> list[str]:
@@ -138,33 +156,6 @@ def dependencies(study: Study, runs: dict[str, Run]) -> str:
     return digest.hexdigest()[:32]
 
 
-def collect_results(notebooks: dict[str, NotebookNode]) -> list[dict]:
-    """Every `result` of the executed notebooks, each name and split once, with its notebook.
-
-    Raises
-    ------
-    UserError
-        if two notebooks state different values under one name.
-    """
-    found: dict[tuple[str, str], dict] = {}
-    for notebook, nb in notebooks.items():
-        for cell in nb.cells:
-            for output in cell.get("outputs", []):
-                payload = output.get("data", {}).get(MIME, {})
-                if payload.get("kind") != "result":
-                    continue
-                value = payload["value"]
-                fresh = {k: payload[k] for k in ("name", "value", "split", "rule", "n")}
-                fresh |= {"notebook": notebook, "value": value if math.isfinite(value) else None}
-                kept = found.setdefault((fresh["name"], fresh["split"]), fresh)
-                if kept["value"] != fresh["value"]:
-                    raise UserError(
-                        f"{fresh['name']} on {fresh['split']}: {kept['value']} in "
-                        f"{kept['notebook']}, {fresh['value']} in {notebook}; name them apart"
-                    )
-    return list(found.values())
-
-
 def _runs(study: Study, jobs: int | None) -> dict[str, Run]:
     """The profile's Runs; where all are there, without the seconds that importing torch takes."""
     paths = {name: run_path(recipe) for name, recipe in study.recipes.items()}
@@ -186,7 +177,7 @@ def _write(
         from hw3lib.report.html import render
 
         document, summary = assemble()
-        return render(document, lang, results=summary["results"]).encode()
+        return render(document, lang, results=summary["results"], checks=summary["checks"]).encode()
 
     def pdf(code: str) -> bytes:
         from hw3lib.report.pdf import render

@@ -10,11 +10,23 @@ from typing import Any
 
 from hw3lib import UserError, __version__
 from hw3lib.bilingual import Text
-from hw3lib.report.document import Question
+from hw3lib.report.document import Document, Question
 from hw3lib.runs import Run
 from hw3lib.study import Study
 
 TITLE = Text(zh="機器學習作業三：影像情緒分類", en="Homework 3: image sentiment classification")
+SYNTHETIC_COVER = Text(
+    zh="本報告使用程式繪製的合成人臉，非真人資料；其中的數字不代表真實人臉上的表現。",
+    en="This report uses faces drawn by the program, not real people; its numbers say nothing "
+    "about real faces.",
+)
+WITHHELD_COVER = Text(
+    zh="照片是真實的人，不由本報告散布：每一張個別的照片都不公開，由平均臉、合成人臉或灰色剪影代替，"
+    "圖說也如此註明。所有數字都來自真實照片，與未公開的報告相同。",
+    en="The photographs are of real people and not this report's to spread: every single one is "
+    "withheld, mean faces, synthetic faces or grey silhouettes take its place, and the captions "
+    "say so. All numbers come from the photographs and equal those of the report not published.",
+)
 FIELDS = ("name", "id", "department", "course", "collaborators")
 
 
@@ -41,7 +53,7 @@ def read_author(path: Path) -> dict[str, Any]:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """report/questions.toml: id -> titles, the notebook that answers, and marks where known.
+    """report/questions.toml: id -> titles, the notebook that answers, marks and key results.
 
     Raises
     ------
@@ -53,15 +65,18 @@ def read_questions(path: Path) -> list[Question]:
         where = f"{path}: [{name}]"
         if not isinstance(entry, dict) or {"zh", "en", "notebook"} - set(entry):
             raise UserError(f"{where} needs zh, en and notebook")
-        if set(entry) - {"zh", "en", "notebook", "marks"}:
-            raise UserError(f"{where}: known are zh, en, notebook and marks")
+        if set(entry) - {"zh", "en", "notebook", "marks", "results"}:
+            raise UserError(f"{where}: known are zh, en, notebook, marks and results")
         number, marks = str(entry["notebook"]).split("_")[0], entry.get("marks")
         if not number.isdigit():
             raise UserError(f"{where}: notebook must begin with its number, as 05_name does")
         if marks is not None and (not isinstance(marks, (int, float)) or isinstance(marks, bool)):
             raise UserError(f"{where}: marks must be a number, not {marks!r}")
+        results = entry.get("results", [])
+        if not isinstance(results, list) or not all(isinstance(r, str) for r in results):
+            raise UserError(f'{where}: results must be a list of names, e.g. ["best.test.*"]')
         title = _said({"zh": entry["zh"], "en": entry["en"]}, where)
-        questions.append(Question(name, title, marks, int(number)))
+        questions.append(Question(name, title, marks, int(number), tuple(results)))
     return questions
 
 
@@ -90,6 +105,12 @@ def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, str | Tex
         ),
         Text("最近一次訓練", "Newest Run"): newest(runs)[:10] or "–",
     }
+
+
+def cover_notes(document: Document) -> list[Text]:
+    """What the reader must know of the pictures before anything else."""
+    notes = [(document.synthetic, SYNTHETIC_COVER), (document.withheld, WITHHELD_COVER)]
+    return [note for said, note in notes if said]
 
 
 def newest(runs: dict[str, Run]) -> str:

@@ -36,12 +36,15 @@ class Question:
     marks   : None where the course gave none
     chapter : number of the Chapter that answers it; the page shown is that of the answer block
               naming the id, or of the chapter where there is none
+    results : names of the results that matter most to it, "*" for any ending; empty: the first
+              three of its chapter
     """
 
     id: str
     title: Text
     marks: float | None
     chapter: int
+    results: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,8 @@ class Document:
     date      : ISO 8601 date or time of the newest Run; it stamps the files, so that the same
                 Runs give the same bytes. "" where there is no Run.
     synthetic : True where the faces are drawn by the project; every page then says so
+    withheld  : True where photographs of real people are left out; the cover then says so
+    rerun     : the command that answers question {id} anew, or ""
     """
 
     title: Text
@@ -65,6 +70,8 @@ class Document:
     date: str = ""
     synthetic: bool = False
     questions: list[Question] = field(default_factory=list)
+    withheld: bool = False
+    rerun: str = ""
 
 
 def chapter_of(blocks: list[Block], notebook: str) -> Chapter:

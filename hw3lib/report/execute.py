@@ -38,6 +38,7 @@ def execute_notebooks(
     parameters: dict[str, str],
     *,
     depends: str = "",
+    environment: dict[str, str] | None = None,
     jobs: int | None = None,
     progress: Callable[[str], None] = print,
 ) -> list[Path]:
@@ -45,6 +46,7 @@ def execute_notebooks(
 
     parameters : name -> value; every name must be assigned in the cell tagged "parameters"
     depends    : digest of all that the code reaches outside the notebook; another one executes anew
+    environment : variables that the kernels see besides this process's own; others execute anew
     jobs       : notebooks at a time, by default and at most one for each core
 
     An executed copy holds the Markdown as it stands now and, in metadata["hw3"], what it was made
@@ -57,12 +59,14 @@ def execute_notebooks(
         after all have run, naming each notebook that failed and its cell.
     """
     notebooks = {path: _read(path, parameters) for path in sources}
+    environment = environment or {}
+    depends = depends + json.dumps(environment) if environment else depends
     out.mkdir(parents=True, exist_ok=True)
 
     def work(path: Path) -> str:
         target = out / path.name
         try:
-            progress(_execute(path, notebooks[path], target, parameters, depends))
+            progress(_execute(path, notebooks[path], target, parameters, depends, environment))
         except UserError as error:
             progress(str(error))
             return str(error)
@@ -141,7 +145,12 @@ def _read(path: Path, parameters: dict[str, str]) -> NotebookNode:
 
 
 def _execute(
-    path: Path, nb: NotebookNode, target: Path, parameters: dict[str, str], depends: str
+    path: Path,
+    nb: NotebookNode,
+    target: Path,
+    parameters: dict[str, str],
+    depends: str,
+    environment: dict[str, str],
 ) -> str:
     """Bring `target` up to date; the line that tells what was done."""
     key = code_key(nb, parameters, depends)
@@ -153,7 +162,7 @@ def _execute(
         return f"{path.stem}: unchanged"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hw3-") as folder:
-        executed = _in_child(path.stem, nb, Path(folder), path.parent, parameters)
+        executed = _in_child(path.stem, nb, Path(folder), path.parent, parameters, environment)
     _check_complete(path.stem, nb, executed)
     seconds = round(time.monotonic() - started, 1)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
@@ -172,7 +181,12 @@ def _kept(target: Path, key: str) -> NotebookNode | None:
 
 
 def _in_child(
-    name: str, nb: NotebookNode, folder: Path, cwd: Path, parameters: dict[str, str]
+    name: str,
+    nb: NotebookNode,
+    folder: Path,
+    cwd: Path,
+    parameters: dict[str, str],
+    environment: dict[str, str],
 ) -> NotebookNode:
     """Execute in a child process; the executed notebook, or UserError naming the cell."""
     order = {"cwd": str(cwd.resolve()), "parameters": parameters}
@@ -180,7 +194,7 @@ def _in_child(
     nbformat.write(nb, folder / "source.ipynb")
     child = subprocess.run(
         [sys.executable, "-m", "hw3lib.report.execute", str(folder)],
-        env={**os.environ, **ONE_THREAD, "JUPYTER_PREFER_ENV_PATH": "1"},
+        env={**os.environ, **ONE_THREAD, **environment, "JUPYTER_PREFER_ENV_PATH": "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

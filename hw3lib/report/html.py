@@ -21,8 +21,9 @@ from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.paths import ROOT
 from hw3lib.report import references
 from hw3lib.report.blocks import Block, pieces
+from hw3lib.report.cover import cover_notes
 from hw3lib.report.document import Chapter, Document
-from hw3lib.report.markup import COVER_NOTE
+from hw3lib.report.panel import check_rows, question_rows
 from hw3lib.report.prose import converted
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
@@ -32,8 +33,9 @@ FONTS = (
     ("hw3 Math", 400, "STIXTwoMath.woff2"),
 )
 LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
+SORTED = 5  # rows from which a table can be sorted
 PX_PER_POINT = 1.5  # a figure's 8.5 pt letters beside text of 17 px
-IMAGES = ("image/png", "image/svg+xml")
+IMAGES = ("image/webp", "image/png", "image/svg+xml")
 WORDS = references.WORDS | {
     "contents": Text("目錄", "Contents"),
     "language": Text("語言", "Language"),
@@ -43,7 +45,11 @@ WORDS = references.WORDS | {
     "question": Text("題目", "Question"),
     "marks": Text("配分", "Marks"),
     "answer": Text("作答", "Answer"),
-    "results": Text("主要結果", "Key results"),
+    "results": Text("主要結果", "Key figures"),
+    "checks": Text("通過的檢查", "Checks that passed"),
+    "failed": Text("沒有通過的檢查", "Checks that failed"),
+    "rerun": Text("重新執行", "Re-run this"),
+    "sort": Text("排序", "sort"),
 }
 AUTHOR = {
     "name": Text("姓名", "Name"),
@@ -73,11 +79,18 @@ class Item:
     alt: dict[tuple[str, ...], str] = field(default_factory=dict)
 
 
-def render(document: Document, language: str = "both", *, results: Sequence[dict] = ()) -> str:
+def render(
+    document: Document,
+    language: str = "both",
+    *,
+    results: Sequence[dict] = (),
+    checks: Sequence[dict] = (),
+) -> str:
     """The page as a string.
 
     language : zh, en or both: what is shown until the reader chooses; the page holds both
     results  : payloads of `hw3lib.display.result`, with "notebook", for the grader's panel
+    checks   : likewise of `hw3lib.display.check`
 
     Raises
     ------
@@ -97,10 +110,12 @@ def render(document: Document, language: str = "both", *, results: Sequence[dict
         cover=cover,
         top=2 if cover else 1,
         chapters=chapters,
-        questions=_questions(document, chapters, results),
+        questions=question_rows(document, chapters, results),
+        marked=any(q.marks is not None for q in document.questions),
+        checks=check_rows(chapters, checks),
         words=WORDS,
         synthetic=SYNTHETIC_NOTE,
-        note=COVER_NOTE,
+        notes=cover_notes(document),
         fonts=FONTS,
         style=Markup((TEMPLATES / "book.css").read_text(encoding="utf-8")),
         script=Markup(script),
@@ -201,39 +216,6 @@ def _each(values: Sequence[str | Text]) -> tuple[list[str], list[str]]:
     return [str(getattr(v, "zh", v)) for v in values], [str(getattr(v, "en", v)) for v in values]
 
 
-def _questions(document: Document, chapters: list[dict], results: Sequence[dict]) -> list[dict]:
-    by_number = {c["number"]: c for c in chapters}
-    answers = {a for c in chapters for b in c["blocks"] for a in b.anchors}
-    rows = []
-    for question in document.questions:
-        chapter = by_number.get(question.chapter)
-        anchor = f"answer-{question.id.lower()}"
-        marks = question.marks
-        place = chapter["title"] if chapter else Text("–", "–")
-        number = f"{question.chapter}　" if chapter else ""
-        rows.append(
-            {
-                "id": question.id,
-                "title": question.title,
-                "marks": "–" if marks is None else f"{marks:g}",
-                "target": anchor if anchor in answers else chapter["id"] if chapter else "main",
-                "place": Text(number + place.zh, number + place.en),
-                "results": [
-                    {"name": r["name"], "shown": _number(r["value"]), "n": r.get("n")}
-                    for r in results
-                    if chapter and r.get("notebook") == chapter["notebook"]
-                ][:3],
-            }
-        )
-    return rows
-
-
-def _number(value: float | None) -> str:
-    if value is None:
-        return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
 def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
     env = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -253,8 +235,21 @@ def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
         "sha256": lambda s: base64.b64encode(hashlib.sha256(s.encode()).digest()).decode(),
     }
     env.tests["long"] = lambda cell: len(cell["zh"] + cell["en"]) > LONG
+    env.tests["sortable"] = _sortable
     env.tests["displayed"] = lambda text: "$$" in text.zh
     return env
+
+
+def _sortable(item: Item) -> bool:
+    """Rows in no order of their own, enough of them that one looks for the largest."""
+    first = [row[0]["en"] for row in item.data["rows"]]
+    return len(first) >= SORTED and "right" in item.data["align"][1:] and not _counted(first)
+
+
+def _counted(cells: list[str]) -> bool:
+    """Do the cells number their rows, as those of a network's layers do?"""
+    numbers = [c for c in cells if c.isdecimal()]
+    return len(numbers) > len(cells) / 2
 
 
 def _uri(image: dict) -> str:

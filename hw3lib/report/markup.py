@@ -11,6 +11,7 @@ from hw3lib.bilingual import Text
 from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.report import references
 from hw3lib.report.blocks import Block, pieces
+from hw3lib.report.cover import cover_notes
 from hw3lib.report.document import Chapter, Document
 from hw3lib.report.pandoc import ConversionError, to_typst
 from hw3lib.report.source import Source, as_heading, listed, plain, quote
@@ -28,14 +29,9 @@ WORDS = references.WORDS | {
     "total": Text("合計", "Total"),
     "collaborators": Text("合作者", "with"),
 }
-COVER_NOTE = Text(
-    zh="本報告使用程式繪製的合成人臉，非真人資料；其中的數字不代表真實人臉上的表現。",
-    en="This report uses faces drawn by the program, not real people; its numbers say nothing "
-    "about real faces.",
-)
 LONG_ANSWER = 1500  # characters; a longer answer's box may break over pages
 TALL = 240  # points; a taller figure floats
-FILE_TYPES = {"image/svg+xml": "svg", "image/png": "png"}
+FILE_TYPES = {"image/svg+xml": "svg", "image/webp": "webp", "image/png": "png"}
 
 
 def place(block: Block) -> str:
@@ -120,7 +116,8 @@ def _cover(document: Document, source: Source) -> list[str]:
         for label, value in document.facts.items()
     ]
     title = f"({source.text(document.title)})"
-    note = f"block(voice({source.text(COVER_NOTE)}))" if document.synthetic else "none"
+    said = "".join(f"voice({source.text(note)}); " for note in cover_notes(document))
+    note = f"block({{ {said}}})" if said else "none"
     call = f"cover(title: {title}, author: {listed(rows)}, facts: {listed(facts)}, note: {note})"
     return [f"#{call}", "#pagebreak()"]
 

@@ -87,3 +87,46 @@ for (const image of document.querySelectorAll("figure img")) {
     if (event.key === "Enter" || event.key === " ") { event.preventDefault(); enlarge(image); }
   });
 }
+
+// A formula too wide for the window scrolls, so the keyboard must reach it.
+const formulas = [...document.querySelectorAll("p:has(>math[display=block])")];
+function reach() {
+  const wide = formulas.map((p) => p.scrollWidth > p.clientWidth);
+  formulas.forEach((p, i) => (wide[i] ? p.setAttribute("tabindex", "0") : p.removeAttribute("tabindex")));
+}
+addEventListener("resize", reach);
+languages.forEach((input) => input.addEventListener("change", reach));
+reach();
+
+// A table sorts by a column: largest first, smallest first, as it was. Numbers sort as numbers.
+function shown(cell) {
+  return [...cell.querySelectorAll(root.lang === "en" ? ".en" : ".zh")].map((part) => part.textContent).join(" ")
+    || cell.textContent;
+}
+function value(cell) {
+  const number = shown(cell).replace(/[,\s]/g, "").replace("−", "-").match(/-?\d+(\.\d+)?(e[-+]?\d+)?/i);
+  return number ? Number(number[0]) : -Infinity;
+}
+function sorts(table) {
+  const heads = [...table.tHead.rows[0].cells];
+  const body = table.tBodies[0];
+  const rows = [...body.rows];
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    const numeric = head.classList.contains("right");
+    button.addEventListener("click", () => {
+      const next = { none: "descending", descending: "ascending", ascending: "none" }[head.ariaSort ?? "none"];
+      heads.forEach((other) => other.removeAttribute("aria-sort"));
+      if (next !== "none") head.setAttribute("aria-sort", next);
+      const order = (a, b) => (numeric
+        ? value(b.cells[column]) - value(a.cells[column])
+        : shown(a.cells[column]).localeCompare(shown(b.cells[column]), root.lang));
+      const sign = numeric === (next === "descending") ? 1 : -1;
+      body.append(...(next === "none" ? rows : rows.toSorted((a, b) => sign * (order(a, b) || 0))));
+    });
+  });
+}
+document.querySelectorAll(".table.sorts table").forEach(sorts);

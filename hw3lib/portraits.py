@@ -1,0 +1,101 @@
+"""Whose face a figure may show: in a published report of real data, no single person's.
+
+The photographs are of real people and not ours to spread. Every figure of a report passes
+`hw3lib.display.figure`, and there, while a report is being published, `cover` puts a grey
+silhouette over every picture that nobody has vouched for. So a notebook that knows nothing of this
+shows silhouettes, and what may be shown has to say why:
+
+- `release`: the array is no single person's picture (a mean of many, a picture found by ascent);
+- `exhibit`: synthetic faces stand in for the photographs; `figure(..., of=...)` names them, and
+  with them what is made of them (augmented, filtered, attributed);
+- arrays smaller than `SMALL` show no face.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from hw3lib.bilingual import Text
+from hw3lib.data.faces import CLASSES, SIZE, Faces
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+PUBLISH = "HW3_PUBLISH"  # "1" in the environment of a notebook that is executed to be published
+SMALL = 16  # pixels a side, below which a picture is nobody's portrait
+MANY = 10  # pictures in a mean, from which it is nobody's portrait
+WITHHELD = Text(
+    "（照片不公開，以灰色剪影代替。）", " (The photographs are withheld; silhouettes stand in.)"
+)
+STAND_INS = Text(
+    "（以合成人臉代替不公開的照片。）", " (Synthetic faces stand in for the photographs.)"
+)
+_released: set[bytes] = set()
+
+
+def publishing() -> bool:
+    """Is this report made to be published?"""
+    return os.environ.get(PUBLISH) == "1"
+
+
+def release(picture: np.ndarray) -> np.ndarray:
+    """Vouch that the picture, an array just as it will be drawn, is no single person's."""
+    _released.add(_digest(picture))
+    return picture
+
+
+def exhibit(faces: Faces) -> Faces:
+    """Faces that may be shown in place of these: the same, or synthetic ones with their labels.
+
+    Only what is drawn may come from them; every number comes from the faces themselves.
+    """
+    if not publishing() or faces.synthetic:
+        return faces
+    from hw3lib.data.synthetic import draw_images
+
+    labels = np.where(faces.labels < 0, CLASSES.index("Neutral"), faces.labels)
+    images = draw_images(labels, np.random.default_rng(0))
+    group = np.arange(len(images))
+    return Faces(images, faces.labels, faces.ids, faces.split, group, layout="synthetic")
+
+
+def cover(fig: Figure) -> int:
+    """Put a silhouette in place of every picture in the figure that is not released; how many.
+
+    Whatever matplotlib draws from an array counts: images, also those in boxes and insets, and
+    meshes.
+    """
+    from matplotlib.collections import QuadMesh
+    from matplotlib.image import _ImageBase
+
+    covered = 0
+    for artist in fig.findobj(lambda a: isinstance(a, (_ImageBase, QuadMesh))):
+        values = artist.get_array()
+        if values is None or min(np.shape(values)[:2]) < SMALL or _digest(values) in _released:
+            continue
+        if isinstance(artist, QuadMesh):
+            artist.set_array(np.zeros(np.shape(values)))
+        else:
+            artist.set_alpha(None)
+            artist.set_data(silhouette())
+        covered += 1
+    return covered
+
+
+def silhouette() -> np.ndarray:
+    """(48, 48, 4) uint8: head and shoulders of nobody."""
+    y, x = np.mgrid[:SIZE, :SIZE] + 0.5
+    head = ((x - 24) / 9) ** 2 + ((y - 18) / 11) ** 2 < 1
+    shoulders = ((x - 24) / 20) ** 2 + ((y - 50) / 17) ** 2 < 1
+    grey = np.where(head | shoulders, 196, 232).astype(np.uint8)
+    return np.dstack([grey, grey, grey, np.full_like(grey, 255)])
+
+
+def _digest(values: np.ndarray) -> bytes:
+    values = np.ma.getdata(values)
+    stated = f"{values.shape} {values.dtype}".encode()
+    return hashlib.blake2b(stated + np.ascontiguousarray(values).tobytes()).digest()

@@ -1,0 +1,117 @@
+"""Does a picture in a report look like one of the data set? The last door before publication."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+
+import numpy as np
+from nbformat import NotebookNode
+
+from hw3lib import UserError
+from hw3lib.data.faces import SIZE, Faces
+from hw3lib.display import MIME
+
+ALIKE = 0.9  # correlation of grey values from which two pictures show the same
+LEAST = 24  # pixels a side; a smaller part of a figure shows no face
+WHITE = 250  # grey value of the paper between a figure's parts
+DEPTH = 8  # cuts, each through all white rows or columns, from a figure to its smallest part
+BLOCK = 4096  # pictures compared at a time
+
+
+def refuse_portraits(notebooks: dict[str, NotebookNode], faces: Faces) -> None:
+    """Compare every raster of the executed notebooks, whole and in its parts, with every face.
+
+    Raises
+    ------
+    UserError
+        naming the notebook and the cell of the first that correlates with a face by ALIKE or more.
+    """
+    for where, raster in rasters(notebooks):
+        closest = likeness(list(parts(raster)), faces.images)
+        if closest >= ALIKE:
+            raise UserError(
+                f"{where}: a picture in this figure correlates {closest:.2f} with one of the data "
+                "and must not be published; draw it from hw3lib.portraits.exhibit"
+            )
+
+
+def rasters(notebooks: dict[str, NotebookNode]) -> Iterator[tuple[str, np.ndarray]]:
+    """(where, (H, W) grey values) of every picture in the notebooks' figures, each once."""
+    from PIL import Image
+
+    seen: set[str] = set()
+    for name, nb in notebooks.items():
+        for number, cell in enumerate(nb.cells):
+            for output in cell.get("outputs", []):
+                variants = output.get("data", {}).get(MIME, {}).get("variants", {})
+                for variant in variants.values():
+                    if variant["mime"] == "image/svg+xml" or variant["data"] in seen:
+                        continue
+                    seen.add(variant["data"])
+                    with Image.open(io.BytesIO(base64.b64decode(variant["data"]))) as picture:
+                        yield f"{name}, cell {number}", grey(picture)
+
+
+def grey(picture) -> np.ndarray:
+    """A PIL picture as (H, W) uint8, on white paper."""
+    from PIL import Image
+
+    paper = Image.new("RGBA", picture.size, "white")
+    paper.alpha_composite(picture.convert("RGBA"))
+    return np.asarray(paper.convert("L"))
+
+
+def parts(raster: np.ndarray, depth: int = DEPTH) -> Iterator[np.ndarray]:
+    """The (H, W) raster and, cut again and again where it is white from edge to edge, its parts."""
+    inked = raster < WHITE
+    rows, columns = (_runs(inked.any(axis)) for axis in (1, 0))
+    if not rows or not columns:
+        return
+    raster = raster[rows[0][0] : rows[-1][1], columns[0][0] : columns[-1][1]]
+    if min(raster.shape) < LEAST:
+        return
+    yield raster
+    if depth and len(rows) * len(columns) > 1:
+        top, left = rows[0][0], columns[0][0]
+        for a, b in rows:
+            for c, d in columns:
+                yield from parts(raster[a - top : b - top, c - left : d - left], depth - 1)
+
+
+def _runs(marked: np.ndarray) -> list[tuple[int, int]]:
+    """(first, last + 1) of each stretch of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
+    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+
+
+def likeness(pictures: list[np.ndarray], images: np.ndarray) -> float:
+    """The largest correlation of a picture (H, W), or of its mirror image, with one of `images`.
+
+    Both are brought to 48 pixels a side; one grey value throughout is like nothing.
+    """
+    small = [_resized(p) for p in pictures]
+    if not small:
+        return 0.0
+    asked = _normalised(np.stack([p for s in small for p in (s, s[:, ::-1])]))
+    closest = 0.0
+    for start in range(0, len(images), BLOCK):
+        known = _normalised(np.asarray(images[start : start + BLOCK]))
+        closest = max(closest, float((known @ asked.T).max()))
+    return closest
+
+
+def _resized(picture: np.ndarray) -> np.ndarray:
+    from PIL import Image
+
+    small = Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32)
+
+
+def _normalised(images: np.ndarray) -> np.ndarray:
+    """(N, 48, 48) -> (N, 2304) float32 of mean 0 and length 1, or 0 where all is one grey."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    return flat / np.where(length > 1e-3, length, np.inf)

@@ -1,0 +1,71 @@
+"""`hw3 rerun A3`: one question answered anew, its numbers beside those of the report."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import nbformat
+
+from hw3lib import UserError
+from hw3lib.paths import ROOT
+from hw3lib.report.collect import collect_checks, collect_results
+from hw3lib.report.cover import read_questions
+from hw3lib.report.execute import execute_notebooks
+
+
+def rerun(
+    question: str,
+    profile: str = "demo",
+    data: str = "",
+    *,
+    root: Path = ROOT,
+    progress: Callable[[str], None] = print,
+) -> None:
+    """Execute the notebook that answers the question, from its first cell, and compare.
+
+    Raises
+    ------
+    UserError
+        for a question that is not there, for whatever the execution raises, for a number that
+        is not the report's (report/build/results.json, where that is of the same profile), and
+        for a check that fails.
+    """
+    asked = {q.id: q for q in read_questions(root / "report" / "questions.toml")}
+    if question not in asked:
+        raise UserError(f"question {question!r}: choose one of {', '.join(asked)}")
+    number = asked[question].chapter
+    source = next((root / "notebooks").glob(f"{number:02d}_*.ipynb"), None)
+    if source is None:
+        raise UserError(f"{root / 'notebooks'}: no notebook {number:02d}; restore it with git")
+    data = str(Path(data).resolve()) if data and Path(data).exists() else data
+    parameters = {"PROFILE": profile, "DATA": data, "LANG": "both"}
+    with tempfile.TemporaryDirectory(prefix="hw3-") as folder:
+        (done,) = execute_notebooks([source], Path(folder), parameters, progress=progress)
+        notebooks = {source.stem: nbformat.read(done, as_version=4)}
+    known, wrong = _reported(root, profile), []
+    for result in collect_results(notebooks):
+        place = result["name"], result["split"]
+        said = "" if place not in known else "  as in the report"
+        if place in known and known[place] != result["value"]:
+            said = f"  the report has {known[place]}"
+            wrong.append(result["name"])
+        progress(f"{result['name']} = {result['value']} ({result['split']}){said}")
+    for check in collect_checks(notebooks):
+        progress(f"{'holds' if check['holds'] else 'FAILS'}: {check['en']}")
+        wrong += [] if check["holds"] else [check["name"]]
+    if wrong:
+        raise UserError(f"question {question}: {', '.join(wrong)} not as reported")
+
+
+def _reported(root: Path, profile: str) -> dict[tuple[str, str], float | None]:
+    """(name, split) -> value of the report that was built last; empty for another profile."""
+    try:
+        summary = json.loads((root / "report" / "build" / "results.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    if summary.get("profile") != Path(profile).stem:
+        return {}
+    return {(r["name"], r["split"]): r["value"] for r in summary["results"]}
