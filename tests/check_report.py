@@ -1,7 +1,8 @@
 """Check a finished report: python tests/check_report.py report/build.
 
-Every PDF holds all nine parts in its languages, the HTML asks nobody for anything, and every
-question has an answer. Exits with status 1 and a line for each fault.
+Every PDF holds all nine parts in its languages and is small enough, the HTML asks nobody for
+anything and has no fault in Chromium (see browser.py), every question has an answer and every
+check holds. Exits with status 1 and a line for each fault.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import re
 import sys
 from pathlib import Path
 
+from browser import chromium
+from browser import faults as faults_in_browser
 from pypdf import PdfReader
 
 PARTS = {
@@ -18,6 +21,7 @@ PARTS = {
     "en": ["data", "model", "training", "tricks", "confusion", "decision", "saliency", "filter",
            "math"],
 }  # fmt: skip
+MOST = {".html": 25, ".pdf": 15}  # MB
 QUESTIONS = [*(f"A{i}" for i in range(1, 6)), *(f"B{i}" for i in range(1, 5)),
              *(f"M{i}" for i in range(1, 5))]  # fmt: skip
 
@@ -50,16 +54,23 @@ def html_faults(file: Path) -> list[str]:
         if word not in text:
             faults.append(f"{file.name}: no {word}")
     print(f"{file.name}: {len(text) / 1e6:.1f} MB")
-    return faults
+    if not chromium():
+        print(f"{file.name}: not opened in a browser; apt-get install chromium")
+        return faults
+    return faults + [f"{file.name}: {line}" for line in faults_in_browser(file)]
 
 
 def main(folder: Path) -> int:
     faults = html_faults(folder / "hw3_report.html")
     for name, languages in (("", ["zh", "en"]), (".zh", ["zh"]), (".en", ["en"])):
         faults += pdf_faults(folder / f"hw3_report{name}.pdf", languages)
+    for file in folder.glob("hw3_report*.*"):
+        if (size := file.stat().st_size / 1e6) > MOST[file.suffix]:
+            faults.append(f"{file.name}: {size:.1f} MB, more than {MOST[file.suffix]}")
     results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
     if not results.get("results"):
         faults.append("results.json: no results")
+    faults += [f"check {c['name']} fails" for c in results.get("checks", []) if not c["holds"]]
     for line in faults:
         print(f"FAULT {line}", file=sys.stderr)
     return 1 if faults else 0
