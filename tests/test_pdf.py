@@ -275,6 +275,12 @@ def test_nbconvert_exports_one_notebook(language):
     assert (squeezed(EN) in squeezed(pages(data)[0])) == (language != "zh")
 
 
+def test_a_notebook_without_a_number_is_exported_too():
+    assert "1.1" in "".join(
+        pages(pdf.render(one_notebook(notebook(*pair("## 節", "## S")), "x"), "zh"))
+    )
+
+
 def test_an_executed_notebook_knows_that_its_faces_are_synthetic():
     for synthetic in (True, False):
         nb = notebook(shown({"kind": "study", "synthetic": synthetic}), *pair(ZH, EN))
