@@ -49,7 +49,9 @@ def browser() -> Iterator:
 def faults(file: Path) -> list[str]:
     """A line for each fault of the page; none where all is well."""
     with browser() as opened:
-        context = opened.new_context(viewport={"width": 1440, "height": 900})
+        context = opened.new_context(
+            viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
+        )
         context.set_default_timeout(PATIENCE)
         page = context.new_page()
         found: list[str] = []
@@ -73,7 +75,7 @@ def _links(page) -> list[str]:
     found = [f"a link leads nowhere: #{name}" for name in lost]
     link = page.locator("nav.toc > details > ol > li > a").last
     link.click()
-    page.wait_for_timeout(600)  # it scrolls smoothly
+    page.wait_for_timeout(300)  # until the contents have followed
     target = page.evaluate("() => location.hash.slice(1)")
     top = page.evaluate("(id) => document.getElementById(id).getBoundingClientRect().top", target)
     bottom = page.evaluate("() => scrollY + innerHeight >= document.body.scrollHeight - 2")

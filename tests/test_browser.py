@@ -47,6 +47,7 @@ def sections() -> list[Block]:
         blocks += [
             block("heading", f"第 {n} 節", f"Section {n}", level=2),
             block("markdown", "文字，" * 200 + f"`{LONG}`", "words " * 200 + f"`{LONG}`"),
+            block("markdown", "文 $" + "c+" * 90 + "d$。", "Text $" + "c+" * 90 + "d$."),
             block("markdown", "$$" + "a+" * 90 + "b$$", "$$" + "a+" * 90 + "b$$"),
             block("code", source=f"value = {n}  # {LONG} {LONG}"),
             picture(f"line-{n}"),

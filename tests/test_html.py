@@ -289,7 +289,7 @@ def test_tables_figures_code_and_formulas(page):
 def test_a_formula_keeps_its_punctuation():
     page = render(document([block("markdown", "令 $x$，則（$y$）成立", "Let $x$, then $y$ holds")]))
     whole = re.findall(r'<span class="whole">(.*?)<math.*?</math>(.*?)</span>', page)
-    assert whole == [("", "，"), ("（", "）"), ("", ",")]
+    assert whole == [("", "，"), ("（", "）"), ("", ","), ("", "")]
 
 
 def test_the_note_on_synthetic_faces_is_there_only_for_them(source, page):

@@ -60,7 +60,7 @@ def _clean(html: str) -> str:
     html = re.sub(r'<a href="#[^"]*"[^>]*></a>', "", html)
     html = re.sub(r'(<(?:span|div)[^>]*) id="cb[^"]*"', r"\1", html)
     html = re.sub(r'<a href="([^"]*)"[^>]*>(.*?)</a>', _link, html, flags=re.DOTALL)
-    html = INLINE.sub(lambda m: f'<span class="whole">{m[0]}</span>' if m[1] + m[3] else m[0], html)
+    html = INLINE.sub(r'<span class="whole">\g<0></span>', html)
     html = html.replace("<mo>′</mo>", '<mo class="prime">′</mo>')
     return re.sub(r"<th(?=[ >])", '<th scope="col"', html)
 

@@ -88,11 +88,18 @@ for (const image of document.querySelectorAll("figure img")) {
   });
 }
 
-// A formula too wide for the window scrolls, so the keyboard must reach it.
+// A formula too wide for its column scrolls, so the keyboard must reach it.
 const formulas = [...document.querySelectorAll("p:has(>math[display=block])")];
+const inline = [...document.querySelectorAll(".whole")];
 function reach() {
-  const wide = formulas.map((p) => p.scrollWidth > p.clientWidth);
-  formulas.forEach((p, i) => (wide[i] ? p.setAttribute("tabindex", "0") : p.removeAttribute("tabindex")));
+  inline.forEach((span) => span.classList.remove("wide"));
+  const room = inline.map((span) => span.parentElement.closest("p,li,td,th,dd,figcaption,h2,h3,h4,h5,div").clientWidth);
+  const wide = inline.map((span, i) => room[i] > 0 && span.getBoundingClientRect().width > room[i]);
+  inline.forEach((span, i) => span.classList.toggle("wide", wide[i]));
+  const scrolls = formulas.map((p) => p.scrollWidth > p.clientWidth);
+  const tab = (element, on) => (on ? element.setAttribute("tabindex", "0") : element.removeAttribute("tabindex"));
+  formulas.forEach((p, i) => tab(p, scrolls[i]));
+  inline.forEach((span, i) => tab(span, wide[i]));
 }
 addEventListener("resize", reach);
 languages.forEach((input) => input.addEventListener("change", reach));
