@@ -155,8 +155,7 @@ def test_a_killed_write_leaves_no_cache(tmp_path, folder, reads):
     done = subprocess.run([sys.executable, "-c", code, str(file)], timeout=60)
     assert done.returncode == -9
     assert not list(folder.glob("*.faces"))
-    (left,) = folder.glob(".*.part")
-    os.utime(left, (1, 1))
+    assert len(list(folder.glob(".*.part"))) == 1
     assert len(load(file)) == 42
     assert not list(folder.glob(".*.part"))
     assert len(reads) == 1
