@@ -11,6 +11,7 @@ import nbformat
 import pypdf
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+from pypdf._text_extraction import mult
 
 from hw3lib import UserError
 from hw3lib.bilingual import GLOSSARY, LANGUAGES, Text, tr
@@ -18,6 +19,7 @@ from hw3lib.display import MIME, SYNTHETIC_NOTE, _encode
 from hw3lib.plotting import style
 from hw3lib.report import pdf
 from hw3lib.report.blocks import notebook_blocks
+from hw3lib.report.cover import ARRANGEMENTS
 from hw3lib.report.document import Document, Question, chapter_of, one_notebook
 
 ZH = "網路依驗證影像選定，測試影像從未參與任何選擇。"
@@ -120,6 +122,26 @@ def test_the_file_declares_and_holds_what_the_standards_ask():
     assert root["/Lang"] == "zh-TW" and root["/MarkInfo"]["/Marked"]
     kinds = dict(_elements(root["/StructTreeRoot"]))
     assert {"/H1", "/H2"} & set(kinds) and kinds["/Formula"] == "a^2"
+
+
+@pytest.mark.parametrize("arrangement", [*ARRANGEMENTS, ""])
+def test_both_languages_stand_as_the_author_says(arrangement):
+    made = document(*pair(ZH, EN), author={"languages": arrangement} if arrangement else {})
+    places = {}
+
+    def visit(text, outer, inner, *_):
+        for code, sentence in (("zh", ZH), ("en", EN)):
+            if text.strip() and sentence.startswith(text.strip()[:8]):
+                x, y = mult(inner, outer)[4:]
+                places.setdefault(code, (x, y))
+
+    for page in pypdf.PdfReader(io.BytesIO(pdf.render(made, "both"))).pages:
+        page.extract_text(visitor_text=visit)
+    (zh_x, zh_y), (en_x, en_y) = places["zh"], places["en"]
+    if arrangement == "side by side":
+        assert en_x > zh_x + 200 and abs(en_y - zh_y) < 6
+    else:
+        assert en_x < zh_x + 20 and en_y < zh_y - 10
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

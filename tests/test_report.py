@@ -240,6 +240,7 @@ def test_faults_before_anything_runs(tree):
         ('email = "a"', "unknown field 'email'"),
         ('collaborators = "甲"', "collaborators must be a list"),
         ("collaborators = [1]", "collaborators: must be a text"),
+        ('languages = "mixed"', "languages must be 'one after the other' or 'side by side'"),
     ],
 )
 def test_a_fault_in_author_toml_is_one_line(tmp_path, text, told):

@@ -27,11 +27,14 @@ WITHHELD_COVER = Text(
     "withheld, mean faces, synthetic faces or grey silhouettes take its place, and the captions "
     "say so. All numbers come from the photographs and equal those of the report not published.",
 )
-FIELDS = ("name", "id", "department", "course", "collaborators")
+FIELDS = ("name", "id", "department", "course", "collaborators", "languages")
+ARRANGEMENTS = ("one after the other", "side by side")
 
 
 def read_author(path: Path) -> dict[str, Any]:
     """report/author.toml: field -> str or Text; collaborators a list of them.
+
+    languages, where it is set, is one of ARRANGEMENTS: how the PDF of both languages sets them.
 
     Raises
     ------
@@ -47,6 +50,10 @@ def read_author(path: Path) -> dict[str, Any]:
             raise UserError(f'{path}: collaborators must be a list, e.g. ["name"]')
         if key == "collaborators":
             author[key] = [_said(v, f"{path}: {key}") for v in value]
+        elif key == "languages":
+            if value not in ARRANGEMENTS:
+                raise UserError(f"{path}: languages must be {' or '.join(map(repr, ARRANGEMENTS))}")
+            author[key] = value
         else:
             author[key] = _said(value, f"{path}: {key}")
     return author

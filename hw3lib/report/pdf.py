@@ -46,10 +46,11 @@ def render(document: Document, language: str) -> bytes:
             shutil.copy(part, folder)
         main = Path(folder) / "main.typ"
         main.write_text("\n".join(source.lines) + "\n", encoding="utf-8")
-        return _compile(main, document.date, source.lines)
+        inputs = {"languages": document.author.get("languages", "")}
+        return _compile(main, document.date, source.lines, inputs)
 
 
-def _compile(main: Path, date: str, lines: list[str]) -> bytes:
+def _compile(main: Path, date: str, lines: list[str], inputs: dict[str, str]) -> bytes:
     import typst
 
     try:
@@ -61,6 +62,7 @@ def _compile(main: Path, date: str, lines: list[str]) -> bytes:
             format="pdf",
             pdf_standards=STANDARDS,
             timestamp=_timestamp(date),
+            sys_inputs=inputs,
         )
     except typst.TypstError as error:
         where = _place("\n".join([error.diagnostic, *error.trace]), lines)
