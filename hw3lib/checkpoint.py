@@ -35,6 +35,7 @@ def read_checkpoint(path: Path, recipe: Recipe, device) -> State | None:
     """The State to go on from, None where there is no checkpoint; a damaged one is an error."""
     import torch
 
+    from hw3lib.memory import out_of_memory
     from hw3lib.training import State
 
     if not path.exists():
@@ -46,6 +47,8 @@ def read_checkpoint(path: Path, recipe: Recipe, device) -> State | None:
             raise ValueError("made by another recipe or on another device")
         return State(**saved)
     except Exception as error:
+        if out_of_memory(error):
+            raise
         line = str(error).splitlines()[0]
         raise UserError(
             f"{path}: checkpoint not usable ({line}); delete it to start anew"

@@ -10,6 +10,7 @@ import platform
 import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -69,6 +70,28 @@ def new_folder(path: Path) -> Iterator[Path]:
             for folder in (part, old):
                 shutil.rmtree(folder, ignore_errors=True)
         sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def locked(path: Path, waiting: str = "") -> Iterator[None]:
+    """One process at a time for what lies at `path`; `waiting` is told where it is another's turn.
+
+    The system frees the lock of a process that dies.
+    """
+    from filelock import FileLock, Timeout
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.parent / f".{path.name}.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        if waiting:
+            print(waiting, file=sys.stderr, flush=True)
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def parts_of(folder: Path, name: str = "*") -> list[Path]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from hw3lib import UserError
 from hw3lib.files import new_folder, write_atomic
-from hw3lib.run_files import HISTORY, LOGITS, RECIPE, RECORD, WEIGHT_FILE, weight_files
+from hw3lib.run_files import HISTORY, LOGITS, RECIPE, RECORD, WEIGHT_FILE, sealed, weight_files
 from hw3lib.runs import Run, open_run, run_path, runs_folder
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:
         for name in names:
             run = open_run(run_path(study.recipes[name]))
             record = {**run.record, "packed": True}
-            _add(archive, f"{run.path.name}/{RECORD}", json.dumps(record, indent=1).encode())
+            _add(archive, f"{run.path.name}/{RECORD}", sealed(record).encode())
             left = set() if weights(name) else set(weight_files(run.recipe))
             for part in run.record["sha256"]:
                 if part not in left and (run.path / part).exists():

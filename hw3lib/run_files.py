@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -10,7 +11,7 @@ import shutil
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -27,6 +28,12 @@ if TYPE_CHECKING:
 RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
 HISTORY, LOGITS = "history.csv", "logits.safetensors"
 WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
+# fields of a record from before records had a check of their own
+UNSEALED = {
+    "date", "seconds", "seconds_of_this_process", "resumed", "epochs_run", "best_epoch",
+    "kept_epoch", "stopped_early", "test_fingerprint", "device", "arithmetic", "machine", "python",
+    "torch", "sha256", "packed",
+}  # fmt: skip
 
 
 def weight_files(recipe: Recipe) -> list[str]:
@@ -106,7 +113,7 @@ def score_again(run: Run, folds: Folds) -> None:
         (part / LOGITS).write_bytes(save(stored))
         record = {**run.record, "test_fingerprint": test_fingerprint(folds)}
         record["sha256"] = {**record["sha256"], LOGITS: sha256(part / LOGITS)}
-        (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        (part / RECORD).write_text(sealed(record), encoding="utf-8")
 
 
 def test_fingerprint(folds: Folds) -> str:
@@ -124,6 +131,8 @@ def write_record(
         (state.best_epoch if recipe.select == "best" else len(state.history)) - 1
     ]
     record = {
+        "hash": recipe.hash,
+        "training_version": TRAINING_VERSION,
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seconds": round(sum(row["seconds"] for row in state.history), 1),
         "seconds_of_this_process": round(seconds, 1),
@@ -140,4 +149,29 @@ def write_record(
         "torch": torch.__version__,
         "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())},
     }
-    (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+    (part / RECORD).write_text(sealed(record), encoding="utf-8")
+
+
+def sealed(record: dict[str, Any]) -> str:
+    """The text of a record; its last field is the SHA-256 of the text without it."""
+    check = hashlib.sha256(json.dumps(record, indent=1).encode()).hexdigest()
+    return json.dumps({**record, "check": check}, indent=1)
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """The record of a Run's folder, without its check.
+
+    Raises
+    ------
+    OSError, ValueError
+        where it is missing or is not, to the byte, what was written.
+    """
+    text = (folder / RECORD).read_text(encoding="utf-8")
+    record = json.loads(text)
+    if not isinstance(record, dict):
+        raise ValueError(f"{RECORD} holds no record")
+    old = "check" not in record and set(record) <= UNSEALED
+    record.pop("check", None)
+    if not old and text != sealed(record):
+        raise ValueError(f"{RECORD} is not what was written")
+    return record

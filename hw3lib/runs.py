@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
-import shutil
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,13 +16,14 @@ import numpy as np
 
 from hw3lib import UserError
 from hw3lib.data.folds import Folds
-from hw3lib.files import new_folder, sha256
+from hw3lib.files import locked, new_folder, parts_of, sha256, sweep
 from hw3lib.recipe import Recipe
 from hw3lib.run_files import (
     HISTORY,
     LOGITS,
     RECIPE,
-    RECORD,
+    WEIGHT_FILE,
+    read_record,
     score_again,
     test_fingerprint,
     weight_files,
@@ -65,9 +67,15 @@ class Run:
 
     @cached_property
     def _stored(self) -> dict[str, np.ndarray]:
-        from safetensors.numpy import load_file
+        from safetensors.numpy import load
 
-        return load_file(self.path / LOGITS)
+        data = (self.path / LOGITS).read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.record["sha256"][LOGITS]:
+            raise UserError(
+                f"{self.path}: changed since it was opened, by a process with another test set or "
+                "by damage; give the command again when the other has ended"
+            )
+        return load(data)
 
     def logits(self, fold: str) -> np.ndarray:
         """(n, 7) float32 of "validation" or "test", in the fold's order, one view."""
@@ -115,27 +123,32 @@ def run_path(recipe: Recipe, root: Path | None = None) -> Path:
     return (root or runs_folder()) / f"{recipe.model}-{recipe.hash}"
 
 
-def open_run(path: Path) -> Run:
-    """The Run in a folder.
+def open_run(path: Path, recipe: Recipe | None = None) -> Run:
+    """The Run in a folder; of this Recipe and version of the training code, where one is given.
 
     Raises
     ------
     UserError
-        if a file is missing or does not have the hash that its record states.
+        if a file is missing or does not have the hash that its record states, if the record is
+        not what was written, or if the Run is another Recipe's.
     """
     try:
-        record = json.loads((path / RECORD).read_text(encoding="utf-8"))
-        recipe = Recipe(**json.loads((path / RECIPE).read_text(encoding="utf-8")))
-        for name, digest in record["sha256"].items():
-            weights = name in weight_files(recipe)
-            packed = weights and record.get("packed") and not (path / name).exists()
-            if not packed and sha256(path / name) != digest:
+        record = read_record(path)
+        for name in {*record["sha256"], RECIPE, HISTORY, LOGITS}:
+            packed = WEIGHT_FILE.fullmatch(name) and record.get("packed")
+            left_out = packed and not (path / name).exists()
+            if not left_out and sha256(path / name) != record["sha256"][name]:
                 raise ValueError(f"{name} is not what was written")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        held = Recipe(**json.loads((path / RECIPE).read_text(encoding="utf-8")))
+        if recipe and (held, record.get("hash", recipe.hash)) != (recipe, recipe.hash):
+            raise ValueError("it is the Run of another recipe or another version of the code")
+    except PermissionError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"{path}: damaged Run ({error}); delete the folder to make it anew"
         ) from None
-    return Run(path, recipe, record)
+    return Run(path, held, record)
 
 
 def get_run(
@@ -157,8 +170,6 @@ def get_run(
     UserError
         if the Recipe names other data than `folds`, or the Run on disk is damaged.
     """
-    from filelock import FileLock
-
     if recipe.data and recipe.data != folds.fingerprint:
         raise UserError(
             f"recipe {name or recipe.model}: made for data {recipe.data}, these folds are "
@@ -166,17 +177,19 @@ def get_run(
         )
     path = run_path(recipe, root)
     if path.exists():
-        run = open_run(path)
+        run = open_run(path, recipe)
         if run.record["test_fingerprint"] == test_fingerprint(folds):
             return run
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.parent / f".{path.name}.lock"):
-        if not path.exists():
-            _train_into(path, recipe, folds, name or recipe.model, progress, device)
-        run = open_run(path)
+    name = name or recipe.model
+    waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
+    with locked(path, waiting):
+        if not path.exists() and not _left_whole(path, recipe):
+            _train_into(path, recipe, folds, name, progress, device)
+        run = open_run(path, recipe)
         if run.record["test_fingerprint"] != test_fingerprint(folds):
             score_again(run, folds)
-    return open_run(path)
+        sweep(path.parent, path.name)
+    return open_run(path, recipe)
 
 
 def make_runs(study, names: list[str] | None = None, *, jobs: int = 0) -> dict[str, Run]:
@@ -214,19 +227,27 @@ def _room_for(threads: int) -> int:
     return max(1, min(GPU_SHARE, (os.cpu_count() or 1) // 2, free // GPU_MEMORY))
 
 
+def _left_whole(path: Path, recipe: Recipe) -> bool:
+    """Whether a process that was killed had written the Run in full; it is taken as it is."""
+    for part in parts_of(path.parent, path.name):
+        with contextlib.suppress(UserError):
+            open_run(part, recipe)
+            os.replace(part, path)
+            return True
+    return False
+
+
 def _train_into(
     path: Path, recipe: Recipe, folds: Folds, name: str, progress: bool, device: str
 ) -> None:
     import torch
 
     from hw3lib.checkpoint import read_checkpoint, write_checkpoint
+    from hw3lib.memory import train_within_memory
     from hw3lib.progress import reporter
-    from hw3lib.training import train
 
     where = torch.device(device or device_of())
     checkpoint = path.parent / f".{path.name}.checkpoint"
-    for part in path.parent.glob(f".*{path.name}*.part"):  # of a process killed while writing
-        shutil.rmtree(part) if part.is_dir() else part.unlink()
     resume = read_checkpoint(checkpoint, recipe, where)
     began, report = time.perf_counter(), reporter(name, recipe, enabled=progress)
     if resume:
@@ -236,7 +257,9 @@ def _train_into(
         write_checkpoint(checkpoint, state, recipe, where)
         report.epoch(state.history)
 
-    network, state = train(recipe, folds, device=where, resume=resume, after_epoch=after_epoch)
+    network, state = train_within_memory(
+        name, recipe, folds, device=where, resume=resume, after_epoch=after_epoch
+    )
     report.close()
     with new_folder(path) as part:
         write_run(part, recipe, folds, network, state, where)

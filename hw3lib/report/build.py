@@ -160,7 +160,7 @@ def _runs(study: Study, jobs: int | None) -> dict[str, Run]:
     """The profile's Runs; where all are there, without the seconds that importing torch takes."""
     paths = {name: run_path(recipe) for name, recipe in study.recipes.items()}
     if all(path.is_dir() for path in paths.values()):
-        return {name: open_run(path) for name, path in paths.items()}
+        return {name: open_run(path, study.recipes[name]) for name, path in paths.items()}
     return make_runs(study, jobs=jobs or 0)
 
 
