@@ -25,11 +25,11 @@ import nbformat
 from nbformat import NotebookNode
 
 from hw3lib import UserError
-from hw3lib.files import write_atomic
+from hw3lib.files import sweep, write_atomic
+from hw3lib.report.child import one_line
 
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
 ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
-STARTED = 120  # seconds a kernel may take to answer first
 
 
 def execute_notebooks(
@@ -62,12 +62,16 @@ def execute_notebooks(
     environment = environment or {}
     depends = depends + json.dumps(environment) if environment else depends
     out.mkdir(parents=True, exist_ok=True)
+    sweep(out)
+    children = Children({**os.environ, **ONE_THREAD, **environment, "JUPYTER_PREFER_ENV_PATH": "1"})
 
     def work(path: Path) -> str:
         target = out / path.name
         try:
-            progress(_execute(path, notebooks[path], target, parameters, depends, environment))
+            progress(_execute(path, notebooks[path], target, parameters, depends, children))
         except UserError as error:
+            if children.stopped:
+                return ""
             progress(str(error))
             return str(error)
         return ""
@@ -76,6 +80,9 @@ def execute_notebooks(
     pool = ThreadPoolExecutor(max(1, min(jobs or cores, cores)))
     try:
         failures = [line for line in pool.map(work, sources) if line]
+    except KeyboardInterrupt:
+        children.stop()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)  # on an interrupt the notebooks in waiting stay so
     if failures:
@@ -125,7 +132,7 @@ def _read(path: Path, parameters: dict[str, str]) -> NotebookNode:
     try:
         nb = nbformat.read(path, as_version=4)
     except Exception as error:
-        raise UserError(f"{path}: not a notebook: {_line(str(error))}") from None
+        raise UserError(f"{path}: not a notebook: {one_line(str(error))}") from None
     nb.cells = [c for c in nb.cells if not _is(c, INJECTED)]
     cell = next((c for c in code_cells(nb) if _is(c, PARAMETERS)), None)
     if cell is None:
@@ -150,7 +157,7 @@ def _execute(
     target: Path,
     parameters: dict[str, str],
     depends: str,
-    environment: dict[str, str],
+    children: Children,
 ) -> str:
     """Bring `target` up to date; the line that tells what was done."""
     key = code_key(nb, parameters, depends)
@@ -162,13 +169,15 @@ def _execute(
         return f"{path.stem}: unchanged"
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="hw3-") as folder:
-        executed = _in_child(path.stem, nb, Path(folder), path.parent, parameters, environment)
+        executed = _in_child(path.stem, nb, Path(folder), path.parent, parameters, children)
     _check_complete(path.stem, nb, executed)
     seconds = round(time.monotonic() - started, 1)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
     executed.metadata["hw3"] = {"key": key, "seconds": seconds, "finished": finished}
     _tell_parameters(executed, parameters)
-    write_atomic(target, nbformat.writes(merged(nb, executed)).encode())
+    executed = merged(nb, executed)
+    executed.metadata["hw3"]["check"] = _check(executed)
+    write_atomic(target, nbformat.writes(executed).encode())
     return f"{path.stem}: {seconds:.1f} s"
 
 
@@ -177,7 +186,53 @@ def _kept(target: Path, key: str) -> NotebookNode | None:
         executed = nbformat.read(target, as_version=4)
     except Exception:  # missing, cut off or no notebook: execute again
         return None
-    return executed if executed.metadata.get("hw3", {}).get("key") == key else None
+    made = executed.metadata.get("hw3", {})
+    whole = made.get("key") == key and made.get("check") == _check(executed)
+    return executed if whole else None
+
+
+def _check(executed: NotebookNode) -> str:
+    """Digest of what an execution leaves in a notebook; damage to it executes the notebook anew."""
+    code = [c for c in executed.cells if c.cell_type == "code"]
+    left = [[c.source, c.outputs, c.execution_count] for c in code]
+    made = {k: v for k, v in executed.metadata["hw3"].items() if k != "check"}
+    text = json.dumps([left, made], sort_keys=True)
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+class Children:
+    """The processes that execute notebooks now. Their own Ctrl-C is that of this process."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self.environment, self.stopped = environment, False
+        self._running: set[subprocess.Popen] = set()
+
+    def run(self, folder: Path) -> tuple[int, str]:
+        """Exit status and standard error of the process that executes what lies in `folder`."""
+        child = subprocess.Popen(
+            [sys.executable, "-m", "hw3lib.report.child", str(folder)],
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+        self._running.add(child)
+        if self.stopped:
+            child.stdin.close()
+        with child.stderr:
+            told = child.stderr.read()
+        status = child.wait()
+        self._running.discard(child)
+        child.stdin.close()
+        return status, told
+
+    def stop(self) -> None:
+        self.stopped = True
+        for child in [*self._running]:
+            child.stdin.close()
 
 
 def _in_child(
@@ -186,27 +241,19 @@ def _in_child(
     folder: Path,
     cwd: Path,
     parameters: dict[str, str],
-    environment: dict[str, str],
+    children: Children,
 ) -> NotebookNode:
     """Execute in a child process; the executed notebook, or UserError naming the cell."""
     order = {"cwd": str(cwd.resolve()), "parameters": parameters}
     (folder / "order.json").write_text(json.dumps(order), encoding="utf-8")
     nbformat.write(nb, folder / "source.ipynb")
-    child = subprocess.run(
-        [sys.executable, "-m", "hw3lib.report.execute", str(folder)],
-        env={**os.environ, **ONE_THREAD, **environment, "JUPYTER_PREFER_ENV_PATH": "1"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
+    status, told = children.run(folder)
     try:
         record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        last = child.stderr.strip().splitlines()[-1:] or ["no message"]
-        raise UserError(f"{name}: execution stopped (exit {child.returncode}): {last[0]}") from None
-    if record["status"] != "completed" or child.returncode != 0:
+        last = told.strip().splitlines()[-1:] or ["no message"]
+        raise UserError(f"{name}: execution stopped (exit {status}): {last[0]}") from None
+    if record["status"] != "completed" or status != 0:
         raise UserError(_failure(name, nb, record))
     return nbformat.read(folder / "executed.ipynb", as_version=4)
 
@@ -219,7 +266,7 @@ def _failure(name: str, nb: NotebookNode, record: dict) -> str:
     first = next(i for i, c in enumerate(nb.cells) if _is(c, PARAMETERS))
     number = cell if cell <= first else cell - 1
     source = nb.cells[number].source if cell != first + 1 else "the injected parameters"
-    return f"{name}, cell {number + 1} of {len(nb.cells)} (`{_line(source)}`): {record['error']}"
+    return f"{name}, cell {number + 1} of {len(nb.cells)} (`{one_line(source)}`): {record['error']}"
 
 
 def _check_complete(name: str, nb: NotebookNode, executed: NotebookNode) -> None:
@@ -228,7 +275,7 @@ def _check_complete(name: str, nb: NotebookNode, executed: NotebookNode) -> None
     for expected, cell in enumerate(code, start=1):
         if cell.execution_count != expected:
             raise UserError(
-                f"{name}: stopped before the cell `{_line(cell.source)}`, which never ran"
+                f"{name}: stopped before the cell `{one_line(cell.source)}`, which never ran"
             )
     if [c.source for c in code_cells(nb)] != [c.source for c in code_cells(executed)]:
         raise UserError(f"{name}: the executed copy holds other code than the notebook")
@@ -240,59 +287,3 @@ def _tell_parameters(executed: NotebookNode, parameters: dict[str, str]) -> None
     for cell in executed.cells:
         if _is(cell, INJECTED):
             cell.source = "\n".join(["# the parameters of this execution", *lines])
-
-
-def _line(text: str, limit: int = 300) -> str:
-    """The first line that says something, cut to `limit` characters."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    first = lines[0] if lines else ""
-    return first if len(first) <= limit else first[: limit - 1] + "…"
-
-
-def _child(folder: Path) -> int:
-    """What the child process does: papermill, then the record of how it ended."""
-    import papermill
-    from nbclient.exceptions import DeadKernelError
-    from papermill.exceptions import PapermillExecutionError
-
-    order = json.loads((folder / "order.json").read_text(encoding="utf-8"))
-    source, target = (str(folder / n) for n in ("source.ipynb", "executed.ipynb"))
-    record: dict = {"status": "completed"}
-    try:
-        papermill.execute_notebook(
-            source.replace("{", "{{").replace("}", "}}"),  # papermill formats its paths
-            target.replace("{", "{{").replace("}", "}}"),
-            order["parameters"],
-            kernel_name="python3",  # this very Python, whatever kernel the notebook was saved with
-            language="python",
-            cwd=order["cwd"],
-            progress_bar=False,
-            start_timeout=STARTED,
-        )
-    except PapermillExecutionError as error:
-        record = {"cell": error.cell_index, "error": f"{error.ename}: {_line(error.evalue)}"}
-    except DeadKernelError:
-        record = {"cell": _last_started(Path(target)), "error": "the kernel died"}
-    except Exception as error:
-        record = {"error": f"{type(error).__name__}: {_line(str(error))}"}
-    record = {"status": "failed", **record}
-    (folder / "record.json").write_text(json.dumps(record), encoding="utf-8")
-    return 0 if record["status"] == "completed" else 1
-
-
-def _last_started(target: Path) -> int | None:
-    """The cell that was running when papermill saved last, where it got that far."""
-    try:
-        cells = nbformat.read(target, as_version=4).cells
-    except Exception:  # the kernel died before the first cell
-        return None
-    started = [
-        i
-        for i, c in enumerate(cells)
-        if c.cell_type == "code" and c.metadata.get("papermill", {}).get("start_time")
-    ]
-    return started[-1] if started else None
-
-
-if __name__ == "__main__":
-    sys.exit(_child(Path(sys.argv[1])))
