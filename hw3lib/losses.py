@@ -10,6 +10,7 @@ from hw3lib.augment import mix_pairs
 from hw3lib.data.faces import CLASSES
 from hw3lib.recipe import Recipe
 
+WHOLE = slice(None)
 EFFECTIVE = 0.9999  # beta of the effective number of pictures
 
 
@@ -25,16 +26,33 @@ class Loss:
         self.offset = recipe.logit_adjustment * (counts / counts.sum()).log()
 
     def __call__(
-        self, model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, generator
+        self,
+        model: nn.Module,
+        batch: torch.Tensor,
+        labels: torch.Tensor,
+        generator,
+        rows: slice = WHOLE,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean loss (nats) and count of right answers (of the larger share, if mixed)."""
+        """Mean loss (nats) and count of right answers (of the larger share, if mixed).
+
+        rows : the model is given only these of the batch; loss and count are then their parts,
+               which add up to the batch's
+        """
         if not (self.recipe.mixup or self.recipe.cutmix):
-            out = model(batch).float()
-            return self.mean(out, labels), (out.argmax(1) == labels).sum()
+            out, own = model(batch[rows]).float(), labels[rows]
+            return self.mean(out, own) * self.part(own, labels), (out.argmax(1) == own).sum()
         mixed, partner, kept = mix_pairs(batch, self.recipe, generator)
-        out, other = model(mixed).float(), labels[partner]
-        loss = (kept * self.each(out, labels) + (1 - kept) * self.each(out, other)).mean()
-        return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, other)).sum()
+        out, own = model(mixed[rows]).float(), labels[rows]
+        other, kept = labels[partner][rows], kept[rows]
+        loss = (kept * self.each(out, own) + (1 - kept) * self.each(out, other)).mean()
+        right = (out.argmax(1) == torch.where(kept >= 0.5, own, other)).sum()
+        return loss * (len(own) / len(labels)), right
+
+    def part(self, own: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | float:
+        """What the mean over `own` counts for in the mean over all the batch's `labels`."""
+        if self.weight is None or self.recipe.reduction == "mean" or len(own) == len(labels):
+            return len(own) / len(labels)
+        return self.weight[own].sum() / self.weight[labels].sum()
 
     def mean(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.recipe.reduction == "mean":  # over the pictures, whatever they weigh

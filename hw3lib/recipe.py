@@ -75,6 +75,7 @@ class Recipe:
     precision: str = "auto"  # "bf16" where the device multiplies it in hardware, else "fp32"
     seed: int = 0
     threads: int = 1  # CPU threads; other counts add floating-point sums in another order
+    processes: int = 1  # that share every batch under torchrun; see hw3lib/distributed.py
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -99,7 +100,9 @@ class Recipe:
                 raise self._fault(name, f"one of {', '.join(map(str, allowed))}")
         if self.split not in SPLITS and not PART.fullmatch(self.split):
             raise self._fault("split", f"one of {', '.join(SPLITS)}, or 'part 1 of 5'")
-        for name in ("width", "lr", "lr_rest", "batch_size", "epochs", "cycles", "threads"):
+        for name in (
+            "width", "lr", "lr_rest", "batch_size", "epochs", "cycles", "threads", "processes",
+        ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise self._fault(name, "above 0")
         for name in (
@@ -121,6 +124,8 @@ class Recipe:
                 "recipe: trained on the validation fold, nothing is left to choose an epoch by; "
                 "leave select and patience at their defaults"
             )
+        if self.processes > 1 and self.batch_size < 2 * self.processes:
+            raise self._fault("batch_size", "2 or more for each process")
         if self.mixup and self.cutmix:
             raise UserError("recipe: mixup and cutmix both join pairs of pictures; set one to 0")
         if self.cycles > 1 and (

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw3lib import UserError
+from hw3lib import UserError, distributed
 from hw3lib.data.folds import Folds
 from hw3lib.files import locked, new_folder, parts_of, sha256, sweep
 from hw3lib.recipe import Recipe
@@ -176,19 +176,22 @@ def get_run(
             f"{folds.fingerprint}; open the study with the data it was made for"
         )
     path = run_path(recipe, root)
-    if path.exists():
+    if distributed.first(path.exists()):
         run = open_run(path, recipe)
         if run.record["test_fingerprint"] == test_fingerprint(folds):
             return run
-    name = name or recipe.model
+    name, leads = name or recipe.model, distributed.rank() == 0
     waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
-    with locked(path, waiting):
-        if not path.exists() and not _left_whole(path, recipe):
+    with locked(path, waiting) if leads else contextlib.nullcontext():
+        missing = leads and not path.exists() and not _left_whole(path, recipe)
+        if distributed.first(missing):
             _train_into(path, recipe, folds, name, progress, device)
-        run = open_run(path, recipe)
-        if run.record["test_fingerprint"] != test_fingerprint(folds):
-            score_again(run, folds)
-        sweep(path.parent, path.name)
+        if leads:
+            run = open_run(path, recipe)
+            if run.record["test_fingerprint"] != test_fingerprint(folds):
+                score_again(run, folds)
+            sweep(path.parent, path.name)
+    distributed.first(None)  # the other processes wait until the Run is there
     return open_run(path, recipe)
 
 
@@ -246,21 +249,25 @@ def _train_into(
     from hw3lib.memory import train_within_memory
     from hw3lib.progress import reporter
 
-    where = torch.device(device or device_of())
+    distributed.check(recipe, name, len(folds.train))
+    where, leads = torch.device(device or device_of()), distributed.rank() == 0
     checkpoint = path.parent / f".{path.name}.checkpoint"
     resume = read_checkpoint(checkpoint, recipe, where)
-    began, report = time.perf_counter(), reporter(name, recipe, enabled=progress)
+    began, report = time.perf_counter(), reporter(name, recipe, enabled=progress and leads)
     if resume:
         report.resumed(len(resume.history))
 
     def after_epoch(state: State) -> None:
-        write_checkpoint(checkpoint, state, recipe, where)
-        report.epoch(state.history)
+        if leads:
+            write_checkpoint(checkpoint, state, recipe, where)
+            report.epoch(state.history)
 
     network, state = train_within_memory(
         name, recipe, folds, device=where, resume=resume, after_epoch=after_epoch
     )
     report.close()
+    if not leads:
+        return
     with new_folder(path) as part:
         write_run(part, recipe, folds, network, state, where)
         write_record(part, recipe, folds, state, where, time.perf_counter() - began, bool(resume))

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from hw3lib import models
+from hw3lib import distributed, models
 from hw3lib.augment import augment, turns
 from hw3lib.data.folds import Folds
 from hw3lib.inference import Network, normalize
@@ -67,6 +67,11 @@ class Pictures:
         return cls(torch.from_numpy(images).to(device),
                    torch.from_numpy(folds.faces.labels[rows]).to(device))  # fmt: skip
 
+    def own(self) -> Pictures:
+        """The share of this process, where several train together."""
+        rows = distributed.share(len(self))
+        return Pictures(self.images[rows], self.labels[rows])
+
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -89,7 +94,7 @@ def train(
     """
     with exact(recipe, device):
         pictures = Pictures.of(folds, recipe.train_on, device, recipe.train_limit)
-        held = Pictures.of(folds, "validation" if recipe.train_on == "train" else "", device)
+        held = Pictures.of(folds, "validation" if recipe.train_on == "train" else "", device).own()
         network, optimizer, state = start(recipe, pictures, device)
         model = network.model
         if resume is not None:
@@ -186,7 +191,7 @@ def train_epoch(
     """
     device, model = pictures.labels.device, network.model
     generator = torch.Generator(device).manual_seed(recipe.seed * 100_003 + epoch)
-    torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout draws from the global generator
+    torch.manual_seed(distributed.own_seed(recipe.seed * 100_003 + epoch))  # dropout's generator
     order = draw_order(recipe, pictures.labels, generator)
     batch_loss = Loss(recipe, pictures.labels)
     side = turns(recipe, epoch, pictures.labels)
@@ -201,14 +206,17 @@ def train_epoch(
         mirrored = None if side is None else side[index]
         batch = augment(normalize(pictures.images[index], network), recipe, generator, mirrored)
         with autocast(recipe, device):
-            loss, right = batch_loss(model, batch, pictures.labels[index], generator)
+            rows = distributed.share(len(index))
+            loss, right = batch_loss(model, batch, pictures.labels[index], generator, rows)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        distributed.combine(model)
         optimizer.step()
         average.update(done)
         total_loss += loss.detach()
         total_right += right
     seen = steps * min(recipe.batch_size, len(order))
+    total_loss, total_right = distributed.total(torch.stack([total_loss, total_right]))
     return total_loss / steps, total_right / seen
 
 
@@ -216,7 +224,8 @@ def train_epoch(
 def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[float, float]:
     """Mean cross entropy (nats) and accuracy in evaluation mode, NaN of no pictures.
 
-    The mode is put back.
+    The mode is put back. Of processes that train together each gives its own pictures, and all
+    get the figures of all pictures.
     """
     model, training = network.model, network.model.training
     model.eval()
@@ -229,8 +238,9 @@ def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[
             right += (out.argmax(1) == labels).sum()
     finally:
         model.train(training)
-    n = len(pictures) or math.nan
-    return loss.item() / n, right.item() / n
+    sums = torch.cat([loss, right, loss.new_tensor([len(pictures)])])
+    loss, right, n = distributed.total(sums).tolist()
+    return loss / (n or math.nan), right / (n or math.nan)
 
 
 def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:
