@@ -12,6 +12,7 @@ import typer
 import typer.exceptions
 
 from hw3lib import UserError
+from hw3lib.ending import tell, watch_interrupts
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 runs_app = typer.Typer(help="Carry Runs to another machine.")
@@ -25,24 +26,20 @@ Weights = Annotated[str, typer.Argument(help="weights file, Run folder, or a pub
 
 def main() -> None:
     """Entry point: a fault the user can mend is one line and a non-zero exit status."""
+    watch_interrupts()
     try:
-        sys.exit(app(standalone_mode=False))
-    except UserError as error:
-        fault = str(error)
+        status = app(standalone_mode=False)
+        sys.stdout.flush()  # a full disk shows here, not at the very end
     except typer.exceptions.TyperException as error:  # a wrong option, a missing argument
         fault = f"{error.format_message()} (hw3 COMMAND --help says what there is)"
         if not sys.argv[1:]:
             fault = "no command given; hw3 --help lists them"
-    except (KeyboardInterrupt, typer.Abort):
-        print("hw3: stopped; the same command goes on where it was", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(0)
-    except OSError as error:  # no permission, a full disk
-        fault = f"{error.filename or 'a file'}: {error.strerror or error}"
-    print(f"hw3: {' '.join(fault.split())}", file=sys.stderr)
-    sys.exit(2)
+        status = tell(UserError(fault))
+    except typer.Abort:
+        status = tell(KeyboardInterrupt())
+    except BaseException as error:
+        status = tell(error)
+    sys.exit(status)
 
 
 @app.command()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from hw3lib import UserError
-from hw3lib.data.folds import Folds
 from hw3lib.recipe import Recipe
+
+if TYPE_CHECKING:
+    from hw3lib.data.folds import Folds
 
 SCORED = 512  # pictures of the validation fold that a trial scores, a whole batch of training.score
 
