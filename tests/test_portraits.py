@@ -145,6 +145,17 @@ def test_means_of_many_stay_and_means_of_few_do_not(faces, publishing, shown):
     assert closest(shown[2], faces) < ALIKE
 
 
+def test_a_mean_face_keeps_away_from_the_face_that_is_most_like_it(faces, monkeypatch):
+    """A mean may look like one of many faces; in a published report it is drawn less alike."""
+    mean = faces.images[0].astype(float)
+    assert (portraits.mean_face(mean) == mean).all()
+    monkeypatch.setenv(portraits.PUBLISH, "1")
+    spread = portraits.mean_face(mean)
+    assert (np.argsort(spread, axis=None) == np.argsort(mean, axis=None)).all()
+    assert likeness([spread], faces.images) < likeness([mean], faces.images) - 0.005
+    assert (portraits.mean_face(np.zeros((48, 48))) == 0).all()
+
+
 def pictures_of(faces: Faces, count: int) -> np.ndarray:
     return np.concatenate([np.flatnonzero(faces.labels == c)[:count] for c in range(7)])
 

@@ -11,7 +11,7 @@ from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked
-from hw3lib.portraits import MANY, release
+from hw3lib.portraits import MANY, mean_face, release
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +97,7 @@ def mean_faces(faces: Faces) -> Figure:
         if c in means:
             many = (faces.labels == c).sum() >= MANY
             difference = shapes[c] - overall
-            show_face(top, release(means[c]) if many else means[c])
+            show_face(top, mean_face(means[c]) if many else means[c])
             shown = release(difference) if many else difference
             low.imshow(shown, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
     row_label(axes[0, 0], _lines(Text("平均", "mean")))
