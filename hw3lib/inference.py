@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -125,7 +126,16 @@ def save_network(path: Path, network: Network, *, half: bool = False) -> None:
         ),
         "metadata": json.dumps(network.metadata, sort_keys=True),
     }
-    path.write_bytes(save(state, metadata=header))
+    path.write_bytes(save(state, metadata={**header, "check": _check(state, header)}))
+
+
+def _check(state: dict[str, torch.Tensor], header: dict[str, str]) -> str:
+    """SHA-256 of all that a weights file holds; safetensors itself has none."""
+    digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode())
+    for name, tensor in sorted(state.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+    return digest.hexdigest()
 
 
 def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Network:
@@ -134,13 +144,18 @@ def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Net
     Raises
     ------
     UserError
-        if the file is missing, damaged, of another format, or its classes stand in another order.
+        if the file is missing, damaged (itself or the Run that it lies in), of another format,
+        or its classes stand in another order.
     """
     from safetensors import SafetensorError, safe_open
 
     from hw3lib.models import build
+    from hw3lib.run_files import RECORD
+    from hw3lib.runs import open_run
 
     file = find_weights(path)
+    if (file.parent / RECORD).exists():
+        open_run(file.parent)
     try:
         with safe_open(file, framework="pt", device="cpu") as opened:
             header = opened.metadata() or {}
@@ -149,6 +164,10 @@ def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Net
         raise UserError(f"{file}: not a whole safetensors file ({error}); copy it again") from None
     if header.get("format") != FORMAT:
         raise UserError(f"{file}: not written by hw3 (no {FORMAT} header); train it with hw3 train")
+    check = header.pop("check", None)
+    old = check is None and set(header) == {"format", "classes", "preprocessing", "metadata"}
+    if not old and check != _check(state, header):
+        raise UserError(f"{file}: damaged, its check does not hold; copy it again or train anew")
     classes = tuple(json.loads(header["classes"]))
     if classes != CLASSES:
         raise UserError(f"{file}: its classes are {classes}, this project's are {CLASSES}")

@@ -40,8 +40,17 @@ def train_within_memory(name: str, recipe: Recipe, folds: Folds, *, device, **op
         if not out_of_memory(error):
             raise
     # outside the handler, for the traceback holds on to the tensors of the step that failed
-    size = batch_that_fits(recipe, folds, device)
-    mend = f"batch_size = {size} fits: set it in the recipe" if size else "no smaller one fits"
+    if recipe.processes > 1:  # a trial would wait for the others
+        raise UserError(
+            f"{name}: a batch of {recipe.batch_size} pictures is too much for the memory of "
+            f"{recipe.processes} processes ({device.type}); set a smaller batch_size in the recipe"
+        )
+    if recipe.processes > 1:  # the others wait for this one, which is not going to come
+        mend = "set a smaller batch_size in the recipe"
+    elif size := batch_that_fits(recipe, folds, device):
+        mend = f"batch_size = {size} fits: set it in the recipe"
+    else:
+        mend = "no smaller one fits"
     raise UserError(
         f"{name}: a batch of {recipe.batch_size} pictures is too much for this machine's memory "
         f"({device.type}); {mend}, or free memory (--jobs 1 trains one network at a time)"
