@@ -1,16 +1,16 @@
-"""How far to trust an attribution: randomised networks, deletion, edges, regions of the face."""
+"""Intervals, similarities, networks with re-drawn layers, and the regions of the face."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from hw3lib.bilingual import Text
 from hw3lib.data.faces import SIZE
 from hw3lib.metrics import Estimate
-from hw3lib.probing import redrawn, untouched, weighted
+from hw3lib.probing import redrawn, weighted
 from hw3lib.saliency import METHODS, attribute_all, importance
 
 if TYPE_CHECKING:
@@ -45,6 +45,12 @@ def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -
 def above(estimate: Estimate, value: float) -> bool | None:
     """True if the whole interval lies above `value`, False if below, None if it holds it."""
     return True if estimate.low > value else False if estimate.high < value else None
+
+
+def size_word(correlation: float) -> Text:
+    """How large a correlation is, in Cohen's words (1988): steps at 0.1, 0.3 and 0.5."""
+    words = (("可忽略", "negligible"), ("弱", "weak"), ("中等", "moderate"), ("強", "strong"))
+    return Text(*words[int(np.searchsorted((0.1, 0.3, 0.5), abs(correlation), side="right"))])
 
 
 class Comparison(NamedTuple):
@@ -177,72 +183,6 @@ def notices_redrawing(check: pd.DataFrame, method: str) -> tuple[Estimate, Estim
     return middle, end, None if same is None else not same
 
 
-def deletion(
-    network,
-    inputs: Tensor,
-    target,
-    maps: np.ndarray,
-    *,
-    block: int = 4,
-    steps: int = 12,
-    seed: int = 0,
-) -> np.ndarray:
-    """(N, steps + 1) probability of the target as the blocks of largest value are blurred away.
-
-    After Petsiuk et al. 2018, RISE (arXiv:1806.07421). Whole blocks are replaced by a blurred copy
-    of the picture: single grey pixels would be a noise that no network has seen, and a random
-    order would win by it. maps (N, H, W) >= 0; draw them at random for the random order.
-    """
-    pooled = torch.nn.functional.avg_pool2d(torch.as_tensor(maps)[:, None].float(), block)
-    N, _, h, w = pooled.shape
-    jitter = torch.rand((N, h * w), generator=torch.Generator().manual_seed(seed))
-    order = (pooled.flatten(1) + 1e-9 * jitter).argsort(dim=1, descending=True)
-    rank = order.argsort(dim=1).reshape(N, 1, h, w)
-    rank = rank.repeat_interleave(block, 2).repeat_interleave(block, 3).to(inputs.device)
-    blurred = _blur(inputs)
-    target = torch.as_tensor(target, device=inputs.device).expand(N)[:, None]
-    curve = []
-    with untouched(network) as model, torch.no_grad():
-        for gone in np.linspace(0, h * w, steps + 1).round().astype(int):
-            logits = model(torch.where(rank < int(gone), blurred, inputs))
-            curve.append(logits.softmax(1).gather(1, target)[:, 0].cpu().numpy())
-    return np.stack(curve, axis=1)
-
-
-def beats_random(curve: np.ndarray, random: np.ndarray) -> tuple[Estimate, bool | None]:
-    """Area between the random order's deletion curve and the method's, 0 to 1, and the verdict.
-
-    True if the whole interval is above 0: what the map calls important is. None if it holds 0.
-    """
-    gain = mean_interval((random - curve).mean(1))
-    return gain, above(gain, 0)
-
-
-def _blur(inputs: Tensor, sigma: float = 6.0) -> Tensor:
-    from scipy.ndimage import gaussian_filter
-
-    smooth = gaussian_filter(inputs.cpu().numpy(), sigma=(0, 0, sigma, sigma), mode="nearest")
-    return torch.as_tensor(smooth, dtype=inputs.dtype, device=inputs.device)
-
-
-def edge_strength(images: np.ndarray) -> np.ndarray:
-    """(N, H, W) uint8 -> (N, H, W) float32 size of Sobel's gradient of the slightly blurred."""
-    from scipy.ndimage import gaussian_filter, sobel
-
-    smooth = gaussian_filter(np.asarray(images, np.float32), sigma=(0, 1, 1))
-    return np.hypot(sobel(smooth, axis=1), sobel(smooth, axis=2))
-
-
-def local_contrast(images: np.ndarray, size: int = 7) -> np.ndarray:
-    """(N, H, W) uint8 -> (N, H, W) standard deviation in a window of size x size pixels."""
-    from scipy.ndimage import uniform_filter
-
-    images = np.asarray(images, np.float64)
-    window = (0, size, size)
-    mean, square = uniform_filter(images, window), uniform_filter(images**2, window)
-    return np.sqrt((square - mean**2).clip(min=0))
-
-
 def region_masks() -> dict[str, np.ndarray]:
     """name -> (48, 48) bool, a partition of the frame.
 
@@ -269,12 +209,15 @@ def region_density(maps: np.ndarray) -> dict[str, np.ndarray]:
 
     1 means no more than an even map would give it; an empty map gives NaN.
     """
+    masks = region_masks()
+    return {name: share / masks[name].mean() for name, share in region_shares(maps).items()}
+
+
+def region_shares(maps: np.ndarray) -> dict[str, np.ndarray]:
+    """(N, 48, 48) importance -> region -> (N,): its share of the map; they add up to 1."""
     total = maps.sum((1, 2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {
-            name: (maps[:, mask].sum(1) / total) / mask.mean()
-            for name, mask in region_masks().items()
-        }
+        return {name: maps[:, mask].sum(1) / total for name, mask in region_masks().items()}
 
 
 def region_table(maps: np.ndarray) -> pd.DataFrame:
@@ -283,3 +226,23 @@ def region_table(maps: np.ndarray) -> pd.DataFrame:
 
     rows = [(name, *mean_interval(values)) for name, values in region_density(maps).items()]
     return pd.DataFrame(rows, columns=["region", "value", "low", "high"])
+
+
+def class_densities(maps: np.ndarray, classes: np.ndarray, *, count: int = 7) -> np.ndarray:
+    """(N, 48, 48) importance -> (count, regions) mean density; NaN for a class without pictures."""
+    densities = np.stack(list(region_density(maps).values()), axis=1)
+    found = np.full((count, len(REGIONS)), np.nan)
+    for c in np.unique(classes):
+        found[c] = np.nanmean(densities[classes == c], axis=0)
+    return found
+
+
+def densest(maps: np.ndarray, classes: np.ndarray) -> dict[int, tuple[str, Estimate]]:
+    """class -> its region of highest mean density, and that density with its interval."""
+    density = region_density(maps)
+    found = {}
+    for c in np.unique(classes):
+        estimates = {name: mean_interval(v[classes == c]) for name, v in density.items()}
+        best = max(estimates, key=lambda name: estimates[name].value)
+        found[int(c)] = best, estimates[best]
+    return found

@@ -63,7 +63,8 @@ def execute_notebooks(
     depends = depends + json.dumps(environment) if environment else depends
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    children = Children({**os.environ, **ONE_THREAD, **environment, "JUPYTER_PREFER_ENV_PATH": "1"})
+    unattended = {"JUPYTER_PREFER_ENV_PATH": "1", "JPY_SESSION_NAME": ""}
+    children = Children({**os.environ, **ONE_THREAD, **environment, **unattended})
 
     def work(path: Path) -> str:
         target = out / path.name
