@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
 _real = True  # are the faces of this process real people's? until `data_note` says otherwise
-DPI = 200  # of pictures; a chart without pictures stays vector
+TALL, SCROLLS = 20, "max-height:32em;overflow:auto"  # rows of a table, beyond which it scrolls
 
 
 def say(*, zh: str, en: str, **values: Any) -> None:
@@ -67,6 +66,7 @@ def figure(
     `hw3lib.portraits.exhibit`; any other picture of a face is covered in a published report.
     """
     from hw3lib import portraits
+    from hw3lib.plotting.encoding import encode
     from hw3lib.plotting.style import house_style
 
     stands_in = portraits.publishing() and _real and of is not None and of.synthetic
@@ -78,7 +78,7 @@ def figure(
         with language(code), house_style():  # a text takes its font when it is made
             fig = draw()
             covered += portraits.cover(fig) if hides else 0
-            variants[code] = _encode(fig)
+            variants[code] = encode(fig)
     if covered or stands_in:
         said = portraits.WITHHELD if covered else portraits.STAND_INS
         caption = Text(caption.zh + said.zh, caption.en + said.en)
@@ -191,35 +191,6 @@ def _show(payload: dict, plain: dict[str, str]) -> None:
     display({MIME: payload, **plain}, raw=True)
 
 
-def _encode(fig: Figure) -> dict:
-    """The figure as SVG where it holds no picture, else as lossless WebP; then closed."""
-    import matplotlib.pyplot as plt
-
-    pictures = any(ax.images or ax.collections for ax in fig.axes)
-    buffer = io.BytesIO()
-    if pictures:
-        fig.savefig(buffer, format="png", dpi=DPI)
-        data, mime = _webp(buffer), "image/webp"
-    else:
-        with plt.rc_context({"svg.hashsalt": "hw3"}):
-            fig.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-        data, mime = buffer.getvalue(), "image/svg+xml"
-    width, height = fig.get_size_inches() * 72
-    plt.close(fig)
-    encoded = base64.b64encode(data).decode()
-    return {"mime": mime, "data": encoded, "width": float(width), "height": float(height)}
-
-
-def _webp(png: io.BytesIO) -> bytes:
-    """A little over half the size, the same pixels."""
-    from PIL import Image
-
-    packed = io.BytesIO()
-    with Image.open(png) as picture:
-        picture.convert("RGB").save(packed, "WEBP", lossless=True, quality=30, method=2)
-    return packed.getvalue()
-
-
 def _both(value: Any) -> dict[str, str]:
     return {"zh": getattr(value, "zh", str(value)), "en": getattr(value, "en", str(value))}
 
@@ -233,11 +204,17 @@ def _cell(value: Any, spec: str) -> Any:
 
 
 def _html_table(payload: dict) -> str:
+    """What JupyterLab shows; a tall table scrolls."""
     code = current_language()
 
-    def cell(tag: str, text: dict[str, str]) -> str:
-        return f"<{tag}>{html.escape(Text(**text).in_language(code))}</{tag}>"
+    def line(tag: str, texts: list[dict[str, str]]) -> str:
+        cells = (
+            f'<{tag} style="text-align:{align}">{html.escape(Text(**t).in_language(code))}</{tag}>'
+            for t, align in zip(texts, payload["align"], strict=True)
+        )
+        return f"<tr>{''.join(cells)}</tr>"
 
-    head = "".join(cell("th", c) for c in payload["columns"])
-    body = "".join(f"<tr>{''.join(cell('td', c) for c in row)}</tr>" for row in payload["rows"])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    head, rows = line("th", payload["columns"]), payload["rows"]
+    body = "".join(line("td", row) for row in rows)
+    shown = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+    return shown if len(rows) <= TALL else f'<div style="{SCROLLS}">{shown}</div>'

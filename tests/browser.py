@@ -122,12 +122,12 @@ def _folds(page) -> list[str]:
 
 
 def _enlarges(page) -> list[str]:
-    image = page.locator("figure img:visible").first
+    image = page.locator("figure img:not(.base):visible").first
     if not image.count():
         return []
     image.focus()
     page.keyboard.press("Enter")
-    opened = page.locator("#zoom img").is_visible()
+    opened = page.locator("#zoom img").last.is_visible()
     page.keyboard.press("Escape")
     closed = not page.locator("#zoom").is_visible()
     return [] if opened and closed else ["a figure does not open with Enter and close with Escape"]

@@ -15,8 +15,9 @@ from pypdf._text_extraction import mult
 
 from hw3lib import UserError
 from hw3lib.bilingual import GLOSSARY, LANGUAGES, Text, tr
-from hw3lib.display import MIME, SYNTHETIC_NOTE, _encode
+from hw3lib.display import MIME, SYNTHETIC_NOTE
 from hw3lib.plotting import style
+from hw3lib.plotting.encoding import encode
 from hw3lib.report import pdf
 from hw3lib.report.blocks import notebook_blocks
 from hw3lib.report.cover import ARRANGEMENTS
@@ -50,7 +51,7 @@ def picture() -> dict:
         "kind": "figure",
         "caption": {"zh": "一條線。", "en": "A line."},
         "alt": {"zh": "由左下到右上的線", "en": "a line that rises"},
-        "variants": {code: _encode(draw()) for code in LANGUAGES},
+        "variants": {code: encode(draw()) for code in LANGUAGES},
     }
 
 
@@ -184,7 +185,7 @@ def test_a_tall_figure_leaves_no_half_empty_page():
 def _tall_variants() -> dict:
     figure, axes = style.subplots(height=5.6, width=6)
     axes.imshow([[0, 1], [1, 0]], aspect="auto")
-    return dict.fromkeys(LANGUAGES, _encode(figure))
+    return dict.fromkeys(LANGUAGES, encode(figure))
 
 
 def test_figures_carry_their_alternative_text():
@@ -308,6 +309,12 @@ def test_an_executed_notebook_knows_that_its_faces_are_synthetic():
         nb = notebook(shown({"kind": "study", "synthetic": synthetic}), *pair(ZH, EN))
         told = "".join(pages(pdf.render(one_notebook(nb, "05_x"), "en")))
         assert (SYNTHETIC_NOTE.en in told) == synthetic
+
+
+def test_a_notebook_without_results_says_so():
+    for cell, says in ((new_code_cell("a"), True), (new_code_cell("a", execution_count=1), False)):
+        told = "".join(pages(pdf.render(one_notebook(notebook(cell), "05_x"), "both")))
+        assert ("尚未執行" in told, "Not run" in told) == (says, says)
 
 
 def test_errors_of_an_executed_cell_are_shown():

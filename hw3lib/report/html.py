@@ -15,14 +15,15 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from hw3lib import UserError, __version__
-from hw3lib.bilingual import LANGUAGES, Text
+from hw3lib import __version__
+from hw3lib.bilingual import Text
 from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.paths import ROOT
 from hw3lib.report import references
 from hw3lib.report.blocks import Block, pieces
 from hw3lib.report.cover import cover_notes
 from hw3lib.report.document import Chapter, Document
+from hw3lib.report.images import Pictures, pictures, uri
 from hw3lib.report.panel import check_rows, question_rows
 from hw3lib.report.prose import converted
 
@@ -35,7 +36,6 @@ FONTS = (
 LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
 SORTED = 5  # rows from which a table can be sorted
 PX_PER_POINT = 1.5  # a figure's 8.5 pt letters beside text of 17 px
-IMAGES = ("image/webp", "image/png", "image/svg+xml")
 WORDS = references.WORDS | {
     "contents": Text("目錄", "Contents"),
     "language": Text("語言", "Language"),
@@ -75,7 +75,7 @@ class Item:
     pieces: list[Text] = field(default_factory=list)  # of prose
     label: Text | None = None
     anchors: list[str] = field(default_factory=list)
-    variants: list[tuple[tuple[str, ...], dict]] = field(default_factory=list)
+    pictures: Pictures | None = None
     alt: dict[tuple[str, ...], str] = field(default_factory=dict)
 
 
@@ -171,14 +171,14 @@ def _item(block: Block, names: _Names, anchor: str, shift: int) -> Item:
             "anchors": [names.take(f"answer-{q}") for q in questions],
         }
     elif block.kind == "figure":
-        variants = _variants(block.data["variants"])
+        drawn = pictures(block.data["variants"])
         alt = Text(**block.data["alt"])
         extra = {
             "number": block.number,
             "id": names.take(block.anchor),
-            "variants": variants,
+            "pictures": drawn,
             "alt": {codes: alt.in_language("both" if len(codes) > 1 else codes[0])
-                    for codes, _ in variants},
+                    for codes, _ in drawn.variants},
         }  # fmt: skip
     elif block.kind == "table":
         extra = {"number": block.number, "id": names.take(block.anchor)}
@@ -186,14 +186,6 @@ def _item(block: Block, names: _Names, anchor: str, shift: int) -> Item:
         lines = [line for line in block.data["source"].splitlines() if line.strip()]
         extra = {"first": lines[0] if lines else "", "sources": [block.data["source"]]}
     return Item(block.kind, block.text, block.data, **extra)
-
-
-def _variants(variants: dict[str, dict]) -> list[tuple[tuple[str, ...], dict]]:
-    """(languages, picture), each different picture once."""
-    groups: dict[str, list[str]] = {}
-    for code in LANGUAGES:
-        groups.setdefault(variants[code]["data"], []).append(code)
-    return [(tuple(codes), variants[codes[0]]) for codes in groups.values()]
 
 
 def _author(author: dict[str, Any]) -> dict[str, Any]:
@@ -229,7 +221,7 @@ def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
         "inline": lambda text: prose[text, True],
         "both": lambda text: text.in_language("both"),
         "px": lambda points: round(points * PX_PER_POINT),
-        "uri": _uri,
+        "uri": uri,
         "font": _font,
         "python": _highlight,
         "sha256": lambda s: base64.b64encode(hashlib.sha256(s.encode()).digest()).decode(),
@@ -250,12 +242,6 @@ def _counted(cells: list[str]) -> bool:
     """Do the cells number their rows, as those of a network's layers do?"""
     numbers = [c for c in cells if c.isdecimal()]
     return len(numbers) > len(cells) / 2
-
-
-def _uri(image: dict) -> str:
-    if image["mime"] not in IMAGES:
-        raise UserError(f"a figure of type {image['mime']!r}; known are {', '.join(IMAGES)}")
-    return f"data:{image['mime']};base64,{image['data']}"
 
 
 @cache

@@ -71,15 +71,14 @@ all.addEventListener("click", () => {
 // A figure fills the window on a click, Enter or the space bar; Escape closes it.
 const zoom = document.getElementById("zoom");
 function enlarge(image) {
-  const copy = new Image();
-  copy.src = image.src;
-  copy.alt = image.alt;
-  zoom.querySelector(".stage").replaceChildren(copy);
+  const base = image.parentElement.querySelector(".base");
+  const copies = [base, image].filter(Boolean).map((shown) => Object.assign(new Image(), { src: shown.src, alt: shown.alt }));
+  zoom.querySelector(".stage").replaceChildren(...copies);
   zoom.querySelector("p").textContent = image.closest("figure").querySelector("figcaption").innerText;
   zoom.showModal();
 }
 zoom.addEventListener("click", (event) => { if (event.target.tagName !== "P") zoom.close(); });
-for (const image of document.querySelectorAll("figure img")) {
+for (const image of document.querySelectorAll("figure img:not(.base)")) {
   image.tabIndex = 0;
   image.setAttribute("role", "button");
   image.addEventListener("click", () => enlarge(image));
