@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help report train test test-slow lab bench lint lock clean
+.PHONY: help report train test test-slow lab check clear-outputs bench lint lock clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 	@echo "variables:    PROFILE=demo|cpu|gpu  DATA=<your pictures>  LANG_=zh|en|both"
 
 $(READY): requirements.lock pyproject.toml
@@ -43,7 +43,13 @@ test-slow: $(READY)  ## the slow tests too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu"
 
 lab: $(READY)  ## JupyterLab on the notebooks
-	HW3_DATA="$(DATA)" $(BIN)/jupyter lab --notebook-dir=notebooks
+	$(BIN)/hw3 lab --data "$(DATA)"
+
+check: $(READY)  ## are the notebooks fit to be committed?
+	$(BIN)/hw3 check notebooks/*.ipynb
+
+clear-outputs: $(READY)  ## remove what running the notebooks left in them, then check
+	$(BIN)/hw3 check --clear notebooks/*.ipynb
 
 bench: $(READY)  ## speed, side by side in one run
 	$(BIN)/hw3 bench --data "$(DATA)"

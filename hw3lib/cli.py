@@ -1,4 +1,4 @@
-"""The command line: hw3 data | train | evaluate | predict | report | rerun | new | check | ..."""
+"""The command line: hw3 data | train | evaluate | predict | report | rerun | lab | new | ..."""
 
 from __future__ import annotations
 
@@ -182,6 +182,19 @@ def new(
     files = new_handin(folder, name=name, number=number, department=department)
     print(f"{len(files)} files in {folder}; its README.md says what to do with them")
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(
+    context: typer.Context,
+    data: Data = "",
+    root: Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")] = "",
+) -> None:
+    """Open the notebooks in JupyterLab; further options are JupyterLab's, e.g. --no-browser."""
+    from hw3lib.paths import ROOT
+    from hw3lib.report.lab import open_lab
+
+    open_lab(Path(root).resolve() if root else ROOT, data, context.args)
+
+
 
 @app.command()
 def check(
@@ -199,10 +212,14 @@ def check(
 
 @app.command()
 def measure(
+    clear: Annotated[bool, typer.Option("--clear", help="first remove what runs left")] = False,
     profile: Profile = "records",
     data: Data = "",
+    from hw3lib.report.check import clear as clear_outputs
     only: Annotated[str, typer.Option(help="names of arms, separated by commas")] = "",
     out: Annotated[str, typer.Option(help="JSON file to write")] = "",
+    for path in notebooks if clear else ():
+        clear_outputs(path)
 ) -> None:
     """Train every arm of a profile over its seeds and score it on test: accuracy and seconds."""
     from hw3lib.records import measure_profile

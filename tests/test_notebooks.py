@@ -12,8 +12,9 @@ import pytest
 import yaml
 from nbformat import v4
 
+from hw3lib import UserError
 from hw3lib.paths import ROOT
-from hw3lib.report.check import faults_of, numbers_in_one, tags
+from hw3lib.report.check import clear, faults_of, numbers_in_one, tags
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PARAMETERS = """\
@@ -154,6 +155,26 @@ def test_what_is_no_notebook_is_one_line(tmp_path):
     path = tmp_path / "05_x.ipynb"
     path.write_text("{")
     assert len(faults_of(path)) == 1 and "not a notebook" in faults_of(path)[0]
+
+
+def test_what_a_run_left_is_cleared_and_nothing_else(path, nb, tmp_path):
+    file, cell = tmp_path / path.name, next(c for c in nb.cells if c.cell_type == "code")
+    cell.outputs, cell.execution_count = [v4.new_output("stream", text="x")], 1
+    cell.metadata.update(collapsed=True, scrolled=True)
+    nb.metadata.update(widgets={})
+    nb.metadata.language_info["version"] = "3.12"
+    nbformat.write(nb, file)
+    assert len(faults_of(file)) == 3
+    clear(file)
+    assert file.read_bytes() == path.read_bytes()
+
+
+def test_what_is_no_notebook_is_not_cleared(tmp_path):
+    path = tmp_path / "05_x.ipynb"
+    path.write_text("{")
+    with pytest.raises(UserError, match="not a notebook") as caught:
+        clear(path)
+    assert "\n" not in str(caught.value) and path.read_text() == "{"
 
 
 def test_the_hook_runs_the_same_check():

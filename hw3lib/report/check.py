@@ -13,11 +13,16 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
+from hw3lib import UserError
+from hw3lib.files import write_atomic
 from hw3lib.report.blocks import LANGUAGE_TAGS, notebook_blocks
 from hw3lib.report.document import chapter_of
 
 TAGS = {*LANGUAGE_TAGS, "parameters", "setup"}
-KEPT = {"kernelspec", "language_info"}  # of the notebook's metadata
+METADATA = {  # of a notebook that is committed
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
 LINES = 20  # of a code cell, at most
 SHOWN = ("say", "answer", "figure", "table", "check")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$", re.DOTALL)
@@ -51,13 +56,34 @@ def faults_of(path: Path) -> list[str]:
     return found
 
 
+def clear(path: Path) -> None:
+    """Take out of a notebook what running it left: outputs, execution counts, metadata.
+
+    Raises
+    ------
+    UserError
+        if the file is no notebook; it stays as it is.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            nb = nbformat.read(path, as_version=4)
+    except Exception as error:
+        raise UserError(f"{path}: not a notebook: {(str(error) or repr(error))}") from None
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
+    nb.metadata = METADATA
+    write_atomic(path, (nbformat.writes(nb) + "\n").encode())
+
+
 def tags(cell: NotebookNode) -> set[str]:
     return set(cell.metadata.get("tags", []))
 
 
 def _whole(nb: NotebookNode, name: str) -> Iterator[str]:
     """What concerns the notebook as a whole: its metadata, its Pairs, its headings."""
-    if extra := set(nb.metadata) - KEPT:
+    if extra := set(nb.metadata) - set(METADATA):
         yield f"metadata {', '.join(sorted(extra))}: clear it"
     if nb.metadata.get("kernelspec", {}).get("name") != "python3":
         yield "the kernel is not python3"
@@ -69,7 +95,7 @@ def _whole(nb: NotebookNode, name: str) -> Iterator[str]:
 
 def _stored(cell: NotebookNode) -> Iterator[str]:
     if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
-        yield "a stored output; clear all outputs and save"
+        yield "a stored output; hw3 check --clear removes it"
     if extra := set(cell.metadata) - {"tags"}:
         yield f"metadata {', '.join(sorted(extra))}: only tags are kept"
     if extra := tags(cell) - TAGS:

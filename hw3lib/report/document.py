@@ -12,6 +12,12 @@ from hw3lib.display import MIME
 from hw3lib.report.blocks import Block, notebook_blocks
 from hw3lib.report.references import numbered, referenced
 
+NOT_RUN = Text(
+    zh="**尚未執行**：這本筆記本還沒有結果。請先執行全部儲存格（nbconvert 加 `--execute`）再匯出。",
+    en="**Not run**: this notebook has no results yet. Run all its cells (or give nbconvert "
+    "`--execute`) and export it again.",
+)
+
 
 @dataclass(frozen=True)
 class Chapter:
@@ -102,8 +108,10 @@ def chapter_of(blocks: list[Block], notebook: str) -> Chapter:
 
 
 def one_notebook(nb: NotebookNode, notebook: str) -> Document:
-    """The Document of one notebook by itself, for the exporters."""
+    """The Document of one notebook by itself, for the exporters; one without results says so."""
     chapter = chapter_of(notebook_blocks(nb, notebook), notebook)
+    if not has_results(nb):
+        chapter.blocks.insert(0, Block("markdown", notebook, 0, NOT_RUN))
     executed = nb.metadata.get("papermill", {}).get("end_time") or ""
     return Document(
         title=chapter.title,
@@ -112,6 +120,12 @@ def one_notebook(nb: NotebookNode, notebook: str) -> Document:
         date=executed,
         synthetic=_on_synthetic_faces(nb),
     )
+
+
+def has_results(nb: NotebookNode) -> bool:
+    """Whether any cell was run; a notebook without code has nothing to run."""
+    code = [c for c in nb.cells if c.cell_type == "code" and c.source.strip()]
+    return not code or any(c.get("execution_count") or c.get("outputs") for c in code)
 
 
 def _on_synthetic_faces(nb: NotebookNode) -> bool:

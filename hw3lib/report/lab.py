@@ -1,0 +1,61 @@
+"""`hw3 lab`: JupyterLab on a folder of notebooks, opened at its start page notebooks/README.md."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from hw3lib import UserError
+from hw3lib.paths import ROOT
+
+START = "README.md"
+SETTINGS = ROOT / "report" / "lab"  # JupyterLab's settings for these notebooks; a user's own win
+
+
+def lab_arguments(root: Path, extra: Sequence[str] = ()) -> list[str]:
+    """JupyterLab's arguments for the notebooks of `root`; `extra` ones come last and win.
+
+    It listens on this machine only and keeps Jupyter's token. Nothing is looked up elsewhere: no
+    news, no list of extensions.
+
+    Raises
+    ------
+    UserError
+        if `root` has no folder of notebooks.
+    """
+    notebooks = root / "notebooks"
+    if not notebooks.is_dir():
+        raise UserError(f"{notebooks}: no folder of notebooks; give --root the folder that has it")
+    start = f"/tree/{START}" if (notebooks / START).is_file() else ""
+    return [
+        f"--ServerApp.root_dir={notebooks}",
+        "--ServerApp.ip=localhost",
+        f"--LabApp.default_url=/lab{start}",
+        "--LabApp.extension_manager=readonly",
+        *extra,
+    ]
+
+
+def lab_environment(data: str = "") -> dict[str, str]:
+    """What JupyterLab and its kernels see besides the present environment.
+
+    data : as for `open_study`, for every notebook whose DATA is left ""; a path may be relative
+    """
+    paths = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
+    environment = {
+        "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths)),
+        "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this Python before one in the home folder
+    }
+    if data:
+        environment["HW3_DATA"] = str(Path(data).resolve()) if Path(data).exists() else data
+    return environment
+
+
+def open_lab(root: Path, data: str = "", extra: Sequence[str] = ()) -> None:
+    """Run JupyterLab until it is stopped."""
+    arguments = lab_arguments(root, extra)
+    os.environ.update(lab_environment(data))
+    from jupyterlab.labapp import main
+
+    main(arguments)

@@ -1,0 +1,197 @@
+"""`hw3 lab`: the server by its interface, then a notebook run to its end in Chromium."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+import pytest
+from browser import PATIENCE, browser, chromium
+
+from hw3lib import UserError
+from hw3lib.display import _html_table
+from hw3lib.paths import ROOT
+from hw3lib.report.check import clear, faults_of
+from hw3lib.report.cover import read_questions
+from hw3lib.report.lab import lab_arguments, lab_environment
+
+NAME = "01_data_statistics"
+START = ROOT / "notebooks" / "README.md"
+BROKEN = {"argv": ["no-such-python"], "display_name": "Another", "language": "python"}
+FAILED = "[data-mime-type='application/vnd.jupyter.stderr']"  # an error, or a warning
+DONE = f"""() => {{ const all = [...document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')];
+  return all.length > 0 && all.every((e) => /\\[\\d+\\]/.test(e.textContent))
+    || document.querySelector("{FAILED}"); }}"""
+MENU = ".lm-Menu-itemLabel"
+
+
+@dataclass
+class Lab:
+    """A JupyterLab that runs: its address, its token, its folder."""
+
+    url: str
+    token: str
+    root: Path
+
+    def get(self, path: str) -> bytes:
+        return self.ask(path, {"Authorization": f"token {self.token}"})
+
+    def ask(self, path: str, headers: dict[str, str]) -> bytes:
+        request = urllib.request.Request(self.url + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=PATIENCE / 1000) as answer:
+            return answer.read()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory) -> Iterator[Lab]:
+    """`hw3 lab` on a copy of one notebook, for a user who has another kernel of that name."""
+    home = tmp_path_factory.mktemp("home")
+    root = tmp_path_factory.mktemp("lab") / "我的 hw3"
+    (root / "notebooks").mkdir(parents=True)
+    for file in (START, START.with_name(f"{NAME}.ipynb")):
+        shutil.copy(file, root / "notebooks")
+    kernel = home / ".local" / "share" / "jupyter" / "kernels" / "python3"
+    kernel.mkdir(parents=True)
+    (kernel / "kernel.json").write_text(json.dumps(BROKEN))
+    hidden = ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "XDG_DATA_HOME", "HW3_DATA")
+    env = {k: v for k, v in os.environ.items() if k not in hidden}
+    env |= {"HOME": str(home), "JUPYTER_RUNTIME_DIR": str(home), "HW3_CACHE": str(home / "cache")}
+    options = ["--data", "synthetic:700", "--no-browser", "--allow-root", "--ServerApp.port=0"]
+    with (home / "log").open("w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "hw3lib.cli", "lab", "--root", str(root), *options],
+            env=env, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            facts = started(server, home)
+            assert facts["hostname"] == "localhost"  # of this machine only
+            yield Lab(facts["url"], facts["token"], root)
+        finally:
+            server.terminate()
+            server.wait(timeout=60)
+
+
+def started(server: subprocess.Popen, home: Path) -> dict:
+    """What the server tells of itself once it answers."""
+    for _ in range(PATIENCE // 100):
+        for file in home.glob("jpserver-*.json"):
+            with contextlib.suppress(OSError, ValueError):  # not written, or not listening yet
+                facts = json.loads(file.read_text())
+                urllib.request.urlopen(facts["url"] + "api", timeout=60).close()
+                return facts
+        assert server.poll() is None, (home / "log").read_text()
+        time.sleep(0.1)
+    raise AssertionError((home / "log").read_text())
+
+
+def test_the_server_keeps_its_token_and_offers_both_formats_and_this_python(lab):
+    assert len(lab.token) >= 32
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        lab.ask("api/contents", {})
+    offered = json.loads(lab.get("api/nbconvert"))
+    assert offered["hw3_html"] == {"output_mimetype": "text/html"}
+    assert offered["hw3_pdf"] == {"output_mimetype": "application/pdf"}
+    kernels = json.loads(lab.get("api/kernelspecs"))
+    assert kernels["default"] == "python3"
+    assert kernels["kernelspecs"]["python3"]["spec"]["display_name"] != "Another"
+
+
+@pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium")
+def test_a_notebook_runs_to_its_answer_is_exported_and_cleared(lab):
+    file, outside = lab.root / "notebooks" / f"{NAME}.ipynb", []
+    with browser() as opened:
+        page = opened.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda r: _outside(r.url, lab.url) and outside.append(r.url))
+        page.goto(f"{lab.url}?token={lab.token}")
+        start = page.locator(".jp-RenderedMarkdown")  # shown, not its source
+        start.get_by_role("link", name="Data statistics").click()
+        page.locator(".jp-NotebookPanel .jp-CodeCell").last.wait_for()
+        assert menus(page) >= {"Hw3_pdf", "Hw3_html"}
+        _choose(page, "Run", "Run All Cells")
+        page.wait_for_function(DONE)
+        assert page.locator(FAILED).all_text_contents() == []
+        last = page.locator(".jp-NotebookPanel .jp-CodeCell").last.locator(".jp-OutputArea")
+        assert "Answer to B4" in last.inner_text() and last.is_visible()
+        _choose(page, "File", "Save Notebook")
+        page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')")
+    assert outside == []
+    said = nbformat.read(file, as_version=4).cells[-1].outputs[0].data["text/markdown"]
+    exported = lab.get(f"nbconvert/hw3_html/{NAME}.ipynb?download=true").decode()
+    assert said.split("**")[-1].strip()[:60] in exported and "Not run" not in exported
+    assert lab.get(f"nbconvert/hw3_pdf/{NAME}.ipynb").startswith(b"%PDF")
+    assert any("a stored output" in line for line in faults_of(file))
+    clear(file)
+    assert file.read_bytes() == START.with_name(file.name).read_bytes()
+
+
+def menus(page) -> set[str]:
+    """The formats under File > Save and Export Notebook As, once JupyterLab has put them there."""
+    found: set[str] = set()
+    for _ in range(PATIENCE // 2000):
+        page.locator(".lm-MenuBar-itemLabel").get_by_text("File", exact=True).click()
+        page.locator(MENU).get_by_text("Save and Export Notebook As").hover()
+        page.wait_for_timeout(1000)  # a submenu opens after a moment
+        found = set(page.locator(MENU).all_inner_texts())
+        page.keyboard.press("Escape")
+        page.keyboard.press("Escape")
+        if "Hw3_pdf" in found:
+            break
+    return found
+
+
+def _choose(page, menu: str, item: str) -> None:
+    page.locator(".lm-MenuBar-itemLabel").get_by_text(menu, exact=True).click()
+    page.locator(MENU).get_by_text(item, exact=True).click()
+
+
+def _outside(url: str, server: str) -> bool:
+    return not url.startswith((server, "data:", "blob:"))
+
+
+def test_the_start_page_names_every_notebook_its_titles_and_questions():
+    lines = START.read_text(encoding="utf-8").splitlines()
+    asked = read_questions(ROOT / "report" / "questions.toml")
+    for file in sorted(START.parent.glob("*.ipynb")):
+        zh, en = (c.source.splitlines()[0][2:] for c in nbformat.read(file, as_version=4).cells[:2])
+        number = file.stem[:2]
+        answers = " ".join(q.id for q in asked if q.chapter == int(number)) or "B4"
+        row = f"| {number} | [{zh}]({file.name}) | [{en}]({file.name}) | {answers} |"
+        assert row in lines
+
+
+def test_a_relative_path_of_the_data_is_the_callers(tmp_path, monkeypatch):
+    (tmp_path / "faces").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", "/mine")
+    given = lab_environment("faces")
+    assert given["HW3_DATA"] == str(tmp_path / "faces")
+    assert given["JUPYTER_CONFIG_PATH"].endswith(os.pathsep + "/mine")
+    assert lab_environment("synthetic:70")["HW3_DATA"] == "synthetic:70"
+    assert "HW3_DATA" not in lab_environment()
+
+
+def test_a_folder_without_notebooks_is_refused(tmp_path):
+    with pytest.raises(UserError, match="no folder of notebooks"):
+        lab_arguments(tmp_path)
+
+
+def test_a_tall_table_scrolls_and_words_stand_left():
+    def shown(rows: int) -> str:
+        columns = [{"zh": "類別", "en": "class"}, {"zh": "數", "en": "n"}]
+        line = [{"zh": "甲", "en": "<a>"}, {"zh": "1", "en": "1"}]
+        return _html_table({"columns": columns, "rows": [line] * rows, "align": ["left", "right"]})
+
+    assert shown(2).startswith("<table>") and "overflow" in shown(40)
+    assert '<td style="text-align:left">甲 &lt;a&gt;</td><td style="text-align:right">' in shown(2)
