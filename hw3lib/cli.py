@@ -169,19 +169,6 @@ def rerun(
     answer_anew(question, profile, data)
 
 
-@app.command()
-def new(
-    folder: Annotated[Path, typer.Argument(help="a folder that is not there yet")],
-    name: Annotated[str, typer.Option(help="whose hand-in it is")] = "",
-    number: Annotated[str, typer.Option("--id", help="student id")] = "",
-    department: Annotated[str, typer.Option(help="department")] = "",
-) -> None:
-    """Start your own hand-in: notebooks to edit, your name, the course's two scripts."""
-    from hw3lib.student import new_handin
-
-    files = new_handin(folder, name=name, number=number, department=department)
-    print(f"{len(files)} files in {folder}; its README.md says what to do with them")
-
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def lab(
     context: typer.Context,
@@ -195,14 +182,31 @@ def lab(
     open_lab(Path(root).resolve() if root else ROOT, data, context.args)
 
 
+@app.command()
+def new(
+    folder: Annotated[Path, typer.Argument(help="a folder that is not there yet")],
+    name: Annotated[str, typer.Option(help="whose hand-in it is")] = "",
+    number: Annotated[str, typer.Option("--id", help="student id")] = "",
+    department: Annotated[str, typer.Option(help="department")] = "",
+) -> None:
+    """Start your own hand-in: notebooks to edit, your name, the course's two scripts."""
+    from hw3lib.student import new_handin
+
+    files = new_handin(folder, name=name, number=number, department=department)
+    print(f"{len(files)} files in {folder}; its README.md says what to do with them")
+
 
 @app.command()
 def check(
     notebooks: Annotated[list[Path], typer.Argument(help="notebooks, e.g. notebooks/*.ipynb")],
+    clear: Annotated[bool, typer.Option("--clear", help="first remove what runs left")] = False,
 ) -> None:
     """Say what keeps notebooks from being committed: stored outputs, halves of a Pair, ..."""
+    from hw3lib.report.check import clear as clear_outputs
     from hw3lib.report.check import faults_of
 
+    for path in notebooks if clear else ():
+        clear_outputs(path)
     faults = [line for path in notebooks for line in faults_of(path)]
     for line in faults:
         print(line, file=sys.stderr)
@@ -212,14 +216,10 @@ def check(
 
 @app.command()
 def measure(
-    clear: Annotated[bool, typer.Option("--clear", help="first remove what runs left")] = False,
     profile: Profile = "records",
     data: Data = "",
-    from hw3lib.report.check import clear as clear_outputs
     only: Annotated[str, typer.Option(help="names of arms, separated by commas")] = "",
     out: Annotated[str, typer.Option(help="JSON file to write")] = "",
-    for path in notebooks if clear else ():
-        clear_outputs(path)
 ) -> None:
     """Train every arm of a profile over its seeds and score it on test: accuracy and seconds."""
     from hw3lib.records import measure_profile
