@@ -14,6 +14,7 @@ import pytest
 
 from hw3lib import UserError
 from hw3lib.bilingual import Text
+from hw3lib.report import webfonts
 from hw3lib.report.blocks import Block
 from hw3lib.report.document import Chapter, Document, Question
 from hw3lib.report.html import render
@@ -22,6 +23,14 @@ from hw3lib.report.references import numbered, referenced
 EVIL = "</script></style><script>alert(1)</script><img src=x onerror=alert(1)>\" onload='alert(1)"
 VOID = {"meta", "img", "input", "br", "hr", "link"}
 NOTEBOOK = "05_confusion_matrix"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_fonts():
+    """Cutting fonts takes seconds a page; tests/test_webfonts.py does it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(webfonts, "subset", lambda name, characters: b"a font")
+        yield
 
 
 class Page(HTMLParser):

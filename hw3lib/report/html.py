@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -19,7 +18,7 @@ from hw3lib import __version__
 from hw3lib.bilingual import Text
 from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.paths import ROOT
-from hw3lib.report import references
+from hw3lib.report import references, webfonts
 from hw3lib.report.blocks import Block, pieces
 from hw3lib.report.cover import cover_notes
 from hw3lib.report.document import Chapter, Document
@@ -28,11 +27,6 @@ from hw3lib.report.panel import check_rows, question_rows
 from hw3lib.report.prose import converted
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
-FONTS = (
-    ("hw3 Sans", 400, "NotoSansTC-Regular.woff2"),
-    ("hw3 Sans", 700, "NotoSansTC-Bold.woff2"),
-    ("hw3 Math", 400, "STIXTwoMath.woff2"),
-)
 LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
 SORTED = 5  # rows from which a table can be sorted
 PX_PER_POINT = 1.5  # a figure's 8.5 pt letters beside text of 17 px
@@ -102,7 +96,7 @@ def render(
     chapters = [_chapter(c, names, shift=int(cover)) for c in document.chapters]
     env = _environment(converted(document))
     script = (TEMPLATES / "book.js").read_text(encoding="utf-8")
-    return env.get_template("page.html.j2").render(
+    page = env.get_template("page.html.j2").render(
         document=document,
         language=language,
         author=_author(document.author),
@@ -116,11 +110,12 @@ def render(
         words=WORDS,
         synthetic=SYNTHETIC_NOTE,
         notes=cover_notes(document),
-        fonts=FONTS,
+        fonts=webfonts.FACES,
         style=Markup((TEMPLATES / "book.css").read_text(encoding="utf-8")),
         script=Markup(script),
         version=__version__,
     )
+    return webfonts.embedded(page)
 
 
 class _Names:
@@ -222,7 +217,7 @@ def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
         "both": lambda text: text.in_language("both"),
         "px": lambda points: round(points * PX_PER_POINT),
         "uri": uri,
-        "font": _font,
+        "font": webfonts.place,
         "python": _highlight,
         "sha256": lambda s: base64.b64encode(hashlib.sha256(s.encode()).digest()).decode(),
     }
@@ -245,12 +240,6 @@ def _counted(cells: list[str]) -> bool:
 
 
 @cache
-def _font(name: str) -> str:
-    data = base64.b64encode((ROOT / "report" / "fonts" / name).read_bytes()).decode()
-    return f"data:font/woff2;base64,{data}"
-
-
-@cache
 def _highlight(source: str) -> Markup:
     from pygments import highlight
     from pygments.formatters import HtmlFormatter
@@ -260,9 +249,3 @@ def _highlight(source: str) -> Markup:
         return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n"))
     except ValueError:  # a lexer's fault must not lose the code
         return escape(source)
-
-
-def template_files() -> list[Path]:
-    """What a page is made of besides its Document."""
-    fonts = [ROOT / "report" / "fonts" / name for _, _, name in FONTS]
-    return [*sorted(TEMPLATES.iterdir()), *fonts]
