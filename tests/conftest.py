@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+from fault_table import promise, pytest_addoption, pytest_terminal_summary  # noqa: F401
 
 from hw3lib.data.faces import Faces, duplicate_groups
 from hw3lib.data.folds import Folds, split_folds
