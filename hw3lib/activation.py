@@ -1,9 +1,10 @@
-"""What filters answer to: kernels, responses, class profiles, receptive fields, top patches."""
+"""What filters answer to: kernels, responses, receptive fields, top patches."""
 
 from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from hw3lib import UserError
-from hw3lib.data.faces import CLASSES, SIZE
+from hw3lib.data.faces import SIZE
 from hw3lib.inference import Network
-from hw3lib.probing import layers, redrawn, untouched, value_at
+from hw3lib.probing import layers, redrawn, untouched, value_at, values_at
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,11 @@ def filter_layers(network: Network) -> list[FilterLayer]:
     return found
 
 
+def stages(layers: Sequence[FilterLayer]) -> dict[int, FilterLayer]:
+    """Side of the maps -> the last layer with maps of that size: the end of each stage."""
+    return {layer.shape[1]: layer for layer in layers}
+
+
 def blank(network: Network) -> Tensor:
     """One even grey picture (1, in_channels, 48, 48), as the network takes it."""
     return torch.zeros(1, network.in_channels, SIZE, SIZE, device=network.device)
@@ -76,78 +82,74 @@ class Survey:
 
     mean  : (N, K) mean over the map of what passes the ReLU, the strength compared everywhere
     peak  : (N, K) largest response in the map;  where : (N, K, 2) its row and column in the map
+    alike : (K, K) correlation of what passes, over all pictures and places; 0 for a dead filter
     """
 
     mean: np.ndarray
     peak: np.ndarray
     where: np.ndarray
+    alike: np.ndarray
 
     @property
     def dead(self) -> list[int]:
         """Filters whose strength is the same for every picture: they tell nothing."""
         return np.flatnonzero(np.ptp(self.mean, axis=0) == 0).tolist()
 
+    def duplicates(self, limit: float = 0.95) -> list[tuple[int, int]]:
+        """Pairs of filters that answer alike everywhere: `alike` of at least `limit`."""
+        first, second = np.nonzero(np.triu(self.alike >= limit, k=1))
+        return list(zip(first.tolist(), second.tolist(), strict=True))
 
-def survey(network: Network, images: np.ndarray, layer: FilterLayer, *, batch: int = 128) -> Survey:
+
+def survey(network: Network, images: np.ndarray, layer: FilterLayer, *, batch: int = 64) -> Survey:
     """The Survey of `images` (N, 48, 48) uint8."""
-    parts = []
+    return survey_all(network, images, [layer], batch=batch)[0]
+
+
+def survey_all(
+    network: Network, images: np.ndarray, layers: Sequence[FilterLayer], *, batch: int = 64
+) -> list[Survey]:
+    """A Survey of each layer, all of them in one pass over the pictures."""
+    tallies = [_Tally(layer) for layer in layers]
+    places = [(layer.read, layer.side) for layer in layers]
     for start in range(0, len(images), batch):
         inputs = network.prepare(np.ascontiguousarray(images[start : start + batch]))
         with torch.no_grad():
-            maps = value_at(network, inputs, layer.read, side=layer.side)
+            for tally, maps in zip(tallies, values_at(network, inputs, places), strict=True):
+                tally.add(maps)
+    return [tally.survey() for tally in tallies]
+
+
+class _Tally:
+    """What a Survey is made of, batch after batch."""
+
+    def __init__(self, layer: FilterLayer) -> None:
+        self.layer, self.parts, self.places = layer, [], 0
+        self.total = self.products = 0.0
+
+    def add(self, maps: Tensor) -> None:
         peak, at = maps.flatten(2).max(2)
         where = torch.stack([at // maps.shape[3], at % maps.shape[3]], dim=2)
-        parts.append([strength(maps, layer), peak, where])
-    mean, peak, where = (torch.cat(p).cpu().numpy() for p in zip(*parts, strict=True))
-    return Survey(mean, peak, where)
+        self.parts.append([strength(maps, self.layer), peak, where])
+        passed = (maps.relu() if self.layer.rectified else maps).transpose(0, 1).flatten(1).double()
+        self.total = self.total + passed.sum(1)
+        self.products = self.products + passed @ passed.T
+        self.places += passed.shape[1]
+
+    def survey(self) -> Survey:
+        mean, peak, where = (torch.cat(p).cpu().numpy() for p in zip(*self.parts, strict=True))
+        centre = self.total / self.places
+        spread = (self.products / self.places - torch.outer(centre, centre)).cpu().numpy()
+        size = np.sqrt(np.diag(spread).clip(min=0))
+        size = np.where(size > 1e-6 * max(float(size.max()), 1e-30), size, 0)
+        norm = np.outer(size, size)
+        alike = np.divide(spread, norm, out=np.zeros_like(spread), where=norm > 0)
+        return Survey(mean, peak, where, alike)
 
 
 def strength(maps: Tensor, layer: FilterLayer) -> Tensor:
     """(N, K, h, w) responses -> (N, K) mean over the map of what passes the ReLU."""
     return (maps.relu() if layer.rectified else maps).mean((2, 3))
-
-
-def class_profile(mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N, K) strengths -> (K, 7) mean of each class, in standard deviations from the filter's mean.
-
-    A dead filter has a row of zeros, a class without pictures a column of NaN.
-    """
-    spread = mean.std(0)
-    scores = np.divide(mean - mean.mean(0), spread, out=np.zeros_like(mean), where=spread > 0)
-    profile = np.full((mean.shape[1], len(CLASSES)), np.nan)
-    for c in np.unique(labels):
-        profile[:, c] = scores[labels == c].mean(0)
-    return profile
-
-
-def selectivity(mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """(N, K) -> (K,) share of a filter's variance that lies between the classes, 0 to 1.
-
-    Omega squared: eta squared less what chance alone would give, so 0 means no selectivity
-    (slightly negative values are chance) however many pictures there are. A dead filter gives 0.
-    """
-    total = ((mean - mean.mean(0)) ** 2).sum(0)
-    groups = [mean[labels == c] for c in np.unique(labels)]
-    within = sum(((g - g.mean(0)) ** 2).sum(0) for g in groups)
-    noise = within / max(1, len(mean) - len(groups))
-    top = total - within - (len(groups) - 1) * noise
-    return np.divide(top, total + noise, out=np.zeros_like(total), where=total > 0)
-
-
-def most_selective(profile: np.ndarray) -> list[int]:
-    """(K, 7) profile -> for each class the filter that sets it off most from all other classes.
-
-    The assignment with the highest sum of margins over the next class; no filter serves twice,
-    and with fewer filters than classes only the classes that gain most are served.
-    """
-    from scipy.optimize import linear_sum_assignment
-
-    scores = np.nan_to_num(profile, nan=profile[~np.isnan(profile)].min())
-    margin = np.stack(
-        [scores[:, c] - np.delete(scores, c, axis=1).max(1) for c in range(scores.shape[1])]
-    )
-    classes, filters = linear_sum_assignment(-margin)
-    return filters[np.argsort(classes)].tolist()
 
 
 def untrained(network: Network, images: np.ndarray, *, seed: int = 0) -> Network:
@@ -214,15 +216,6 @@ def top_patches(
 def field_size(fields: np.ndarray) -> tuple[int, int]:
     """Height and width, in pixels, of the largest receptive field of a layer."""
     return tuple(int((fields[..., i + 1] - fields[..., i]).max()) for i in (0, 2))
-
-
-def more_selective(trained: np.ndarray, untrained: np.ndarray) -> bool | None:
-    """Whether filters gained selectivity: a two-sided Mann-Whitney test at 5 % (scipy)."""
-    from scipy.stats import mannwhitneyu
-
-    if mannwhitneyu(trained, untrained).pvalue >= 0.05:
-        return None
-    return bool(np.median(trained) > np.median(untrained))
 
 
 def weighs_light_against_dark(layer: FilterLayer) -> np.ndarray:

@@ -52,6 +52,7 @@ def maximise(
     scale: float = 0.08,
     smooth: float = 0.2,
     seed: int = 0,
+    seeds: Sequence[int] | None = None,
     every: int = 4,
 ) -> Ascent:
     """Gradient ascent on the picture, all `filters` side by side in one batch.
@@ -60,9 +61,11 @@ def maximise(
     Visualization, doi:10.23915/distill.00007), seen at every step through another small shift,
     rotation and zoom, and with the `contrast` of a real face: a deviation from middle grey of so
     much root mean square, in pixels from 0 to 1. `smooth` weighs the total variation against the
-    strength. A start depends on `seed` and the filter's number alone.
+    strength. A start depends on the filter's number and on `seed`, or its own of `seeds`, alone.
     """
-    spectrum = _spectra(filters, seed).to(network.device).requires_grad_(True)
+    spectrum = (
+        _spectra(filters, seeds or [seed] * len(filters)).to(network.device).requires_grad_(True)
+    )
     gain = _gain(network.device)
     speed = torch.zeros_like(spectrum)
     generator = torch.Generator(network.device).manual_seed(seed)
@@ -105,13 +108,54 @@ def maximise(
     )
 
 
-def _spectra(filters: Sequence[int], seed: int) -> Tensor:
-    """(F, 48, 25, 2) start of each filter, drawn from `seed` and its number alone."""
+def maximise_seeds(
+    network: Network,
+    layer: FilterLayer,
+    filters: Sequence[int],
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    **options,
+) -> list[Ascent]:
+    """An Ascent for each seed, all of them in one batch; `options` as of maximise."""
+    count = len(filters)
+    every = maximise(
+        network,
+        layer,
+        [f for _ in seeds for f in filters],
+        seed=seeds[0],
+        seeds=[s for s in seeds for _ in filters],
+        **options,
+    )
+    parts = [slice(i * count, (i + 1) * count) for i in range(len(seeds))]
+    return [Ascent(list(filters), every.pictures[p], every.steps, every.best[p]) for p in parts]
+
+
+def best_of(ascents: Sequence[Ascent]) -> Ascent:
+    """For each filter the seed that reached most."""
+    which = np.argmax([a.reached for a in ascents], axis=0)
+    at = np.arange(len(which))
+    return Ascent(
+        ascents[0].filters,
+        np.stack([a.pictures for a in ascents])[which, at],
+        ascents[0].steps,
+        np.stack([a.best for a in ascents])[which, at],
+    )
+
+
+def agreement(ascents: Sequence[Ascent]) -> np.ndarray:
+    """(F,) what the worst seed reached over what the best did; NaN where none rose above 0."""
+    reached = np.stack([a.reached for a in ascents])
+    low, high = reached.min(0), reached.max(0)
+    return np.divide(low, high, out=np.full(len(high), np.nan), where=high > 0)
+
+
+def _spectra(filters: Sequence[int], seeds: Sequence[int]) -> Tensor:
+    """(F, 48, 25, 2) start of each filter, drawn from its seed and its number alone."""
     shape = (SIZE, SIZE // 2 + 1, 2)
     return torch.stack(
         [
-            torch.randn(shape, generator=torch.Generator().manual_seed(seed * 100_003 + f))
-            for f in map(int, filters)
+            torch.randn(shape, generator=torch.Generator().manual_seed(s * 100_003 + int(f)))
+            for f, s in zip(filters, seeds, strict=True)
         ]
     )
 

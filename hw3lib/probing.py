@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -82,7 +82,7 @@ def layers(network, inputs: Tensor) -> list[Layer]:
 
 
 class _ReachedError(Exception):
-    """Ends a forward pass at the layer that was asked for."""
+    """Ends a forward pass at the last layer that was asked for."""
 
 
 def value_at(network, inputs: Tensor, layer: str, *, side: str = "output") -> Tensor:
@@ -91,29 +91,38 @@ def value_at(network, inputs: Tensor, layer: str, *, side: str = "output") -> Te
     What lies behind it is not run. Gradients flow back to `inputs` where they require one. An
     unknown or unused layer is a UserError.
     """
-    caught: list[Tensor] = []
+    return values_at(network, inputs, [(layer, side)])[0]
 
-    def after(module, arguments, output):
-        caught.append(output)
-        raise _ReachedError
 
-    def before(module, arguments):
-        caught.append(arguments[0])
-        raise _ReachedError
+def values_at(network, inputs: Tensor, places: Sequence[tuple[str, str]]) -> list[Tensor]:
+    """value_at for several (layer, side) in one forward pass, each at its first use."""
+    caught: dict[tuple[str, str], Tensor] = {}
+
+    def note(place: tuple[str, str], value: Tensor) -> None:
+        caught.setdefault(place, value)
+        if len(caught) == len(set(places)):
+            raise _ReachedError
 
     with untouched(network) as model:
         named = dict(model.named_modules())
-        if layer not in named:
-            raise UserError(f"layer {layer!r}: the network has none of that name")
-        if side == "input":
-            named[layer].register_forward_pre_hook(before)
-        else:
-            named[layer].register_forward_hook(after)
+        for layer, side in set(places):
+            if layer not in named:
+                raise UserError(f"layer {layer!r}: the network has none of that name")
+            _watch(named[layer], (layer, side), note)
         try:
             model(inputs)
         except _ReachedError:
-            return caught[0]
-    raise UserError(f"layer {layer!r}: it did not run in the forward pass")
+            return [caught[place] for place in places]
+    missed = next(layer for layer, side in places if (layer, side) not in caught)
+    raise UserError(f"layer {missed!r}: it did not run in the forward pass")
+
+
+def _watch(module: nn.Module, place: tuple[str, str], note: Callable) -> None:
+    """Call note(place, value) with what the module gets or gives."""
+    if place[1] == "input":
+        module.register_forward_pre_hook(lambda module, arguments: note(place, arguments[0]))
+    else:
+        module.register_forward_hook(lambda module, arguments, output: note(place, output))
 
 
 def weighted(network, inputs: Tensor) -> list[str]:

@@ -6,8 +6,7 @@ import torch
 from test_probing import assert_same, state
 from torch import nn
 
-from hw3lib import UserError, activation, ascent, models
-from hw3lib.data.faces import CLASSES
+from hw3lib import UserError, activation, ascent, models, selectivity
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.inference import Network
 
@@ -83,6 +82,21 @@ def test_ascent_is_deterministic_and_follows_its_seed():
     alone = ascent.maximise(net, layer, [3], steps=0, seed=7).pictures
     both = ascent.maximise(net, layer, [1, 3], steps=0, seed=7).pictures
     assert np.allclose(alone[0], both[1], atol=1e-6)  # a start depends on seed and filter alone
+
+
+def test_several_seeds_in_one_batch_and_the_best_of_them():
+    net = network("slim_resnet", 0.25)
+    layer = activation.filter_layers(net)[3]
+    every = ascent.maximise_seeds(net, layer, [1, 3], seeds=(4, 5, 6), steps=12)
+    assert [a.filters for a in every] == [[1, 3]] * 3
+    alone = ascent.maximise(net, layer, [1, 3], steps=0, seed=5).pictures
+    start = ascent.maximise_seeds(net, layer, [1, 3], seeds=(4, 5), steps=0)[1].pictures
+    assert np.allclose(start, alone, atol=1e-6)  # a seed starts alike whatever stands beside it
+    best, reached = ascent.best_of(every), np.stack([a.reached for a in every])
+    assert np.array_equal(best.reached, reached.max(0))
+    for f, which in enumerate(reached.argmax(0)):
+        assert np.array_equal(best.pictures[f], every[which].pictures[f])
+    assert ascent.agreement(every) == pytest.approx(reached.min(0) / reached.max(0))
 
 
 def chain() -> Network:
@@ -167,6 +181,35 @@ def test_survey_finds_strengths_peaks_and_dead_filters():
     assert np.isnan(gain[1]) and gain[0] == pytest.approx(found.reached[0] / seen.mean[:, 0].max())
 
 
+def test_all_layers_in_one_pass_are_surveyed_as_one_by_one():
+    net = network("slim_resnet")
+    layers = activation.filter_layers(net)
+    before = state(net.model)
+    every = activation.survey_all(net, IMAGES, layers, batch=5)
+    assert_same(before, state(net.model))
+    for layer, seen in list(zip(layers, every, strict=True))[::4]:
+        alone = activation.survey(net, IMAGES, layer)
+        assert np.allclose(seen.mean, alone.mean, atol=1e-5)
+        assert np.array_equal(seen.where, alone.where)
+        maps = activation.responses(net, IMAGES, layer).clip(min=0)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            expected = np.nan_to_num(np.corrcoef(maps.swapaxes(0, 1).reshape(len(layer), -1)))
+        assert np.allclose(seen.alike, expected, atol=1e-4)
+    sides = activation.stages(layers)
+    assert list(sides) == sorted(sides, reverse=True)
+    assert [layer.conv for layer in sides.values()][-1] == layers[-1].conv
+
+
+def test_duplicates_and_dead_filters_are_named():
+    net = chain()
+    net.model[0].weight.data[2] = 3 * net.model[0].weight.data[0]
+    net.model[0].bias.data[:] = 0
+    net.model[0].weight.data[1] = 0
+    seen = activation.survey(net, IMAGES, activation.filter_layers(net)[0])
+    assert seen.duplicates() == [(0, 2)]
+    assert seen.dead == [1] and (seen.alike[1] == 0).all()
+
+
 def test_top_patches_hold_the_pixels_that_make_the_response():
     net = chain()
     layer = activation.filter_layers(net)[1]
@@ -187,25 +230,6 @@ def test_top_patches_hold_the_pixels_that_make_the_response():
     assert ranked[0].row == seen.mean[:, 2].argmax()
 
 
-def test_profiles_selectivity_and_choice_of_filters():
-    rng = np.random.default_rng(0)
-    labels = np.repeat(np.arange(7), 30)
-    mean = rng.normal(size=(210, 9))
-    for c in range(7):
-        mean[labels == c, 8 - c] += 5  # filter 8 - c answers to class c, 0 and 1 to none
-    mean[:, 0] = 3.0  # dead
-    profile = activation.class_profile(mean, labels)
-    assert profile.shape == (9, len(CLASSES)) and (profile[0] == 0).all()
-    assert activation.most_selective(profile) == [8, 7, 6, 5, 4, 3, 2]
-    omega = activation.selectivity(mean, labels)
-    assert omega[0] == 0 and abs(omega[1]) < 0.05 and (omega[2:] > 0.6).all()
-    assert activation.more_selective(omega[2:], rng.normal(0, 0.01, 7)) is True
-    assert activation.more_selective(rng.normal(0, 0.01, 7), omega[2:]) is False
-    assert activation.more_selective(omega[2:], omega[2:]) is None
-    few = activation.class_profile(mean[labels < 2], labels[labels < 2])
-    assert np.isnan(few[:, 2:]).all() and activation.most_selective(few)[:2] == [8, 7]
-
-
 def test_kernels_that_weigh_light_against_dark():
     net = template_network(torch.stack([wave(9, 0.3, (24, 24)), torch.ones(48, 48)]))
     (layer,) = activation.filter_layers(net)
@@ -215,6 +239,7 @@ def test_kernels_that_weigh_light_against_dark():
 def test_figures_draw_from_a_network():
     from hw3lib.bilingual import Text, language
     from hw3lib.plotting import activation as draw
+    from hw3lib.plotting import stages as draw_stages
     from hw3lib.plotting.style import house_style
 
     net, faces = network("slim_resnet"), synthetic_faces(21, seed=2)
@@ -224,7 +249,7 @@ def test_figures_draw_from_a_network():
         activation.receptive_fields(net, layer),
     )
     found = ascent.maximise(net, layer, [0, 1], steps=2)
-    profile = activation.class_profile(seen.mean, faces.labels)
+    profile = selectivity.class_profile(seen.mean, faces.labels)
     columns = [(Text("上升", "ascent"), 255 * found.pictures)]
     columns += draw.patch_columns(seen, fields, [0, 1], faces, by="peak", count=2)
     with language("both"), house_style():
@@ -235,5 +260,14 @@ def test_figures_draw_from_a_network():
         assert draw.response_sheet(faces.images[:2], maps, draw.grey_kernels(layer)[:2], [0, 1])
         assert draw.profile_heatmaps({title: ([0, 1], profile[:2])}).axes
         curves = draw.ascent_curves({title: {title: (found, seen.mean[:, [0, 1]].max(0))}})
+        half = draw_stages.Half(title, layer.conv, columns, 1, draw.filter_labels([0, 1], profile),
+                                profile[:2])  # fmt: skip
+        one, two = draw_stages.stage_sheet([half]), draw_stages.stage_sheet([half, half])
+        assert len(two.axes) == 2 * (4 + 1 + 4) and one.get_figwidth() < two.get_figwidth()
+        omega = selectivity.selectivity(seen.mean, faces.labels)
+        ridges = draw_stages.selectivity_histograms({title: [("conv", omega, omega)]})
+        assert len(ridges.axes[0].collections) == 2
+        lost = selectivity.ablate(net, faces.images, faces.labels, layer, profile, draws=1)
+        assert draw_stages.ablation_heatmaps({title: lost}).axes
     assert curves.axes[0].lines
     assert 0 <= ascent.recognised(net, found, profile) <= 2
