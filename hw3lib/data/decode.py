@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 32_000_000  # a large photograph; more is a mistake or an attack
 MAX_BYTES = 64 * 2**20  # of one picture file
+MAX_SCANS = 64  # of a JPEG; progressive ones have about ten, and each costs as much as a picture
+_SCAN = b"\xff\xda"  # the marker before each; within a scan's own bytes it cannot stand
 
 
 class Decoder:
@@ -32,6 +34,10 @@ class Decoder:
 
         if len(data) > MAX_BYTES:
             raise DataError(f"{where}: {len(data):,} bytes is no picture of a face; remove it")
+        if data.count(_SCAN) > MAX_SCANS and data.startswith(b"\xff\xd8"):
+            raise DataError(
+                f"{where}: a JPEG of {data.count(_SCAN):,} scans would take too long; save it again"
+            )
         try:
             picture = Image.open(io.BytesIO(data), formats=("JPEG", "PNG"))
             width, height = picture.size
@@ -48,7 +54,9 @@ class Decoder:
             ) from None
         except UnidentifiedImageError:
             raise DataError(f"{where}: not a JPEG or PNG picture; convert or remove it") from None
-        except (OSError, SyntaxError, ValueError, EOFError) as error:
+        except MemoryError:
+            raise
+        except Exception as error:  # damaged bytes raise nearly anything in Pillow's parsers
             raise DataError(
                 f"{where}: damaged picture ({_short(error)}); copy or download it again"
             ) from None

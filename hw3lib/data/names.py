@@ -77,19 +77,19 @@ def split_word(text: str) -> str | None:
 
 def parse_splits(values: Sequence, where: Callable[[int], str]) -> np.ndarray:
     """(N,) str from Usage words; an empty one is "", DataError for a word of no split."""
-    known: dict[object, str] = {}
-    for row, value in enumerate(values):
-        if value in known:
+    texts = ["" if value is None else str(value).strip() for value in values]
+    known: dict[str, str] = {}
+    for row, text in enumerate(texts):
+        if text in known:
             continue
-        text = "" if value is None else str(value).strip()
         split = split_word(text) if text else ""
         if split is None:
             raise DataError(
                 f"{where(row)}: split {text[:40]!r} is none of Training, PublicTest, PrivateTest; "
                 "correct it"
             )
-        known[value] = split
-    return np.array([known[value] for value in values], dtype="<U16")
+        known[text] = split
+    return np.array([known[text] for text in texts], dtype="<U16")
 
 
 def split_of(path: str, root: str = "") -> str:

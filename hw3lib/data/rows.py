@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
+from hw3lib import printable
 from hw3lib.data.faces import SIZE, DataError, Faces, duplicate_groups, orientation_problem
 from hw3lib.data.names import settle_validation
+
+MAX_ID = 512  # letters; a file name has at most 255 bytes
 
 
 @dataclass
@@ -77,8 +80,25 @@ def assemble(rows: Rows, layout: str, where: str, problems: list[str]) -> Faces:
         group=duplicate_groups(images),
         votes=rows.votes,
         layout=layout,
-        problems=(*problems, *rows.problems, *notes),
+        problems=tuple(map(printable, (*problems, *rows.problems, *notes))),
     )
+
+
+def as_ids(values: Sequence[str], where: Callable[[int], str]) -> np.ndarray:
+    """(n,) str; DataError for an id that is no name: too long, or with control characters.
+
+    The longest one decides how wide the array is, and ids are printed and written to tables.
+    """
+    for row, value in enumerate(values):
+        if len(value) > MAX_ID:
+            raise DataError(
+                f"{where(row)}: an id of {len(value):,} letters; shorten it to {MAX_ID} at most"
+            )
+        if not value.isprintable() and printable(value) != value:
+            raise DataError(
+                f"{where(row)}: the id {printable(value)!r} holds control characters; rename it"
+            )
+    return np.array(values, dtype=str)
 
 
 def row_numbers(n: int) -> np.ndarray:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import re
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,10 +25,15 @@ FERPLUS = "fer2013new.csv"  # the name that the FER+ authors gave their votes
 MAX_MEMBER = 4 * 2**30  # bytes, unpacked
 MAX_TOTAL = 8 * 2**30
 MAX_MEMBERS = 500_000
-BOMB = 2**28  # bytes from which a ratio over MAX_RATIO is no honest file
-MAX_RATIO = 100  # text of pixels packs about 4 to 1, JPEG and PNG not at all
+BOMB = 2**27  # bytes, of a member or of all, from which a ratio over MAX_RATIO is not honest
+MAX_RATIO = 50  # text of pixels packs about 4 to 1, floats of three equal channels 25 to 1
 MAX_LINE = 2**20  # bytes; a row of 2,304 pixels has about 8,500
-_FAULTS = (OSError, zipfile.BadZipFile, EOFError, zlib.error)
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# what zipfile raises for damaged bytes, for a password, and for what it does not know
+_FAULTS = (
+    OSError, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error,
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -120,7 +127,7 @@ class Source:
     def _members(self, file: Path, prefix: str) -> list[Entry]:
         try:
             archive = self._stack.enter_context(zipfile.ZipFile(file))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        except _FAULTS:
             raise DataError(f"{file}: not a zip, or a damaged one; download it again") from None
         members = [info for info in archive.infolist() if not info.is_dir()]
         check_archive(file, members)
@@ -147,7 +154,7 @@ def list_files(path: Path) -> list[Path]:
         raise DataError(f"{path}: neither a file nor a folder; give the path of the pictures")
     if not path.is_dir():
         raise DataError(f"{path}: does not exist; check the spelling of the path")
-    return [Path(file) for file in sorted(_walk(str(path), set()))]
+    return [Path(file) for file in sorted(_walk(str(path)))]
 
 
 def _mates(path: Path) -> list[Path]:
@@ -168,27 +175,38 @@ def _is_utf8(name: str) -> bool:
     return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
-def _walk(folder: str, seen: set[str]) -> Iterator[str]:
-    real = os.path.realpath(folder)
-    if real in seen:  # a link that leads back up
-        return
-    seen.add(real)
-    try:
-        inside = list(os.scandir(folder))
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
-    for item in inside:
-        if not _is_utf8(item.name):
-            raise DataError(f"{folder}: the file name {item.name!a} is not UTF-8; rename the file")
-        is_folder = item.is_dir()
-        if not _wanted(item.name, is_folder):
-            continue
-        if is_folder:
-            yield from _walk(item.path, seen)
-        elif item.is_file():
-            yield item.path
-        else:
-            raise DataError(f"{item.path}: a broken link, or no file; mend or remove it")
+def _walk(top: str) -> Iterator[str]:
+    """The files below a folder; a link is followed, but no folder is entered twice."""
+    folders, seen, count = [top], set(), 0
+    while folders:
+        folder = folders.pop()
+        try:
+            info = os.stat(folder)
+            if (info.st_dev, info.st_ino) in seen:  # a link that leads back up
+                continue
+            seen.add((info.st_dev, info.st_ino))
+            inside = list(os.scandir(folder))
+        except OSError as error:
+            raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+        count += len(inside)
+        if count > MAX_MEMBERS:  # a link to the whole disk, perhaps
+            raise DataError(
+                f"{top}: holds more than {MAX_MEMBERS:,} files; give the folder of the pictures"
+            )
+        for item in inside:
+            if not _is_utf8(item.name):
+                raise DataError(
+                    f"{folder}: the file name {item.name!a} is not UTF-8; rename the file"
+                )
+            is_folder = item.is_dir()
+            if not _wanted(item.name, is_folder):
+                continue
+            if is_folder:
+                folders.append(item.path)
+            elif item.is_file():
+                yield item.path
+            else:
+                raise DataError(f"{item.path}: a broken link, or no file; mend or remove it")
 
 
 def _wanted(name: str, is_folder: bool = False) -> bool:
@@ -210,8 +228,11 @@ def _holds_pictures(entry: Entry) -> bool:
 
 def check_archive(file: object, members: list[zipfile.ZipInfo]) -> None:
     """Refuse a zip that leads outside, holds links or unpacks to more than any data set."""
-    if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_TOTAL:
-        raise DataError(f"{file}: unpacks to too much ({len(members):,} files); unpack it yourself")
+    total, packed = (sum(getattr(m, k) for m in members) for k in ("file_size", "compress_size"))
+    if len(members) > MAX_MEMBERS or total > honest(packed, MAX_TOTAL):
+        raise DataError(
+            f"{file}: unpacks to {total:,} bytes in {len(members):,} files; unpack a zip you trust"
+        )
     for info in members:
         name = info.filename
         what = ""
@@ -221,23 +242,33 @@ def check_archive(file: object, members: list[zipfile.ZipInfo]) -> None:
             what = "is a link"
         elif info.flag_bits & 1:
             what = "is encrypted"
-        elif info.file_size > min(MAX_MEMBER, max(BOMB, MAX_RATIO * info.compress_size)):
+        elif info.compress_type not in METHODS:
+            what = f"is packed by method {info.compress_type}, not deflated"
+        elif info.file_size > honest(info.compress_size, MAX_MEMBER):
             what = f"unpacks to {info.file_size:,} bytes"
         if what:
             raise DataError(f"{file}: the member {name[:80]!r} {what}; unpack a zip you trust")
 
 
+def honest(packed: int, most: int) -> int:
+    """The bytes that this many may unpack to."""
+    return min(most, max(BOMB, MAX_RATIO * packed))
+
+
 def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> BinaryIO:
     try:
         return archive.open(info)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError) as error:
+    except _FAULTS as error:
         raise DataError(f"{file}/{info.filename}: cannot be unpacked ({error})") from None
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A sort key by which 2.jpg comes before 10.jpg."""
-    return [
-        (0, int(part), part) if part.isdecimal() else (1, 0, part)
-        for part in re.split(r"([0-9]+)", name)
-        if part
-    ]
+def natural(name: str) -> list[tuple[int, int, str, str]]:
+    """A sort key by which 2.jpg comes before 10.jpg.
+
+    Numbers are compared by their length and digits: int() stops at 4,300 of them.
+    """
+    key = []
+    for part in filter(None, re.split(r"([0-9]+)", name)):
+        digits = part.lstrip("0") if part.isdecimal() else ""
+        key.append((0, len(digits), digits, part) if part.isdecimal() else (1, 0, "", part))
+    return key

@@ -13,6 +13,7 @@ PIXELS = ("pixels", "feature", "features", "pixel")
 LABEL = ("label", "labels", "emotion", "class")
 ID = ("id", "image_id", "image", "image_name", "filename", "file", "name")
 USAGE = ("usage", "split")
+MAX_ROWS = 500_000
 _NO_LABELS = ("sample", "submission", "prediction")
 
 
@@ -54,21 +55,33 @@ class Table:
         Raises
         ------
         DataError
-            for a row that has more or fewer fields than the header.
+            for a row that has more or fewer fields than the header, and for too many rows.
         """
         source = self.entry.lines()
         next(source)
         for number, line in enumerate(source, start=2):
             if not line.strip():
                 continue
-            fields = _unquote(line) if b'"' in line else line.split(b",")
             self.lines.append(number)
+            if len(self.lines) > MAX_ROWS:
+                raise DataError(f"{self.entry.where}: more than {MAX_ROWS:,} rows; split the table")
+            fields = self._unquote(line) if b'"' in line else line.split(b",")
             if len(fields) != len(self.columns):
                 raise DataError(
                     f"{self.where(len(self.lines) - 1)}: {len(fields)} fields, but the header "
                     f"names {len(self.columns)}; correct the row"
                 )
             yield fields
+
+    def _unquote(self, line: bytes) -> list[bytes]:
+        text = line.decode("utf-8", errors="replace")
+        try:
+            return [
+                f.encode() for f in next(csv.reader([text], skipinitialspace=True, strict=True), [])
+            ]
+        except csv.Error as error:
+            place = self.where(len(self.lines) - 1)
+            raise DataError(f"{place}: not a row of CSV ({error}); correct the row") from None
 
 
 def open_table(entry: Entry) -> Table:
@@ -82,10 +95,10 @@ def open_table(entry: Entry) -> Table:
         raise DataError(
             f"{entry.where}: the header is not UTF-8; save the table again as CSV, UTF-8"
         ) from None
-    names = next(csv.reader([text]), [])
+    try:
+        names = next(csv.reader([text]), [])
+    except csv.Error as error:  # carriage returns alone as line ends, a field of 131 kB
+        raise DataError(
+            f"{entry.where}: no header of a CSV table ({error}); save the table again"
+        ) from None
     return Table(entry, [name.strip().casefold() for name in names])
-
-
-def _unquote(line: bytes) -> list[bytes]:
-    text = line.decode("utf-8", errors="replace")
-    return [field.encode() for field in next(csv.reader([text], skipinitialspace=True), [])]

@@ -16,7 +16,7 @@ import numpy as np
 from hw3lib.data.decode import Decoder
 from hw3lib.data.faces import SIZE, DataError
 from hw3lib.data.names import parse_labels, parse_splits, split_of, unlabelled
-from hw3lib.data.rows import Rows, concatenate, row_numbers
+from hw3lib.data.rows import Rows, as_ids, concatenate, row_numbers
 from hw3lib.data.source import Entry, Source, check_archive
 
 LAYOUT = "numpy"
@@ -107,7 +107,7 @@ def _pure(array: object, entry: Entry) -> np.ndarray:
 
 
 def _damaged(entry: Entry, error: Exception) -> DataError:
-    if "pickle" in str(error).casefold() or "Object arrays" in str(error):
+    if "pickled" in str(error) or "Object arrays" in str(error):
         return DataError(
             f"{entry.where}: holds pickled Python objects, which could run code; "
             "save plain arrays with numpy.savez"
@@ -122,9 +122,10 @@ def _rows(source: Source, found: _Set) -> Rows:
     images = as_pictures(found.arrays["images"], place, decoder)
     n = len(images)
     for role in ("labels", "ids", "split", "votes"):
-        if role in found.arrays and found.arrays[role].shape[:1] != (n,):
+        shape = found.arrays[role].shape if role in found.arrays else (n,)
+        if shape[:1] != (n,) or (role in ("ids", "split") and len(shape) > 1):
             raise DataError(
-                f"{found.places[role]}: shape {found.arrays[role].shape}, but there are {n} "
+                f"{found.places[role]}: shape {shape}, but there are {n} "
                 f"pictures; give one of {role} for each"
             )
 
@@ -132,11 +133,13 @@ def _rows(source: Source, found: _Set) -> Rows:
         return f"{place}, row {row}"
 
     labels = _labels(found) if "labels" in found.arrays else unlabelled(n)
-    ids = _text(found.arrays["ids"]).astype(str) if "ids" in found.arrays else row_numbers(n)
+    ids = row_numbers(n)
+    if "ids" in found.arrays:
+        ids = as_ids(_text(found, "ids").astype(str).tolist(), where)
     key = str(PurePosixPath(found.name))
     split = np.full(n, split_of(key, source.root), dtype="<U16")
     if "split" in found.arrays:
-        split = parse_splits(_text(found.arrays["split"]).tolist(), where)
+        split = parse_splits(_text(found, "split").tolist(), where)
     votes = found.arrays.get("votes")
     if votes is not None and (votes.shape != (n, 10) or votes.dtype.kind not in "iu"):
         raise DataError(f"{found.places['votes']}: votes must be (N, 10) counts, as in FER+")
@@ -148,14 +151,18 @@ def _labels(found: _Set) -> np.ndarray:
     array, place = found.arrays["labels"], found.places["labels"]
     if array.ndim != 1:
         raise DataError(f"{place}: labels of shape {array.shape}; give one number a picture")
-    classes = found.arrays.get("classes")
-    return parse_labels(
-        _text(array), lambda row: f"{place}, row {row}", None if classes is None else _text(classes)
-    )
+    classes = _text(found, "classes") if "classes" in found.arrays else None
+    return parse_labels(_text(found, "labels"), lambda row: f"{place}, row {row}", classes)
 
 
-def _text(array: np.ndarray) -> np.ndarray:
-    return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array.ravel()
+def _text(found: _Set, role: str) -> np.ndarray:
+    """The array of this role, flat; what is bytes as text."""
+    array = found.arrays[role].ravel()
+    try:
+        return np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
+    except UnicodeDecodeError:
+        place = found.places.get(role, found.name)
+        raise DataError(f"{place}: bytes that are no UTF-8; save the {role} as text") from None
 
 
 def as_pictures(array: np.ndarray, place: str, decoder: Decoder) -> np.ndarray:

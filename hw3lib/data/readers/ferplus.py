@@ -37,15 +37,12 @@ def read(table: Table, rows: Rows) -> np.ndarray:
             break
         if split_word(fields[usage].decode("utf-8", "replace")) != rows.split[row]:
             raise DataError(f"{table.where(row)}: Usage is not that of {rows.where(row)}; {mend}")
-        try:
-            votes.append([int(fields[column] or 0) for column in columns])
-        except ValueError:
-            raise DataError(f"{table.where(row)}: votes must be whole numbers") from None
+        counts = [fields[column].strip() or b"0" for column in columns]
+        if not all(count.isdigit() and len(count) <= 3 and int(count) <= 255 for count in counts):
+            raise DataError(f"{table.where(row)}: votes must be whole numbers 0 to 255; {mend}")
+        votes.append([int(count) for count in counts])
     if len(table.lines) != len(rows.split):
         raise DataError(
             f"{table.entry.where}: not the {len(rows.split)} rows of {rows.where(0)}; {mend}"
         )
-    counts = np.array(votes, dtype=np.int64).reshape(-1, len(COLUMNS))
-    if ((counts < 0) | (counts > 255)).any():
-        raise DataError(f"{table.entry.where}: a count of votes is below 0 or above 255; {mend}")
-    return counts.astype(np.uint8)
+    return np.array(votes, dtype=np.uint8).reshape(-1, len(COLUMNS))

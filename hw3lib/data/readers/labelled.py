@@ -9,7 +9,7 @@ import numpy as np
 from hw3lib.data.faces import UNLABELLED, DataError
 from hw3lib.data.names import parse_label, split_of, split_of_picture
 from hw3lib.data.readers.folders import decode_all
-from hw3lib.data.rows import Rows
+from hw3lib.data.rows import Rows, as_ids
 from hw3lib.data.source import Entry, Source
 from hw3lib.data.table import ID, LABEL, Table
 
@@ -49,7 +49,7 @@ def read(source: Source, pictures: list[Entry], tables: list[Table]) -> Rows:
     return Rows(
         images,
         np.array([label for label, _ in rows], dtype=np.int64),
-        np.array([e.stem for e in pictures], dtype=str),
+        as_ids([e.stem for e in pictures], lambda row: pictures[row].where),
         np.array([split for _, split in rows], dtype="<U16"),
         lambda row: pictures[row].where,
         problems=problems,
@@ -113,7 +113,7 @@ def _index(entries: list[Entry]) -> dict[str, Entry]:
     by_number: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.stem.isdecimal():
-            by_number.setdefault(f"#{int(entry.stem)}", []).append(entry)
+            by_number.setdefault(_number(entry.stem), []).append(entry)
     return index | {key: found[0] for key, found in by_number.items() if len(found) == 1}
 
 
@@ -122,4 +122,9 @@ def _lookup(index: dict[str, Entry], name: str) -> Entry | None:
     plain = PurePosixPath(name).name if name else name
     if plain in index:
         return index[plain]
-    return index.get(f"#{int(plain)}") if plain.isdecimal() else None
+    return index.get(_number(plain)) if plain.isdecimal() else None
+
+
+def _number(digits: str) -> str:
+    """A key of the number that the digits are; as text, because int() stops at 4,300 of them."""
+    return "#" + (digits.lstrip("0") or "0")

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from hw3lib import UserError
 from hw3lib.data.decode import Decoder
 from hw3lib.data.faces import SIZE, UNLABELLED, DataError
 from hw3lib.data.names import parse_labels, parse_splits, split_of, unlabelled
-from hw3lib.data.rows import Rows, concatenate
-from hw3lib.data.source import Entry, Source
+from hw3lib.data.rows import Rows, as_ids, concatenate
+from hw3lib.data.source import MAX_MEMBERS, MAX_TOTAL, Entry, Source, honest
 
 if TYPE_CHECKING:
     import pyarrow as pa
+    import pyarrow.parquet as pq
 
+Where = Callable[[int], str]
 LAYOUT = "parquet"
 _PICTURE = ("image", "img", "picture", "image_bytes", "img_bytes", "bytes")
 _LABEL = ("label", "labels", "emotion")
 _SPLIT = ("usage", "split")
 _ID = ("id", "image_id")
+BATCH = 256  # rows of pictures read at a time, at most
+BATCH_BYTES = 2**28  # that they may take, if the largest value stood in each
 
 
 def read(source: Source, entries: list[Entry]) -> Rows:
@@ -51,29 +58,22 @@ def _number_on(splits: list[str], parts: list[Rows]) -> np.ndarray:
 
 def _read_file(source: Source, entry: Entry) -> tuple[Rows, bool]:
     """The rows of one file, and whether it has a column of ids."""
-    import pyarrow.parquet as pq
-
-    try:
-        table = pq.read_table(io.BytesIO(entry.read()))
-    except DataError:
-        raise
-    except Exception as error:  # damaged bytes raise many kinds in Arrow and its decoders
-        reason = (str(error).splitlines() or ["unreadable"])[0][:80]
-        raise DataError(
-            f"{entry.where}: no Parquet file, or a damaged one ({reason}); download it again"
-        ) from None
-    columns = {name.strip().casefold(): name for name in reversed(table.column_names)}
-    picture, label = _find(columns, _PICTURE), _find(columns, _LABEL)
-    if picture is None:
-        raise DataError(
-            f"{entry.where}: no column of pictures, only {', '.join(table.column_names)[:80]}; "
-            f"name it {_PICTURE[0]!r}"
-        )
 
     def where(row: int) -> str:
         return f"{entry.where}, row {row}"
 
-    images, stems, problems = _pictures(table[picture], where)
+    with _open(entry) as file:
+        columns = {n.strip().casefold(): n for n in reversed(file.schema_arrow.names)}
+        picture, label = _find(columns, _PICTURE), _find(columns, _LABEL)
+        if picture is None:
+            raise DataError(
+                f"{entry.where}: no column of pictures, only "
+                f"{', '.join(file.schema_arrow.names)[:80]}; name it {_PICTURE[0]!r}"
+            )
+        rest = {_find(columns, names) for names in (_LABEL, _SPLIT, _ID, ("votes",))} - {None}
+        with _damage(entry):
+            table = file.read(sorted(rest))
+        images, stems, problems = _pictures(file, picture, entry, where)
     n = len(images)
     labels = unlabelled(n) if label is None else _labels(table, label, where)
     split = np.full(n, split_of(entry.name, source.root), dtype="<U16")
@@ -82,16 +82,76 @@ def _read_file(source: Source, entry: Entry) -> tuple[Rows, bool]:
     if (key := _find(columns, _ID)) is not None:
         stems = [str(value) for value in table[key].to_pylist()]
     votes = _votes(table[columns["votes"]], where) if "votes" in columns else None
-    ids = np.array(stems, dtype=str)
+    ids = as_ids(stems, where)
     return Rows(images, labels, ids, split, where, votes, problems), key is not None
+
+
+@contextmanager
+def _damage(entry: Entry) -> Iterator[None]:
+    """Whatever Arrow raises is a damaged file: bad bytes raise many kinds in its decoders."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        reason = (str(error).splitlines() or ["unreadable"])[0][:80]
+        raise DataError(
+            f"{entry.where}: no Parquet file, or a damaged one ({reason}); download it again"
+        ) from None
+
+
+def _open(entry: Entry) -> pq.ParquetFile:
+    """The file, its size judged from its own header before a page of it is unpacked."""
+    import pyarrow.parquet as pq
+
+    data = entry.read()
+    with _damage(entry):
+        file = pq.ParquetFile(io.BytesIO(data))
+        groups = [file.metadata.row_group(i) for i in range(file.metadata.num_row_groups)]
+        size = sum(group.total_byte_size for group in groups)
+    if not 0 <= file.metadata.num_rows <= MAX_MEMBERS:
+        raise DataError(
+            f"{entry.where}: {file.metadata.num_rows:,} rows, more than {MAX_MEMBERS:,}; split it"
+        )
+    if size > honest(len(data), MAX_TOTAL):
+        raise DataError(f"{entry.where}: unpacks to {size:,} bytes; use a file that you trust")
+    return file
 
 
 def _find(columns: dict[str, str], names: tuple[str, ...]) -> str | None:
     return next((columns[name] for name in names if name in columns), None)
 
 
-def _pictures(column: pa.ChunkedArray, where) -> tuple[np.ndarray, list[str], list[str]]:
-    """Decoded pictures, the stems of their file names ("" for none), and what was changed."""
+def _pictures(
+    file: pq.ParquetFile, name: str, entry: Entry, where: Where
+) -> tuple[np.ndarray, list[str], list[str]]:
+    """Decoded pictures, the stems of their file names ("" for none), and what was changed.
+
+    A few rows at a time: a value that stands in many rows is kept once in the file, and no value
+    is longer than its group.
+    """
+    groups = range(file.metadata.num_row_groups)
+    longest = max((file.metadata.row_group(i).total_byte_size for i in groups), default=0)
+    size = max(4, min(BATCH, BATCH_BYTES // max(longest, 1)))
+    decoder = Decoder()
+    images = np.empty((file.metadata.num_rows, SIZE, SIZE), dtype=np.uint8)
+    stems: list[str] = []
+    with _damage(entry):
+        for batch in file.iter_batches(size, columns=[name], use_threads=False):
+            values, paths = _bytes_of(batch.column(0), where)
+            for value, path in zip(values, paths, strict=True):
+                row = len(stems)
+                if (data := value.as_py()) is None:
+                    raise DataError(
+                        f"{where(row)}: no picture bytes; keep the pictures in the file"
+                    )
+                images[row] = decoder.decode(data, where(row))
+                stems.append(PurePosixPath(str(path)).stem if path else "")
+    return images[: len(stems)], stems, decoder.problems()
+
+
+def _bytes_of(column: pa.Array, where: Where) -> tuple[pa.Array, list]:
+    """The bytes of the pictures and their paths, None where there is none."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -99,27 +159,19 @@ def _pictures(column: pa.ChunkedArray, where) -> tuple[np.ndarray, list[str], li
     if pa.types.is_struct(column.type):
         fields = [field.name for field in column.type]
         if "bytes" not in fields:
-            raise DataError(f"{where(0)}: the picture column holds {fields}, not 'bytes'")
+            raise DataError(
+                f"{where(0)}: the picture column holds {', '.join(fields)[:80]}, not 'bytes'"
+            )
         if "path" in fields:
             names = pc.struct_field(column, "path").to_pylist()
         column = pc.struct_field(column, "bytes")
     if not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
-        raise DataError(f"{where(0)}: the picture column is {column.type}, not the bytes of a file")
-    decoder = Decoder()
-    images = np.empty((len(column), SIZE, SIZE), dtype=np.uint8)
-    row = 0
-    for chunk in column.chunks:
-        for value in chunk:
-            data = value.as_py()
-            if data is None:
-                raise DataError(f"{where(row)}: no picture bytes; keep the pictures in the file")
-            images[row] = decoder.decode(data, where(row))
-            row += 1
-    stems = [PurePosixPath(name).stem if name else "" for name in names]
-    return images, stems, decoder.problems()
+        kind = str(column.type)[:80]
+        raise DataError(f"{where(0)}: the picture column is {kind}, not the bytes of a file")
+    return column, names
 
 
-def _labels(table: pa.Table, name: str, where) -> np.ndarray:
+def _labels(table: pa.Table, name: str, where: Where) -> np.ndarray:
     """(N,) int64; a ClassLabel column is read by its own class names, null is UNLABELLED."""
     import pyarrow as pa
 
@@ -127,20 +179,27 @@ def _labels(table: pa.Table, name: str, where) -> np.ndarray:
     try:
         info = json.loads((table.schema.metadata or {}).get(b"huggingface", b"{}"))
         classes = info.get("info", {}).get("features", {}).get(name, {}).get("names")
-    except (ValueError, AttributeError):
+    except (ValueError, AttributeError, RecursionError):
         classes = None
+    if classes is not None and not (
+        isinstance(classes, list) and all(isinstance(c, str) for c in classes)
+    ):
+        raise DataError(f"{where(0)}: the header's class names are no list of names; remove them")
     if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
         return parse_labels(np.array(column.to_pylist(), dtype=object), where)
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise DataError(f"{where(0)}: the label column is {column.type}, not numbers or names")
+        kind = str(column.type)[:80]
+        raise DataError(f"{where(0)}: the label column is {kind}, not numbers or names")
     values = np.array([UNLABELLED if v is None else v for v in column.to_pylist()])
     return parse_labels(values, where, classes)
 
 
-def _votes(column: pa.ChunkedArray, where) -> np.ndarray:
+def _votes(column: pa.ChunkedArray, where: Where) -> np.ndarray:
     """(N, 10) uint8 FER+ votes."""
     values = column.to_pylist()
+    counts = range(256)
     for row, vote in enumerate(values):
-        if vote is None or len(vote) != 10 or not all(0 <= (v or 0) <= 255 for v in vote):
+        whole = isinstance(vote, list) and len(vote) == 10
+        if not whole or not all(v is None or (isinstance(v, int) and v in counts) for v in vote):
             raise DataError(f"{where(row)}: votes must be 10 counts, as in FER+; correct them")
     return np.array([[v or 0 for v in vote] for vote in values], dtype=np.uint8).reshape(-1, 10)

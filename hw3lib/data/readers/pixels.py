@@ -13,7 +13,7 @@ import numpy as np
 from hw3lib.data.faces import SIZE, DataError
 from hw3lib.data.names import parse_label, parse_splits, split_of, unlabelled
 from hw3lib.data.readers import ferplus
-from hw3lib.data.rows import Rows, concatenate, row_numbers
+from hw3lib.data.rows import Rows, as_ids, concatenate, row_numbers
 from hw3lib.data.source import Source
 from hw3lib.data.table import ID, LABEL, PIXELS, USAGE, Table
 
@@ -83,7 +83,7 @@ def _read_table(source: Source, table: Table) -> Rows:
     return Rows(
         images,
         unlabelled(n) if label is None else _labels(labels, table),
-        row_numbers(n) if key is None else np.array(ids, dtype=str),
+        row_numbers(n) if key is None else as_ids(ids, table.where),
         split if usage is None else parse_splits(splits, table.where),
         table.where,
     )
