@@ -26,7 +26,7 @@ from hw3lib.data.folds import split_folds
 from hw3lib.recipe import Recipe
 
 IMPORTS = ["hw3lib.training", "hw3lib.runs", "hw3lib.cli", "hw3lib.scoring", "hw3lib.data.detect",
-           "sklearn.model_selection", "safetensors.torch", "torch._dynamo", "papermill", "typst",
+           "sklearn.model_selection", "safetensors.torch", "torch._dynamo", "typst",
            "hw3lib.report.build", "hw3lib.report.html", "hw3lib.report.pdf",
            "conftest", "layouts", "faulty", "test_pdf"]  # fmt: skip
 RNG = np.random.default_rng()
@@ -99,34 +99,50 @@ class Command:
         assert len(lines) == 1 and self.err.endswith(lines[0] + "\n"), self.err
         return lines[0]
 
+    def begun(self) -> None:
+        while self.process.is_alive() and not (self.folder / "begun").exists():
+            time.sleep(0.002)
+
     def ended(self) -> int:
         return ended(self.process)
 
 
-def hw3(folder: Path, *arguments: str, before: Callable[[], None] | None = None) -> Command:
-    """Start `hw3 arguments`, its Runs, caches and output below `folder`.
+def hw3(
+    folder: Path,
+    *arguments: str,
+    runs: Path | None = None,
+    cache: Path | None = None,
+    before: Callable[[], None] | None = None,
+) -> Command:
+    """Start `hw3 arguments` with its output below `folder`, and Runs and caches too by default.
 
     before : called in the child first, to take something away from it
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return Command(start(_command, str(folder), arguments, before), folder)
+    (folder / "begun").unlink(missing_ok=True)
+    places = {"HW3_RUNS": runs or folder / "runs", "HW3_CACHE": cache or folder / "cache"}
+    environment = {name: str(place) for name, place in places.items()}
+    return Command(start(_command, folder, arguments, environment, before), folder)
 
 
-def _command(folder: str, arguments: tuple[str, ...], before: Callable | None) -> None:
-    place = Path(folder)
+def _command(
+    place: Path, arguments: tuple[str, ...], environment: dict[str, str], before: Callable | None
+) -> None:
     for number, name in ((1, "out"), (2, "err")):
         with open(place / name, "wb") as file:
             os.dup2(file.fileno(), number)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(write_through=True)
-    os.environ.setdefault("HW3_RUNS", str(place / "runs"))
-    os.environ.setdefault("HW3_CACHE", str(place / "cache"))
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    from hw3lib.cli import main
+    from hw3lib.ending import watch_interrupts
+
+    watch_interrupts()
     if before:
         before()
     sys.argv = ["hw3", *arguments]
-    from hw3lib.cli import main
-
+    (place / "begun").touch()
     main()
 
 
