@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, fields
+from math import isfinite
 
 from hw3lib import UserError
 
@@ -20,6 +21,7 @@ CLASS_WEIGHTS = ("none", "inverse", "share", "count", "effective")
 REDUCTIONS = ("weighted", "mean")
 SAMPLERS = ("shuffle", "balanced", "sqrt")
 NORMALIZATIONS = ("dataset", "none")
+WIDEST = 16  # times the published channel counts; more fits into no machine
 PART = re.compile(r"part ([1-9]\d*) of ([1-9]\d*)")  # of a split into K parts of equal size
 SPLITS = ("default", "stratified", "random", "pictures")
 
@@ -83,6 +85,8 @@ class Recipe:
             fits = isinstance(value, {"int": int, "float": (int, float), "str": str}[kind])
             if not fits or isinstance(value, bool):
                 raise self._fault(field.name, f"of type {kind}")
+            if kind == "float" and not isfinite(value):
+                raise self._fault(field.name, "a finite number")
         for name, allowed in (
             ("flip", FLIPS),
             ("optimizer", OPTIMIZERS),
@@ -105,9 +109,11 @@ class Recipe:
         ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise self._fault(name, "above 0")
+        if self.width > WIDEST:
+            raise self._fault("width", f"at most {WIDEST}")
         for name in (
             "shift", "rotate", "brightness", "mixup", "cutmix", "logit_adjustment", "weight_decay",
-            "patience", "train_limit",
+            "patience", "train_limit", "seed",
         ):  # fmt: skip
             if getattr(self, name) < 0:
                 raise self._fault(name, "0 or more")
@@ -163,4 +169,7 @@ class Recipe:
             raise UserError(f"{where}: unknown field {sorted(unknown)[0]!r}; see hw3lib/recipe.py")
         if "model" not in values:
             raise UserError(f"{where}: the field 'model' is missing")
-        return cls(**values)
+        try:
+            return cls(**values)
+        except UserError as error:
+            raise UserError(f"{where}: {str(error).removeprefix('recipe: ')}") from None

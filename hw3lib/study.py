@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +16,7 @@ from hw3lib.data.faces import Faces
 from hw3lib.data.folds import Folds, recut, split_folds
 from hw3lib.display import data_note
 from hw3lib.paths import ROOT
+from hw3lib.profiles import read_profile, read_recipes
 from hw3lib.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -108,47 +108,13 @@ def open_study(profile: str = "demo", data: str = "", lang: str = "both") -> Stu
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
         raise UserError(f"profile {profile!r}: {path} does not exist; choose one of {known}")
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not valid TOML: {error}") from None
-    settings = table.get("settings", {})
+    table = read_profile(path)
+    recipes, settings = read_recipes(table, str(path)), table.get("settings", {})
     faces = load(data or os.environ.get("HW3_DATA", ""), synthetic=settings.get("synthetic", 4000))
     folds = split_folds(faces, **table.get("folds", {}))
-    recipes = read_recipes(table, str(path))
     recipes = {
         name: replace(r, data=recut(folds, r.split, r.seed).fingerprint)
         for name, r in recipes.items()
     }
     data_note(synthetic=faces.synthetic)
     return Study(path.stem, faces, folds, recipes, settings)
-
-
-def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
-    """The table [recipes.*]: `base` names a recipe to start from, `seeds` makes one per seed.
-
-    A seed that is given stands for itself: `seed = 0` undoes the seeds of the base.
-    """
-    tables = table.get("recipes", {})
-
-    def resolve(name: str, seen: tuple[str, ...] = ()) -> dict:
-        if name not in tables or name in seen:
-            raise UserError(f"{where}: recipe {name!r} is missing or starts from itself")
-        values = dict(tables[name])
-        base = values.pop("base", None)
-        inherited = resolve(base, (*seen, name)) if base else {}
-        if "seed" in values:
-            inherited.pop("seeds", None)
-        return {**inherited, **values}
-
-    recipes: dict[str, Recipe] = {}
-    for name in tables:
-        values = resolve(name)
-        seeds = values.pop("seeds", None)
-        if seeds is None:
-            recipes[name] = Recipe.from_dict(values, f"{where}: recipes.{name}")
-        for seed in seeds or ():
-            recipes[f"{name}.{seed}"] = Recipe.from_dict(
-                {**values, "seed": seed}, f"{where}: recipes.{name}"
-            )
-    return recipes

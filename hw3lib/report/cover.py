@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
-import tomllib
 from pathlib import Path
 from typing import Any
 
-from hw3lib import UserError, __version__
+from hw3lib import UserError, __version__, printable
 from hw3lib.bilingual import Text
+from hw3lib.reading import read_toml
 from hw3lib.report.document import Document, Question
 from hw3lib.runs import Run
 from hw3lib.study import Study
@@ -28,6 +28,8 @@ WITHHELD_COVER = Text(
     "say so. All numbers come from the photographs and equal those of the report not published.",
 )
 FIELDS = ("name", "id", "department", "course", "collaborators", "languages")
+MADE_OF_IT = "restore it, the report's cover is made of it"
+LONGEST, MOST_PEOPLE = 500, 50  # letters of a text, collaborators
 ARRANGEMENTS = ("one after the other", "side by side")
 
 
@@ -41,13 +43,15 @@ def read_author(path: Path) -> dict[str, Any]:
     UserError
         if the file is missing, no TOML, or holds anything else.
     """
-    table = _read_toml(path)
+    table = read_toml(path, MADE_OF_IT)
     author: dict[str, Any] = {}
     for key, value in table.items():
         if key not in FIELDS:
             raise UserError(f"{path}: unknown field {key!r}; known are {', '.join(FIELDS)}")
         if key == "collaborators" and not isinstance(value, list):
             raise UserError(f'{path}: collaborators must be a list, e.g. ["name"]')
+        if key == "collaborators" and len(value) > MOST_PEOPLE:
+            raise UserError(f"{path}: collaborators are more than {MOST_PEOPLE}; name fewer")
         if key == "collaborators":
             author[key] = [_said(v, f"{path}: {key}") for v in value]
         elif key == "languages":
@@ -68,7 +72,7 @@ def read_questions(path: Path) -> list[Question]:
         if the file is missing, no TOML, or a question lacks a field.
     """
     questions = []
-    for name, entry in _read_toml(path).items():
+    for name, entry in read_toml(path, MADE_OF_IT).items():
         where = f"{path}: [{name}]"
         if not isinstance(entry, dict) or {"zh", "en", "notebook"} - set(entry):
             raise UserError(f"{where} needs zh, en and notebook")
@@ -129,20 +133,14 @@ def _distinct(records: list[dict], key: str) -> list[str]:
     return list(dict.fromkeys(str(r[key]) for r in records if key in r))
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path}: missing; restore it, the report's cover is made of it") from None
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read as TOML: {error}") from None
-
-
 def _said(value: Any, where: str) -> str | Text:
     """A TOML value as what it says: one text, or one in each language."""
-    if isinstance(value, dict) and set(value) == {"zh", "en"}:
-        if all(isinstance(v, str) for v in value.values()):
-            return Text(**value)
-    elif isinstance(value, str):
-        return value
+    both = isinstance(value, dict) and set(value) == {"zh", "en"}
+    said = list(value.values()) if both else [value]
+    if all(isinstance(text, str) for text in said):
+        if any(len(text) > LONGEST for text in said):
+            raise UserError(f"{where}: more than {LONGEST} letters; shorten it")
+        if any(printable(text) != text for text in said):
+            raise UserError(f"{where}: holds line ends or control characters; remove them")
+        return Text(**value) if both else value
     raise UserError(f'{where}: must be a text, or {{ zh = "…", en = "…" }}')
