@@ -162,11 +162,13 @@ def rerun(
     question: Annotated[str, typer.Argument(help="A1 to A5, B1 to B4, M1 to M4")],
     profile: Profile = "demo",
     data: Data = "",
+    root: Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")] = "",
 ) -> None:
     """Answer one question anew and compare its numbers with those of the report."""
+    from hw3lib.paths import ROOT
     from hw3lib.report.rerun import rerun as answer_anew
 
-    answer_anew(question, profile, data)
+    answer_anew(question, profile, data, root=Path(root).resolve() if root else ROOT)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -103,7 +103,7 @@ def test_page_pdfs_results_and_executed_notebooks_are_written(built):
     ]  # fmt: skip
     page = (out / "hw3_report.html").read_text(encoding="utf-8")
     told = ("準確率是 62.5%。", "The accuracy is 62.5%.", "請填姓名", "(your name)")
-    told += ("3 numbers read back.", ".venv/bin/hw3 rerun A3 --profile tiny.toml")
+    told += ("3 numbers read back.", "make rerun QUESTION=A3 PROFILE=tiny.toml")
     for text in told:
         assert text in page
     assert str(out.parent.parent) not in page  # nothing of where it was made

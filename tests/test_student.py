@@ -1,10 +1,12 @@
-"""`hw3 new`: a hand-in that works from the first minute, with the course's two scripts."""
+"""`hw3 new`: a hand-in that works from the first minute, wherever it is taken."""
 
 from __future__ import annotations
 
 import csv
 import os
+import shutil
 import subprocess
+import sys
 
 import pytest
 from PIL import Image
@@ -17,6 +19,12 @@ from hw3lib.report.check import faults_of
 from hw3lib.report.cover import read_author, read_questions
 from hw3lib.student import new_handin
 
+LIBRARY_ASKED = """\
+import os
+from hw3lib.paths import ROOT
+from hw3lib.plotting.style import FONT
+from hw3lib.report import html, pdf
+print(ROOT, os.environ["HW3_RUNS"], FONT.is_file(), pdf.TEMPLATE.is_dir(), sep="\\n")"""
 NO_NETWORK = {"http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
 
 
@@ -42,12 +50,11 @@ def pictures(tmp_path_factory):
     return root
 
 
-def script(handin, name: str, *arguments) -> subprocess.CompletedProcess:
-    env = {**os.environ, **NO_NETWORK, "HW3_CACHE": str(handin / "cache")}
-    env.pop("HW3_RUNS", None)
-    return subprocess.run(
-        [str(handin / name), *map(str, arguments)], cwd="/", env=env, capture_output=True, text=True
-    )
+def script(handin, name: str, *arguments, cwd="/", **more) -> subprocess.CompletedProcess:
+    mine = ("HW3_RUNS", "HW3_CACHE", "PYTHONPATH")
+    env = {k: v for k, v in os.environ.items() if k not in mine} | NO_NETWORK | more
+    command = ["bash", str(handin / name), *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
 def predicted(file) -> dict[str, int]:
@@ -63,9 +70,41 @@ def test_it_holds_what_a_student_needs(handin):
     assert len(read_questions(handin / "report" / "questions.toml")) == 13
     notebooks = sorted((handin / "notebooks").glob("*.ipynb"))
     assert len(notebooks) == 9 and not [f for n in notebooks for f in faults_of(n)]
-    assert (handin / "requirements.txt").read_text().startswith("hw3lib @ file:///")
-    assert "{" not in (handin / "find_python.sh").read_text().replace("${PYTHON:-}", "")
+    assert (handin / "requirements.txt").read_text() == "-e ./library\n"
+    assert all(os.access(handin / name, os.X_OK) for name in ("hw3_train.sh", "hw3_test.sh"))
+    assert not [file for file in handin.rglob("*.sh") if "{python}" in file.read_text()]
     assert '王 "小明"' in (handin / "README.md").read_text(encoding="utf-8")
+    assert [p.name for p in handin.parent.iterdir()] == [handin.name]  # nothing half-made beside
+
+
+def test_the_library_in_it_is_whole_and_goes_before_the_one_installed(handin):
+    done = script(handin, "hw3_python.sh", "-c", LIBRARY_ASKED)
+    library = handin / "library"
+    assert done.stdout.split("\n")[:2] == [str(library), str(handin / "runs")], done.stderr
+    assert done.stdout.split("\n")[2:4] == ["True", "True"]
+    for part in ("notebooks", "tests", ".git"):
+        assert not (library / part).exists()
+
+
+def test_it_runs_elsewhere_with_another_python(handin, pictures, tmp_path):
+    """The folder taken to another place, its Python gone, one on the PATH that has torch."""
+    taken = shutil.copytree(handin, tmp_path / "a copy")
+    starter = taken / "hw3_python.sh"
+    starter.write_text(starter.read_text().replace(sys.executable, "/gone/python"))
+    path = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
+    done = script(taken, "hw3_test.sh", "train", "p/out 1.csv", cwd=pictures, PATH=path)
+    assert done.returncode == 0 and len(predicted(pictures / "p" / "out 1.csv")) == 70, done.stderr
+
+
+def test_without_a_python_that_has_torch_it_says_what_to_do(handin, pictures, tmp_path):
+    taken = shutil.copytree(handin, tmp_path / "a copy")
+    starter = taken / "hw3_python.sh"
+    starter.write_text(starter.read_text().replace(sys.executable, "/gone/python"))
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(shutil.which(name))
+    done = script(taken, "hw3_test.sh", pictures / "train", tmp_path / "p", PATH=str(tmp_path))
+    assert done.returncode == 2 and done.stderr.endswith("install them, once: make setup\n")
+    assert len(done.stderr.splitlines()) == 1 and not (tmp_path / "p").exists()
 
 
 def test_the_test_script_predicts_every_picture(handin, pictures, tmp_path):
@@ -93,6 +132,7 @@ def test_the_train_script_leaves_what_the_test_script_reads(handin, pictures, tm
     [
         ("hw3_test.sh", ["only"], "usage: bash hw3_test.sh <test folder> <prediction.csv>"),
         ("hw3_test.sh", ["/nowhere", "/tmp/p.csv"], "hw3: /nowhere"),
+        ("hw3_test.sh", ["/tmp", "/"], "hw3: /: a folder; give the name of a file"),
         ("hw3_train.sh", ["/nowhere", "/nowhere.csv"], "hw3: /nowhere: no such folder"),
     ],
 )

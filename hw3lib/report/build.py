@@ -88,7 +88,7 @@ def build_report(
     )
     shown, context = facts(study, data, runs), _context(study, runs)
     withheld = publish and not study.faces.synthetic
-    rerun = rerun_command(profile, "" if study.faces.synthetic else data)
+    rerun = rerun_command(profile, "" if study.faces.synthetic else data, handin=root != ROOT)
 
     def assemble() -> tuple[Document, dict]:
         notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
@@ -111,10 +111,12 @@ def build_report(
     return _write(cache(assemble), inputs, out, lang, progress)
 
 
-def rerun_command(profile: str, data: str) -> str:
+def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
     """The command of a question, with {id} in its place; a path is shown as its last part."""
-    options = f" --profile {Path(profile).name}" + (f" --data {Path(data).name}" if data else "")
-    return ".venv/bin/hw3 rerun {id}" + options
+    profile, data = Path(profile).name, Path(data).name if data else ""
+    if handin:
+        return f"make rerun QUESTION={{id}} PROFILE={profile}" + (f" DATA={data}" if data else "")
+    return f".venv/bin/hw3 rerun {{id}} --profile {profile}" + (f" --data {data}" if data else "")
 
 
 def unanswered(chapters: list[Chapter], questions: list[Question]) -> list[str]:

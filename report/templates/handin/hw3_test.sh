@@ -4,5 +4,4 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 2 ] || { echo "usage: bash hw3_test.sh <test folder> <prediction.csv>" >&2; exit 2; }
-exec "$("$here/find_python.sh")" -m hw3lib.cli predict "$here/weights/best.safetensors" \
-  --data "$1" --out "$2" --views ten
+exec bash "$here/hw3_python.sh" -m hw3lib.student test "$1" "$2" "$here"

@@ -5,4 +5,4 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -eq 2 ] || { echo "usage: bash hw3_train.sh <train folder> <train.csv>" >&2; exit 2; }
-exec "$("$here/find_python.sh")" -m hw3lib.student train "$1" "$2" "$here"
+exec bash "$here/hw3_python.sh" -m hw3lib.student train "$1" "$2" "$here"
