@@ -66,17 +66,30 @@ def train(
     data: Data = "",
     only: Annotated[str, typer.Option(help="names of recipes, separated by commas")] = "",
     jobs: Annotated[int, typer.Option(help="processes side by side; 0: as the cores allow")] = 0,
+    scheduler: Annotated[
+        str, typer.Option(help="a dask scheduler whose workers train: tcp://HOST:8786")
+    ] = "",
 ) -> None:
-    """Make every Run that the profile's notebooks need; what is there already is kept."""
-    from hw3lib.runs import make_runs
+    """Make every Run that the profile's notebooks need; what is there already is kept.
+
+    Under torchrun its processes train each Run together.
+    """
+    from hw3lib import distributed
+    from hw3lib.grid import make_runs
     from hw3lib.study import open_study
 
-    study = open_study(profile, data)
-    names = only.split(",") if only else list(study.recipes)
-    unknown = [n for n in names if n not in study.recipes]
-    if unknown:
-        raise UserError(f"--only {unknown[0]}: profile {profile} has {', '.join(study.recipes)}")
-    for name, run in make_runs(study, names, jobs=jobs).items():
+    with distributed.joined():
+        study = open_study(profile, data)
+        names = only.split(",") if only else list(study.recipes)
+        unknown = [n for n in names if n not in study.recipes]
+        if unknown:
+            raise UserError(
+                f"--only {unknown[0]}: profile {profile} has {', '.join(study.recipes)}"
+            )
+        runs = make_runs(study, names, jobs=jobs, scheduler=scheduler)
+        if distributed.rank() > 0:
+            return
+    for name, run in runs.items():
         kept = run.history["validation_accuracy"].iloc[run.record["kept_epoch"] - 1]
         told = "trained on validation" if isnan(kept) else f"validation accuracy {kept:.4f}"
         print(f"{name}  {told}  {run.record['seconds']:.0f} s  {run.path}")

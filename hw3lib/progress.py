@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from hw3lib.recipe import Recipe
 
 
-def reporter(name: str, recipe: Recipe, *, enabled: bool = True) -> Reporter:
-    """The reporter that suits where this process runs."""
-    if not enabled:
+def to_stderr(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def reporter(name: str, recipe: Recipe, progress: bool | Callable[[str], None] = True) -> Reporter:
+    """The reporter that suits where this process runs; none, or lines for the function given."""
+    if callable(progress):
+        return Lines(name, recipe, progress)
+    if not progress:
         return Reporter(name, recipe)
     if "ipykernel" in sys.modules and not os.environ.get("HW3_BATCH"):
         return LiveCurve(name, recipe)
@@ -26,10 +33,11 @@ class Reporter:
 
     name: str
     recipe: Recipe
+    tell: Callable[[str], None] = to_stderr
 
     def resumed(self, epochs: int) -> None:
         if type(self) is not Reporter:
-            print(f"{self.name}: goes on after epoch {epochs}", file=sys.stderr, flush=True)
+            self.tell(f"{self.name}: goes on after epoch {epochs}")
 
     def epoch(self, history: list[dict[str, float]]) -> None:
         pass
@@ -40,8 +48,8 @@ class Reporter:
 
 class Lines(Reporter):
     def epoch(self, history: list[dict[str, float]]) -> None:
-        text = f"{self.name}  epoch {len(history)}/{self.recipe.epochs}  {summary(history[-1])}"
-        print(text, file=sys.stderr, flush=True)
+        done = f"{self.name}  epoch {len(history)}/{self.recipe.epochs}"
+        self.tell(f"{done}  {summary(history[-1])}")
 
 
 class Bar(Reporter):

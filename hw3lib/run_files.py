@@ -15,12 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw3lib.data.faces import digest_of
+from hw3lib.data.faces import CLASSES, digest_of
 from hw3lib.data.folds import Folds
 from hw3lib.files import new_folder, sha256
+from hw3lib.reading import parse_json, read_text
 from hw3lib.recipe import TRAINING_VERSION, Recipe
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from hw3lib.inference import Network
     from hw3lib.runs import Run
     from hw3lib.training import State
@@ -34,6 +37,12 @@ UNSEALED = {
     "kept_epoch", "stopped_early", "test_fingerprint", "device", "arithmetic", "machine", "python",
     "torch", "sha256", "packed",
 }  # fmt: skip
+# what every record states, and what every epoch of a history
+STATED = {
+    "date": str, "seconds": (int, float), "best_epoch": int, "kept_epoch": int,
+    "test_fingerprint": str, "device": str, "machine": str, "torch": str, "sha256": dict,
+}  # fmt: skip
+FIGURES = {"epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"}
 
 
 def weight_files(recipe: Recipe) -> list[str]:
@@ -144,6 +153,7 @@ def write_record(
         "test_fingerprint": test_fingerprint(folds),
         "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
         "arithmetic": arithmetic(recipe, device),
+        "processes": recipe.processes,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -166,12 +176,61 @@ def read_record(folder: Path) -> dict[str, Any]:
     OSError, ValueError
         where it is missing or is not, to the byte, what was written.
     """
-    text = (folder / RECORD).read_text(encoding="utf-8")
-    record = json.loads(text)
+    text = read_text(folder / RECORD)
+    record = parse_json(text)
     if not isinstance(record, dict):
         raise ValueError(f"{RECORD} holds no record")
     old = "check" not in record and set(record) <= UNSEALED
     record.pop("check", None)
     if not old and text != sealed(record):
         raise ValueError(f"{RECORD} is not what was written")
+    for name, kind in STATED.items():
+        if not isinstance(record.get(name), kind):
+            raise ValueError(f"{RECORD}: {name} is missing or of another type")
     return record
+
+
+def check_file(folder: Path, name: str, digest: object) -> None:
+    """ValueError where a file of a Run is none of its files or does not have this SHA-256."""
+    if name not in (RECIPE, HISTORY, LOGITS) and not WEIGHT_FILE.fullmatch(name):
+        raise ValueError(f"{name[:80]!r} is no file of a Run")
+    if (folder / name).exists() and not (folder / name).is_file():
+        raise ValueError(f"{name} is no regular file")
+    if sha256(folder / name) != digest:
+        raise ValueError(f"{name} is not what was written")
+
+
+def read_history(folder: Path, record: dict[str, Any]) -> pd.DataFrame:
+    """history.csv; ValueError where it is no table of numbers, a row an epoch."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(folder / HISTORY)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"{HISTORY}: {error}") from None
+    numeric = all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes)
+    if not numeric or not FIGURES <= set(table.columns):
+        raise ValueError(f"{HISTORY} is no table of the figures of each epoch")
+    if not 1 <= record["kept_epoch"] <= len(table):
+        raise ValueError(f"{HISTORY} has {len(table)} epochs, kept_epoch is another")
+    return table
+
+
+def read_logits(data: bytes, recipe: Recipe) -> dict[str, np.ndarray]:
+    """logits.safetensors; ValueError where an array is missing or of another shape."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
+
+    try:
+        stored = load(data)
+    except (SafetensorError, ValueError) as error:
+        raise ValueError(f"{LOGITS}: {error}") from None
+    for fold in ("validation", "test"):
+        labels = stored.get(f"{fold}_labels")
+        if labels is None or labels.ndim != 1 or not np.isin(labels, range(len(CLASSES))).all():
+            raise ValueError(f"{LOGITS}: {fold}_labels are missing or no classes")
+        for name in (fold, *(f"{fold}.{cycle}" for cycle in range(1, recipe.cycles))):
+            have = getattr(stored.get(name), "shape", "missing")
+            if have != (len(labels), len(CLASSES)):
+                raise ValueError(f"{LOGITS}: {name} is {have}, not {(len(labels), len(CLASSES))}")
+    return stored

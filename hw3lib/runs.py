@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,13 +16,17 @@ import numpy as np
 
 from hw3lib import UserError, distributed
 from hw3lib.data.folds import Folds
-from hw3lib.files import locked, new_folder, parts_of, sha256, sweep
+from hw3lib.files import locked, new_folder, parts_of, sweep
+from hw3lib.reading import parse_json, read_text
 from hw3lib.recipe import Recipe
 from hw3lib.run_files import (
     HISTORY,
     LOGITS,
     RECIPE,
     WEIGHT_FILE,
+    check_file,
+    read_history,
+    read_logits,
     read_record,
     score_again,
     test_fingerprint,
@@ -36,10 +40,6 @@ if TYPE_CHECKING:
 
     from hw3lib.inference import Network
     from hw3lib.training import State
-
-
-GPU_SHARE = 4  # trainings on one GPU; small networks leave most of it idle
-GPU_MEMORY = 8 * 2**30  # bytes set aside for each
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,10 @@ class Run:
 
         Training figures are means over the epoch's own batches, augmented and with dropout on.
         """
-        import pandas as pd
-
-        return pd.read_csv(self.path / HISTORY)
+        try:
+            return read_history(self.path, self.record)
+        except ValueError as error:
+            raise damaged(self.path, error) from None
 
     @property
     def best_epoch(self) -> int:
@@ -67,15 +68,16 @@ class Run:
 
     @cached_property
     def _stored(self) -> dict[str, np.ndarray]:
-        from safetensors.numpy import load
-
         data = (self.path / LOGITS).read_bytes()
         if hashlib.sha256(data).hexdigest() != self.record["sha256"][LOGITS]:
             raise UserError(
                 f"{self.path}: changed since it was opened, by a process with another test set or "
                 "by damage; give the command again when the other has ended"
             )
-        return load(data)
+        try:
+            return read_logits(data, self.recipe)
+        except ValueError as error:
+            raise damaged(self.path, error) from None
 
     def logits(self, fold: str) -> np.ndarray:
         """(n, 7) float32 of "validation" or "test", in the fold's order, one view."""
@@ -137,18 +139,20 @@ def open_run(path: Path, recipe: Recipe | None = None) -> Run:
         for name in {*record["sha256"], RECIPE, HISTORY, LOGITS}:
             packed = WEIGHT_FILE.fullmatch(name) and record.get("packed")
             left_out = packed and not (path / name).exists()
-            if not left_out and sha256(path / name) != record["sha256"][name]:
-                raise ValueError(f"{name} is not what was written")
-        held = Recipe(**json.loads((path / RECIPE).read_text(encoding="utf-8")))
+            if not left_out:
+                check_file(path, name, record["sha256"][name])
+        held = Recipe(**parse_json(read_text(path / RECIPE)))
         if recipe and (held, record.get("hash", recipe.hash)) != (recipe, recipe.hash):
             raise ValueError("it is the Run of another recipe or another version of the code")
     except PermissionError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(
-            f"{path}: damaged Run ({error}); delete the folder to make it anew"
-        ) from None
+    except (UserError, OSError, ValueError, KeyError, TypeError) as error:
+        raise damaged(path, error) from None
     return Run(path, held, record)
+
+
+def damaged(path: Path, why: object) -> UserError:
+    return UserError(f"{path}: damaged Run ({why}); delete the folder to make it anew")
 
 
 def get_run(
@@ -157,13 +161,14 @@ def get_run(
     *,
     name: str = "",
     root: Path | None = None,
-    progress: bool = True,
+    progress: bool | Callable[[str], None] = True,
     device: str = "",
 ) -> Run:
     """The Run of this Recipe on these folds: found, resumed or trained.
 
-    name   : shown in progress and error lines
-    device : "cpu" or "cuda"; "" takes the GPU where there is one
+    name     : shown in progress and error lines
+    progress : shown here; or a function that is given each line of it
+    device   : "cpu" or "cuda"; "" takes the GPU where there is one
 
     Raises
     ------
@@ -195,41 +200,6 @@ def get_run(
     return open_run(path, recipe)
 
 
-def make_runs(study, names: list[str] | None = None, *, jobs: int = 0) -> dict[str, Run]:
-    """Every Run of a Study (or those named), trained in separate processes side by side.
-
-    jobs : processes; 0 lets them share the cores, or a GPU. Recipes that take more threads go
-           first, so that the others can fill the cores afterwards.
-    """
-    from joblib import Parallel, delayed
-
-    names = list(study.recipes) if names is None else names
-    paths = {run_path(study.recipes[n]): n for n in reversed(names)}  # one name for each Run
-    missing = [n for path, n in reversed(paths.items()) if not path.exists()]
-    for threads in sorted({study.recipes[n].threads for n in missing}, reverse=True):
-        alike = [n for n in missing if study.recipes[n].threads == threads]
-        side_by_side = min(jobs or _room_for(threads), len(alike))
-        if side_by_side > 1:
-            Parallel(n_jobs=side_by_side, backend="loky")(
-                delayed(get_run)(study.recipes[n], study.folds_of(study.recipes[n]), name=n)
-                for n in alike
-            )
-        else:
-            for name in alike:
-                study.run(name)
-    return {n: study.run(n) for n in names}
-
-
-def _room_for(threads: int) -> int:
-    """Trainings side by side: as the cores allow, or the memory of the GPU that they share."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return max(1, (os.cpu_count() or 1) // threads)
-    free, _ = torch.cuda.mem_get_info()
-    return max(1, min(GPU_SHARE, (os.cpu_count() or 1) // 2, free // GPU_MEMORY))
-
-
 def _left_whole(path: Path, recipe: Recipe) -> bool:
     """Whether a process that was killed had written the Run in full; it is taken as it is."""
     for part in parts_of(path.parent, path.name):
@@ -240,9 +210,7 @@ def _left_whole(path: Path, recipe: Recipe) -> bool:
     return False
 
 
-def _train_into(
-    path: Path, recipe: Recipe, folds: Folds, name: str, progress: bool, device: str
-) -> None:
+def _train_into(path: Path, recipe: Recipe, folds: Folds, name: str, progress, device: str) -> None:
     import torch
 
     from hw3lib.checkpoint import read_checkpoint, write_checkpoint
@@ -253,7 +221,7 @@ def _train_into(
     where, leads = torch.device(device or device_of()), distributed.rank() == 0
     checkpoint = path.parent / f".{path.name}.checkpoint"
     resume = read_checkpoint(checkpoint, recipe, where)
-    began, report = time.perf_counter(), reporter(name, recipe, enabled=progress and leads)
+    began, report = time.perf_counter(), reporter(name, recipe, leads and progress)
     if resume:
         report.resumed(len(resume.history))
 

@@ -16,6 +16,7 @@ import nbformat
 from hw3lib import UserError
 from hw3lib.bilingual import LANGUAGES
 from hw3lib.files import write_atomic
+from hw3lib.grid import make_runs
 from hw3lib.paths import ROOT
 from hw3lib.portraits import PUBLISH
 from hw3lib.report.appendix import appendix
@@ -25,7 +26,7 @@ from hw3lib.report.cover import TITLE, facts, newest, read_author, read_question
 from hw3lib.report.document import Chapter, Document, Question, chapter_of
 from hw3lib.report.execute import execute_notebooks
 from hw3lib.report.likeness import refuse_portraits
-from hw3lib.runs import Run, make_runs, open_run, run_path
+from hw3lib.runs import Run, open_run, run_path
 from hw3lib.study import Study, open_study
 
 LIBRARY = ROOT / "hw3lib"

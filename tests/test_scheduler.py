@@ -1,0 +1,153 @@
+"""The grid on a dask scheduler's workers: a killed one costs its task alone, the bits are ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import make_faces
+from distributed import Client
+
+from hw3lib import UserError
+from hw3lib.data.folds import split_folds
+from hw3lib.grid import make_runs
+from hw3lib.recipe import Recipe
+from hw3lib.runs import get_run
+from hw3lib.study import Study
+
+TINY = Recipe(
+    model="slim_resnet", width=0.25, epochs=6, batch_size=16, flip="horizontal", shift=2,
+    erase=0.3, mixup=0.2, ema=0.9, lr=0.05, precision="fp32",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    """Two arms over their seeds, one of them on folds cut anew."""
+    folds = split_folds(make_faces(150, test=30))
+    recipes = {}
+    for seed in range(2):
+        plain = replace(TINY, seed=seed)
+        recipes |= {f"plain.{seed}": plain, f"random.{seed}": replace(plain, split="random")}
+    study = Study("grid", folds.faces, folds, recipes, {})
+    for name, recipe in recipes.items():
+        recipes[name] = replace(recipe, data=study.folds_of(recipe).fingerprint)
+    return study
+
+
+@contextmanager
+def dask(*command: str, **env: str):
+    """`dask scheduler ...` or `dask worker ...` as a process of its own."""
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": "", **env}
+    process = subprocess.Popen([sys.executable, "-m", "dask", *command, "--no-dashboard"], env=env)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def scheduler(folder: Path):
+    file = folder / "scheduler.json"
+    with dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)):
+        import json
+
+        until(lambda: file.exists() and file.read_text().strip().endswith("}"))
+        yield json.loads(file.read_text())["address"]
+
+
+def worker(address: str, runs: Path, *options: str, threads: int = 1):
+    return dask(
+        "worker", address, "--no-nanny", "--nthreads", str(threads), *options, HW3_RUNS=str(runs)
+    )
+
+
+def until(true, seconds: float = 300) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.01)
+
+
+def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(study, tmp_path, monkeypatch, capfd):
+    ours, *theirs = (tmp_path / name for name in ("ours", "first", "second"))
+    monkeypatch.setenv("HW3_RUNS", str(ours))
+    victims = []
+
+    def kill_one(workers) -> None:
+        """The first that has made a Run and is in the middle of another."""
+
+        def ripe() -> list:
+            return [
+                (folder, process)
+                for folder, process in zip(theirs, workers, strict=True)
+                if list(folder.glob("*/record.json")) and list(folder.glob(".*.checkpoint"))
+            ]
+
+        until(ripe)
+        victims.extend(ripe()[:1])
+        victims[0][1].send_signal(signal.SIGKILL)
+
+    with ExitStack() as stack:
+        address = stack.enter_context(scheduler(tmp_path))
+        workers = [stack.enter_context(worker(address, folder)) for folder in theirs]
+        with Client(address, set_as_default=False) as client:
+            client.wait_for_workers(2)
+        killer = threading.Thread(target=kill_one, args=(workers,))
+        killer.start()
+        runs = make_runs(study, scheduler=address)
+        killer.join()
+        folder, process = victims[0]
+        assert process.wait() == -signal.SIGKILL
+    (left,) = folder.glob(".*.checkpoint")  # of the task that the kill interrupted
+    assert list(runs) == list(study.recipes)
+    for name, recipe in study.recipes.items():
+        assert runs[name].path.parent == ours
+        local = get_run(recipe, study.folds_of(recipe), root=tmp_path / "local", progress=False)
+        weights, wanted = (run.network().model.state_dict() for run in (runs[name], local))
+        assert all(torch.equal(weights[key], wanted[key]) for key in wanted)
+        for file in ("logits.safetensors", "recipe.json"):
+            assert (runs[name].path / file).read_bytes() == (local.path / file).read_bytes()
+    told = capfd.readouterr().err
+    for name in study.recipes:  # each line is seen twice, in the worker's log and here
+        begun = told.count(f"{name}  epoch 1/")
+        assert begun == 2 or (begun > 2 and runs[name].path.name in left.name)
+    assert "4 of 4 Runs made" in told
+
+
+def test_workers_that_will_not_do_are_named(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("HW3_RUNS", str(tmp_path / "ours"))
+    other = tmp_path / "other_version.py"
+    other.write_text("import hw3lib.recipe\nhw3lib.recipe.TRAINING_VERSION = 99\n")
+    with scheduler(tmp_path) as address:
+        with worker(address, tmp_path, threads=2), pytest.raises(UserError, match="--nthreads 1"):
+            make_runs(study, scheduler=address)
+        with (
+            worker(address, tmp_path, "--preload", str(other)),
+            pytest.raises(UserError, match="training code is 99 there and"),
+        ):
+            make_runs(study, scheduler=address)
+
+
+def test_an_address_where_nobody_answers_is_one_line(tmp_path):
+    profile = tmp_path / "tiny.toml"
+    profile.write_text('[settings]\nsynthetic = 60\n[recipes.tiny]\nmodel = "dense"\n')
+    command = [sys.executable, "-m", "hw3lib.cli", "train", "--profile", str(profile)]
+    command += ["--scheduler", "tcp://127.0.0.1:9"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=300,
+        env={**os.environ, "HW3_RUNS": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.startswith("hw3: --scheduler tcp://127.0.0.1:9: no dask scheduler answers")
+    assert done.stderr.count("\n") == 1
