@@ -93,8 +93,9 @@ def cover(fig: Figure) -> int:
         if isinstance(artist, QuadMesh):
             artist.set_array(np.zeros(np.shape(values)))
         else:
-            artist.set_alpha(None)
-            artist.set_data(silhouette())
+            drawn = silhouette()
+            artist.set_data(drawn)
+            artist.set_alpha(np.ones(drawn.shape[:2]))  # None fails where it was an array
         covered += 1
     return covered
 

@@ -162,15 +162,20 @@ def patch_columns(
     *,
     by: str,
     count: int = 5,
+    brief: bool = False,
 ) -> list[tuple[Text, list[np.ndarray]]]:
     """For picture_sheet: `count` columns of the patches of data that excite each filter most.
+
+    brief : a title of one word, for narrow columns
 
     In a published report, where a patch could be a face, one column: the mean of many of them.
     """
     if publishing() and not faces.synthetic and max(field_size(fields)) >= SMALL:
-        return [_mean_patches(seen, fields, filters, faces, by=by)]
+        title, means = _mean_patches(seen, fields, filters, faces, by=by)
+        return [(Text("平均", "mean") if brief else title, means)]
     patches = [top_patches(seen, fields, f, count=count, by=by, group=faces.group) for f in filters]
     title = Text("資料中最強的區塊", "strongest patches in the data")
+    title = Text("資料", "data") if brief else title
     return [
         (title if c == 0 else Text("", ""), [_cut(faces.images, row[c]) for row in patches])
         for c in range(count)

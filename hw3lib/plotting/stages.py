@@ -50,7 +50,7 @@ def stage_sheet(halves: Sequence[Half]) -> Figure:
     rows = max(len(h.labels) for h in halves)
     columns = sum(across) + len(halves) - 1
     width = LEFT + (style.TEXT_WIDTH - LEFT) * min(1, columns / COLUMNS)
-    fig, axes = mosaic(rows, columns, width=width, left=LEFT, top=0.78, gap=0.045)
+    fig, axes = mosaic(rows, columns, width=width, left=LEFT, top=0.66, gap=0.045)
     top = max(float(np.nanmax(np.abs(h.profile))) for h in halves)
     start = 0
     for half, count in zip(halves, across, strict=True):
