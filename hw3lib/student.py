@@ -103,7 +103,11 @@ def train_handin(pictures: Path, table: Path, handin: Path) -> Path:
         # one place for both, as the reader of this layout wants it
         (Path(staged) / "train").symlink_to(pictures.resolve(), target_is_directory=True)
         shutil.copyfile(table, Path(staged) / "train.csv")
-        run = open_study(str(handin / "handin.toml"), staged).run("best")
+        try:
+            run = open_study(str(handin / "handin.toml"), staged).run("best")
+        except UserError as error:  # by the names the caller knows
+            told = str(error).replace(str(Path(staged) / "train.csv"), str(table))
+            raise UserError(told.replace(staged, str(pictures.parent))) from None
     write_atomic(handin / WEIGHTS, (run.path / RUN_WEIGHTS).read_bytes())
     return handin / WEIGHTS
 

@@ -17,7 +17,7 @@ from hw3lib.data.faces import CLASSES
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.report.check import faults_of
 from hw3lib.report.cover import read_author, read_questions
-from hw3lib.student import new_handin
+from hw3lib.student import new_handin, train_handin
 
 LIBRARY_ASKED = """\
 import os
@@ -125,6 +125,13 @@ def test_the_train_script_leaves_what_the_test_script_reads(handin, pictures, tm
     assert (handin / "weights" / "best.safetensors").read_bytes() != before
     done = script(handin, "hw3_test.sh", pictures / "train", tmp_path / "p.csv")
     assert done.returncode == 0 and len(predicted(tmp_path / "p.csv")) == 70
+
+
+def test_a_fault_in_the_table_is_told_by_its_own_name(handin, pictures, tmp_path):
+    table = tmp_path / "my labels.csv"
+    table.write_text((pictures / "labels.csv").read_text() + "99999,1\n")
+    with pytest.raises(UserError, match=r"^\S*/my labels.csv, row 70 .*'99999' has no picture"):
+        train_handin(pictures / "train", table, handin)
 
 
 @pytest.mark.parametrize(
