@@ -15,6 +15,8 @@ from torch import nn
 
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES, SIZE
+from hw3lib.reading import parse_json
+from hw3lib.recipe import WIDEST
 
 FORMAT = "hw3-network-1"
 VIEWS = ("one", "flip", "ten")
@@ -149,7 +151,6 @@ def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Net
     """
     from safetensors import SafetensorError, safe_open
 
-    from hw3lib.models import build
     from hw3lib.run_files import RECORD
     from hw3lib.runs import open_run
 
@@ -160,31 +161,85 @@ def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Net
         with safe_open(file, framework="pt", device="cpu") as opened:
             header = opened.metadata() or {}
             state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{file}: not a whole safetensors file ({error}); copy it again") from None
+    except (SafetensorError, OSError, ValueError) as error:
+        raise UserError(f"{file}: {_what_else(file, error)}") from None
     if header.get("format") != FORMAT:
         raise UserError(f"{file}: not written by hw3 (no {FORMAT} header); train it with hw3 train")
     check = header.pop("check", None)
     old = check is None and set(header) == {"format", "classes", "preprocessing", "metadata"}
     if not old and check != _check(state, header):
         raise UserError(f"{file}: damaged, its check does not hold; copy it again or train anew")
-    classes = tuple(json.loads(header["classes"]))
-    if classes != CLASSES:
-        raise UserError(f"{file}: its classes are {classes}, this project's are {CLASSES}")
-    settings, metadata = json.loads(header["preprocessing"]), json.loads(header["metadata"])
-    model = build(
-        metadata["recipe"]["model"],
-        width=metadata["recipe"]["width"],
-        in_channels=settings["in_channels"],
-    )
+    settings, metadata = _read_header(file, header)
     state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
-    try:
-        model.load_state_dict(state, strict=True)
-    except RuntimeError as error:
-        first = str(error).splitlines()[-1].strip()
-        raise UserError(f"{file}: weights do not fit the model ({first}); train it again") from None
+    model = _fitting_model(file, state, metadata["recipe"], settings["in_channels"])
+    model.load_state_dict(state, strict=True)
     return Network(model.to(device), settings["mean"], settings["std"], settings["in_channels"],
-                   classes, metadata)  # fmt: skip
+                   CLASSES, metadata)  # fmt: skip
+
+
+def _what_else(file: Path, error: Exception) -> str:
+    """What a file is that is no safetensors: of torch's pickles, that they could run code."""
+    with file.open("rb") as opened:
+        pickled = opened.read(2) in (b"PK", b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05")
+    if pickled or file.suffix in (".pt", ".pth", ".ckpt", ".pkl"):
+        return (
+            "a pickle of torch, which could run code, is not read; save the weights as safetensors"
+        )
+    return f"not a whole safetensors file ({error}); copy it again"
+
+
+def _read_header(file: Path, header: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Preprocessing and metadata, checked; UserError where any entry cannot be meant."""
+    said: dict[str, Any] = {}
+    for key in ("classes", "preprocessing", "metadata"):
+        try:
+            said[key] = parse_json(header[key])
+        except (KeyError, ValueError):
+            raise UserError(f"{file}: {key} missing or no JSON; train it again") from None
+    if said["classes"] != list(CLASSES):
+        shown = str(said["classes"])[:120]
+        raise UserError(f"{file}: its classes are {shown}, this project's are {list(CLASSES)}")
+    settings, metadata = said["preprocessing"], said["metadata"]
+    if not isinstance(settings, dict) or not isinstance(metadata, dict):
+        raise UserError(f"{file}: preprocessing and metadata must be objects; train it again")
+    recipe = metadata.get("recipe")
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
+        raise UserError(f"{file}: its metadata names no recipe with a model; train it again")
+    for name, low, high in (("mean", -1, 1), ("std", 1e-6, 10), ("width", 0, WIDEST)):
+        value = (recipe if name == "width" else settings).get(name)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if not number or not low <= value <= high:
+            shown = str(value)[:40]
+            raise UserError(f"{file}: {name} is {shown}, not {low} to {high}; train it again")
+    if settings.get("in_channels") not in (1, 3):
+        shown = str(settings.get("in_channels"))[:40]
+        raise UserError(f"{file}: in_channels is {shown}, not 1 or 3; train it again")
+    return settings, metadata
+
+
+def _fitting_model(
+    file: Path, state: dict[str, torch.Tensor], recipe: dict[str, Any], in_channels: int
+) -> nn.Module:
+    """The model of the recipe, once it is known that these weights are its own and numbers."""
+    from hw3lib.models import build
+    from hw3lib.models.shapes import shapes
+
+    options = {"width": recipe["width"], "in_channels": in_channels}
+    try:
+        wanted = shapes(recipe["model"], **options)
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    for name in dict.fromkeys([*wanted, *state]):
+        have = tuple(state[name].shape) if name in state else "missing"
+        want = wanted.get(name, "no part of it")
+        if have != want:
+            raise UserError(
+                f"{file}: weights do not fit the model ({name[:80]} is {have}, not {want}); "
+                "train it again"
+            )
+        if not torch.isfinite(state[name]).all():
+            raise UserError(f"{file}: {name[:80]} holds what is not a number; train it again")
+    return build(recipe["model"], **options)
 
 
 def find_weights(path: str | Path) -> Path:
@@ -192,10 +247,11 @@ def find_weights(path: str | Path) -> Path:
     from hw3lib.paths import ROOT
 
     given = Path(path)
-    published = ROOT / "data" / "pretrained" / f"{path}.safetensors"
+    folder = ROOT / "data" / "pretrained"
+    published = folder / f"{path}.safetensors"
     for candidate in (given / "weights.safetensors", given, published):
         if candidate.is_file():
             return candidate
-    names = sorted(p.stem for p in published.parent.glob("*.safetensors"))
+    names = sorted(p.stem for p in folder.glob("*.safetensors"))
     known = f"published: {', '.join(names)}" if names else "none is published yet"
     raise UserError(f"{path}: no such weights file, Run folder or published network ({known})")

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import io
+import re
 import shutil
-from collections.abc import Callable
+import tarfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,10 +25,14 @@ if TYPE_CHECKING:
     from hw3lib.inference import Network
 
 
+RUN_NAME = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
+MOST = 10_000  # files of an archive
+LARGEST = 2**31  # bytes of one of them
+SMALL, RATIO = 2**26, 50  # an archive unpacks to 64 MiB at most, or to 50 times its own size
+
+
 def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:
     """Pack a Study's finished Runs into a .tar.gz; `weights(name)` says whose weights go along."""
-    import tarfile
-
     names = [n for n in study.recipes if run_path(study.recipes[n]).exists()]
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
@@ -37,41 +49,111 @@ def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:
 
 
 def _add(archive, name: str, data: bytes) -> None:
-    import tarfile
-
     info = tarfile.TarInfo(name)
     info.size = len(data)
     archive.addfile(info, io.BytesIO(data))
 
 
 def unpack(file: Path, root: Path | None = None) -> list[Path]:
-    """Unpack Runs beside those that are there; a Run that is there already is left as it is."""
-    import tarfile
+    """Unpack Runs beside those that are there; a Run that is there already is left as it is.
 
-    root, made = root or runs_folder(), []
-    known = {RECORD, RECIPE, HISTORY, LOGITS}
+    All of them or none. An archive may come from anyone: only the files of Runs are taken, by
+    name, no more bytes than an archive of that size can hold, and every Run must be sound and
+    the one that its folder's name says.
+
+    Raises
+    ------
+    UserError
+        naming the archive and what is wrong with it.
+    """
+    root, runs = root or runs_folder(), {}  # name -> its new folder, None where it is there
     try:
-        with tarfile.open(file) as archive:
-            members = archive.getmembers()
-            for member in members:
-                folder, _, name = member.name.partition("/")
-                part_of_run = name in known or WEIGHT_FILE.fullmatch(name)
-                if not member.isfile() or not part_of_run or folder.startswith("."):
-                    raise UserError(f"{file}: holds {member.name!r}, which is no part of a Run")
-            for folder in dict.fromkeys(m.name.partition("/")[0] for m in members):
-                if (root / folder).exists():
-                    continue
-                with new_folder(root / folder) as part:
-                    for member in members:
-                        if member.name.startswith(f"{folder}/"):
-                            data = archive.extractfile(member).read()
-                            (part / member.name.partition("/")[2]).write_bytes(data)
-                    open_run(part)
-                made.append(root / folder)
-    except (OSError, tarfile.TarError, EOFError) as error:
-        why = str(error).splitlines()[0].rstrip(":")
+        with ExitStack() as stack:
+            stream = stack.enter_context(_Unpacked(file))
+            for folder, files in groupby(_members(stream), key=itemgetter(0)):
+                if folder in runs:
+                    raise ValueError(f"{folder} stands there twice")
+                there = (root / folder).exists()
+                new = None if there else stack.enter_context(new_folder(root / folder))
+                runs[folder] = new
+                _write_run(new, folder, files)
+            if not runs:
+                raise ValueError("it holds no Run")
+    except UserError as error:
+        raise UserError(f"{file}: {error}") from None
+    except (OSError, ValueError, tarfile.TarError, EOFError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EACCES, errno.EROFS):
+            raise
+        why = str(error).splitlines()[0].rstrip(":") if str(error) else type(error).__name__
         raise UserError(f"{file}: not a whole archive of Runs ({why}); pack it again") from None
-    return made
+    return [root / folder for folder, new in runs.items() if new]
+
+
+class _Unpacked(gzip.GzipFile):
+    """The tar in an archive; a ValueError where it is longer than an honest one can be."""
+
+    def __init__(self, file: Path) -> None:
+        if file.exists() and not file.is_file():
+            raise ValueError("no regular file")
+        super().__init__(file, "rb")
+        self.left = max(SMALL, RATIO * file.stat().st_size)
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = super().read(size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise ValueError("it unpacks to far more than it should")
+        return data
+
+
+class _Member(tarfile.TarInfo):
+    """The head of a member, refused before anything behind it is read."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Member:
+        member = super().frombuf(buf, encoding, errors)
+        folder, _, name = member.name.partition("/")
+        known = name in (RECORD, RECIPE, HISTORY, LOGITS) or WEIGHT_FILE.fullmatch(name)
+        if not (member.isreg() and known and RUN_NAME.fullmatch(folder)):
+            raise UserError(f"holds {member.name!r}, which is no part of a Run; pack it again")
+        if not 0 <= member.size <= LARGEST:
+            raise UserError(f"{member.name!r} unpacks to {member.size:,} bytes; pack it again")
+        return member
+
+
+def _members(stream: _Unpacked) -> Iterator[tuple[str, str, bytes]]:
+    """Folder, name and content of every file, in order, to the end and gzip's checksum."""
+    with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as archive:
+        for number, member in enumerate(archive):
+            if number >= MOST:
+                raise ValueError(f"more than {MOST:,} files")
+            folder, _, name = member.name.partition("/")
+            yield folder, name, archive.extractfile(member).read()
+    while stream.read(2**20):
+        pass
+
+
+def _write_run(part: Path | None, folder: str, files: Iterable[tuple[str, str, bytes]]) -> None:
+    """The files of one Run into its new folder; UserError unless they are the Run of that name."""
+    from hw3lib.inference import load_network
+
+    for _, name, data in files:
+        if part and (part / name).exists():
+            raise ValueError(f"{folder}/{name} stands there twice")
+        if part:
+            (part / name).write_bytes(data)
+    if not part:
+        return
+    try:
+        run = open_run(part)
+        if len(run.history) and len(run.labels("test")) and run_path(run.recipe).name != folder:
+            raise UserError(f"{part}: damaged Run (its name is another recipe's or version's)")
+        for name in filter(WEIGHT_FILE.fullmatch, run.record["sha256"]):
+            if (part / name).exists():
+                load_network(part / name)
+    except UserError as error:
+        why = str(error).replace(str(part), folder).partition(";")[0]
+        raise UserError(f"{why}; pack it again") from None
 
 
 def publish(run: Run, name: str, measure: Callable[[Network], dict[str, Any]]) -> Path:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
 HISTORY, LOGITS = "history.csv", "logits.safetensors"
+ALWAYS = (RECIPE, HISTORY, LOGITS)  # what no Run is without
 WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
 # fields of a record from before records had a check of their own
 UNSEALED = {
@@ -187,13 +188,16 @@ def read_record(folder: Path) -> dict[str, Any]:
     for name, kind in STATED.items():
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{RECORD}: {name} is missing or of another type")
+    for name in record["sha256"]:
+        if name not in ALWAYS and not WEIGHT_FILE.fullmatch(name):
+            raise ValueError(f"{name[:80]!r} is no file of a Run")
+    if missing := [name for name in ALWAYS if name not in record["sha256"]]:
+        raise ValueError(f"{RECORD}: no hash of {missing[0]}")
     return record
 
 
 def check_file(folder: Path, name: str, digest: object) -> None:
-    """ValueError where a file of a Run is none of its files or does not have this SHA-256."""
-    if name not in (RECIPE, HISTORY, LOGITS) and not WEIGHT_FILE.fullmatch(name):
-        raise ValueError(f"{name[:80]!r} is no file of a Run")
+    """ValueError where a file of a Run is no file or does not have this SHA-256."""
     if (folder / name).exists() and not (folder / name).is_file():
         raise ValueError(f"{name} is no regular file")
     if sha256(folder / name) != digest:
@@ -209,8 +213,10 @@ def read_history(folder: Path, record: dict[str, Any]) -> pd.DataFrame:
     except (ValueError, pd.errors.ParserError) as error:
         raise ValueError(f"{HISTORY}: {error}") from None
     numeric = all(pd.api.types.is_numeric_dtype(kind) for kind in table.dtypes)
-    if not numeric or not FIGURES <= set(table.columns):
+    if not numeric or not set(table.columns) >= FIGURES:
         raise ValueError(f"{HISTORY} is no table of the figures of each epoch")
+    if table["epoch"].tolist() != list(range(1, len(table) + 1)):
+        raise ValueError(f"{HISTORY} does not count its epochs")
     if not 1 <= record["kept_epoch"] <= len(table):
         raise ValueError(f"{HISTORY} has {len(table)} epochs, kept_epoch is another")
     return table

@@ -20,7 +20,6 @@ from hw3lib.files import locked, new_folder, parts_of, sweep
 from hw3lib.reading import parse_json, read_text
 from hw3lib.recipe import Recipe
 from hw3lib.run_files import (
-    HISTORY,
     LOGITS,
     RECIPE,
     WEIGHT_FILE,
@@ -136,7 +135,7 @@ def open_run(path: Path, recipe: Recipe | None = None) -> Run:
     """
     try:
         record = read_record(path)
-        for name in {*record["sha256"], RECIPE, HISTORY, LOGITS}:
+        for name in record["sha256"]:
             packed = WEIGHT_FILE.fullmatch(name) and record.get("packed")
             left_out = packed and not (path / name).exists()
             if not left_out:
