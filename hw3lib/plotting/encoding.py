@@ -8,21 +8,21 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from matplotlib.collections import Collection
     from matplotlib.figure import Figure
     from PIL.Image import Image
 
 DPI = 200  # of pictures; a chart without pictures stays vector
 HEAVY = 400_000  # bytes of an SVG (a cloud of points), from which the raster is smaller
+MESH = 24  # lines of a mesh each way, beyond which it is a picture
 NUMBER = re.compile(r"-?\d*\.\d{3,}(?![\w.])")
 
 
 def encode(fig: Figure) -> dict:
     """{"mime", "data" (base64), "width", "height" (points)} of the figure, which is then closed."""
     import matplotlib.pyplot as plt
-    from matplotlib.collections import QuadMesh
 
-    pictures = any(ax.images or any(isinstance(c, QuadMesh) for c in ax.collections)
-                   for ax in fig.axes)  # fmt: skip
+    pictures = any(ax.images or any(map(_fine_mesh, ax.collections)) for ax in fig.axes)
     data, mime = (b"", "") if pictures else (_svg(fig), "image/svg+xml")
     if pictures or len(data) > HEAVY:
         data, mime = _raster(fig), "image/webp"
@@ -47,6 +47,13 @@ def compact(svg: str) -> str:
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     svg = re.sub(r">\s+<", "><", NUMBER.sub(_rounded, svg))
     return re.sub(r"\s*\n\s*", " ", svg)
+
+
+def _fine_mesh(collection: Collection) -> bool:
+    """A mesh of as many cells as a picture has; a confusion matrix or a colour bar is none."""
+    from matplotlib.collections import QuadMesh
+
+    return isinstance(collection, QuadMesh) and min(collection.get_coordinates().shape[:2]) > MESH
 
 
 def _rounded(number: re.Match) -> str:
