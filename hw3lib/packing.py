@@ -39,16 +39,17 @@ def pack(study, file: Path, *, weights: Callable[[str], bool]) -> list[str]:
         for name in names:
             run = open_run(run_path(study.recipes[name]))
             record = {**run.record, "packed": True}
-            _add(archive, f"{run.path.name}/{RECORD}", sealed(record).encode())
+            add_file(archive, f"{run.path.name}/{RECORD}", sealed(record).encode())
             left = set() if weights(name) else set(weight_files(run.recipe))
             for part in run.record["sha256"]:
                 if part not in left and (run.path / part).exists():
-                    _add(archive, f"{run.path.name}/{part}", (run.path / part).read_bytes())
+                    add_file(archive, f"{run.path.name}/{part}", (run.path / part).read_bytes())
     write_atomic(file, buffer.getvalue())
     return names
 
 
-def _add(archive, name: str, data: bytes) -> None:
+def add_file(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    """A member without owner, times or rights: nothing of the machine that packs it."""
     info = tarfile.TarInfo(name)
     info.size = len(data)
     archive.addfile(info, io.BytesIO(data))

@@ -33,7 +33,7 @@ from joblib._dask import DaskDistributedBackend
 
 from hw3lib import UserError
 from hw3lib.data.folds import Folds, recut
-from hw3lib.packing import unpack
+from hw3lib.packing import add_file, unpack
 from hw3lib.progress import to_stderr
 from hw3lib.recipe import TRAINING_VERSION, Recipe
 from hw3lib.runs import Run, get_run, run_path, runs_folder
@@ -194,16 +194,16 @@ def _train_there(
 
 def _pack(run: Run) -> bytes:
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
         for file in sorted(run.path.iterdir()):
-            archive.add(file, f"{run.path.name}/{file.name}")
+            add_file(archive, f"{run.path.name}/{file.name}", file.read_bytes())
     return buffer.getvalue()
 
 
 def _unpack(archive: bytes, path: Path) -> None:
     """Into the runs folder, where a shared one does not hold the Run already."""
     with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{path.name}.tar"
+        file = Path(folder) / f"{path.name}.tar.gz"
         file.write_bytes(archive)
         unpack(file, runs_folder())
     if not path.exists():
