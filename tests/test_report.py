@@ -163,6 +163,20 @@ def test_a_question_is_answered_anew_and_compared(tree, built):
         rerun("A1", root=tree)
 
 
+def test_a_relative_profile_is_found_and_a_folder_of_its_name_is_not(tree, tmp_path, monkeypatch):
+    given = []
+    monkeypatch.setattr(
+        "hw3lib.report.rerun.execute_notebooks", lambda *a, **k: given.append(a[2]) or 1 / 0
+    )
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    (tmp_path / "my.toml").touch()
+    for profile in ("my.toml", "demo"):
+        with pytest.raises(ZeroDivisionError):
+            rerun("B4", profile, root=tree)
+    assert [p["PROFILE"] for p in given] == [str(tmp_path / "my.toml"), "demo"]
+
+
 def test_only_what_changed_is_made_again(tree, build, built):
     out = built[1]
     notebook = tree / "notebooks" / "06_decision_rules.ipynb"

@@ -17,7 +17,7 @@ from hw3lib import UserError
 from hw3lib.bilingual import LANGUAGES
 from hw3lib.files import write_atomic
 from hw3lib.grid import make_runs
-from hw3lib.paths import ROOT
+from hw3lib.paths import ROOT, absolute
 from hw3lib.portraits import PUBLISH
 from hw3lib.report.appendix import appendix
 from hw3lib.report.blocks import notebook_blocks
@@ -75,7 +75,8 @@ def build_report(
     sources = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     if not sources:
         raise UserError(f"{root / 'notebooks'}: no notebooks; restore them with git")
-    profile, data = _absolute(profile), _absolute(data)
+    profile = absolute(profile) if profile.endswith(".toml") else profile
+    data = absolute(data)
     study = open_study(profile, data)
     runs = _runs(study, jobs)
     executed = execute_notebooks(
@@ -249,12 +250,7 @@ def _renderer() -> str:
 
 def _is_report(path: Path) -> bool:
     parts = path.relative_to(LIBRARY).parts
-    return parts[0] == "report" or parts in (("cli.py",), ("bench.py",))
-
-
-def _absolute(place: str) -> str:
-    """A path as the notebooks, which run elsewhere, will find it; other words as they are."""
-    return str(Path(place).resolve()) if place and Path(place).exists() else place
+    return parts[0] == "report" or parts in (("cli.py",), ("bench.py",), ("student.py",))
 
 
 def _versions(packages: Iterable[str]) -> list[str]:

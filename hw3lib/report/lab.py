@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT
+from hw3lib.paths import ROOT, absolute
 
 START = "README.md"
 SETTINGS = ROOT / "report" / "lab"  # JupyterLab's settings for these notebooks; a user's own win
@@ -48,7 +48,7 @@ def lab_environment(data: str = "") -> dict[str, str]:
         "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this Python before one in the home folder
     }
     if data:
-        environment["HW3_DATA"] = str(Path(data).resolve()) if Path(data).exists() else data
+        environment["HW3_DATA"] = absolute(data)
     return environment
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT
+from hw3lib.paths import ROOT, absolute
 from hw3lib.report.collect import collect_checks, collect_results
 from hw3lib.report.cover import read_questions
 from hw3lib.report.execute import execute_notebooks
@@ -40,8 +40,8 @@ def rerun(
     source = next((root / "notebooks").glob(f"{number:02d}_*.ipynb"), None)
     if source is None:
         raise UserError(f"{root / 'notebooks'}: no notebook {number:02d}; restore it with git")
-    data = str(Path(data).resolve()) if data and Path(data).exists() else data
-    parameters = {"PROFILE": profile, "DATA": data, "LANG": "both"}
+    profile = absolute(profile) if profile.endswith(".toml") else profile
+    parameters = {"PROFILE": profile, "DATA": absolute(data), "LANG": "both"}
     with tempfile.TemporaryDirectory(prefix="hw3-") as folder:
         (done,) = execute_notebooks([source], Path(folder), parameters, progress=progress)
         notebooks = {source.stem: nbformat.read(done, as_version=4)}
