@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 from hw3lib import UserError
 from hw3lib.data.faces import SIZE, Faces
 from hw3lib.display import MIME
+from hw3lib.portraits import SMALL
 
 ALIKE = 0.9  # correlation of grey values from which two pictures show the same
 LEAST = 24  # pixels a side; a smaller part of a figure shows no face
@@ -89,9 +90,10 @@ def _runs(marked: np.ndarray) -> list[tuple[int, int]]:
 def likeness(pictures: list[np.ndarray], images: np.ndarray) -> float:
     """The largest correlation of a picture (H, W), or of its mirror image, with one of `images`.
 
-    Both are brought to 48 pixels a side; one grey value throughout is like nothing.
+    Both are brought to 48 pixels a side; one grey value throughout is like nothing, nor is what
+    holds fewer than SMALL pixels a side, however large each of them is drawn.
     """
-    small = [_resized(p) for p in pictures]
+    small = [_resized(p) for p in pictures if max(_pixels(p)) >= SMALL]
     if not small:
         return 0.0
     asked = _normalised(np.stack([p for s in small for p in (s, s[:, ::-1])]))
@@ -100,6 +102,12 @@ def likeness(pictures: list[np.ndarray], images: np.ndarray) -> float:
         known = _normalised(np.asarray(images[start : start + BLOCK]))
         closest = max(closest, float((known @ asked.T).max()))
     return closest
+
+
+def _pixels(picture: np.ndarray) -> tuple[int, int]:
+    """Rows and columns of the array that was drawn: where nothing changes it is the same pixel."""
+    rows, columns = (np.diff(picture.astype(np.int16), axis=a).any(axis=1 - a) for a in (0, 1))
+    return int(rows.sum()) + 1, int(columns.sum()) + 1
 
 
 def _resized(picture: np.ndarray) -> np.ndarray:
