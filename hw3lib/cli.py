@@ -12,7 +12,7 @@ import typer
 import typer.exceptions
 
 from hw3lib import UserError
-from hw3lib.ending import tell, watch_interrupts
+from hw3lib.ending import INTERRUPTED, tell, watch_interrupts
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 runs_app = typer.Typer(help="Carry Runs to another machine.")
@@ -29,6 +29,8 @@ def main() -> None:
     watch_interrupts()
     try:
         status = app(standalone_mode=False)
+        if status == INTERRUPTED:  # typer keeps a Ctrl-C to itself
+            raise KeyboardInterrupt
         sys.stdout.flush()  # a full disk shows here, not at the very end
     except typer.exceptions.TyperException as error:  # a wrong option, a missing argument
         fault = f"{error.format_message()} (hw3 COMMAND --help says what there is)"

@@ -73,6 +73,17 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def workplace(path: Path) -> Iterator[Path]:
+    """A folder beside `path` for what it is made from; it goes at the end, whatever happens."""
+    part = _part_of(path)
+    part.mkdir(parents=True)
+    try:
+        yield part
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def locked(path: Path, waiting: str = "") -> Iterator[None]:
     """One process at a time for what lies at `path`; `waiting` is told where it is another's turn.
 

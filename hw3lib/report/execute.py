@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +24,7 @@ import nbformat
 from nbformat import NotebookNode
 
 from hw3lib import UserError
-from hw3lib.files import sweep, write_atomic
+from hw3lib.files import sweep, workplace, write_atomic
 from hw3lib.report.child import one_line
 
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
@@ -169,8 +168,8 @@ def _execute(
             write_atomic(target, nbformat.writes(fresh).encode())
         return f"{path.stem}: unchanged"
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="hw3-") as folder:
-        executed = _in_child(path.stem, nb, Path(folder), path.parent, parameters, children)
+    with workplace(target) as folder:
+        executed = _in_child(path.stem, nb, folder, path.parent, parameters, children)
     _check_complete(path.stem, nb, executed)
     seconds = round(time.monotonic() - started, 1)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
@@ -185,10 +184,10 @@ def _execute(
 def _kept(target: Path, key: str) -> NotebookNode | None:
     try:
         executed = nbformat.read(target, as_version=4)
+        made = executed.metadata["hw3"]
+        whole = (made["key"], made["check"]) == (key, _check(executed))
     except Exception:  # missing, cut off or no notebook: execute again
         return None
-    made = executed.metadata.get("hw3", {})
-    whole = made.get("key") == key and made.get("check") == _check(executed)
     return executed if whole else None
 
 
