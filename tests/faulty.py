@@ -95,7 +95,8 @@ class Command:
     def fault(self) -> str:
         """The one line by which it ended."""
         assert "Traceback" not in self.err, self.err
-        lines = [line for line in self.err.splitlines() if line.startswith("hw3: ")]
+        told = [line for line in self.err.splitlines() if line.startswith("hw3: ")]
+        lines = [line for line in told if not line.startswith("hw3: problem: ")]  # of the data
         assert len(lines) == 1 and self.err.endswith(lines[0] + "\n"), self.err
         return lines[0]
 

@@ -1,0 +1,140 @@
+"""What changes under hw3's feet: the clock goes back, the training code becomes another."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import layouts
+import numpy as np
+import pytest
+import torch
+from conftest import make_faces
+from faulty import RECIPE, folds, hw3, killed, pictures, profile
+
+from hw3lib import UserError, recipe, run_files
+from hw3lib.data import cache, detect, load
+from hw3lib.recipe import TRAINING_VERSION, Recipe
+from hw3lib.runs import get_run, open_run, run_path
+from hw3lib.training import train
+
+pytestmark = pytest.mark.faults
+SHORT = replace(RECIPE, epochs=2)
+YEAR = 365 * 86_400
+
+
+def clock_back() -> None:
+    """Whenever this process asks what time it is, it is a year earlier."""
+    real, asked = time.time, itertools.count(1)
+    time.time = lambda: real() - YEAR * next(asked)
+
+
+def slow_clock(root: str) -> None:
+    clock_back()
+    get_run(SHORT, folds(), root=Path(root), progress=False)
+
+
+def test_training_while_the_clock_goes_back(promise, tmp_path):
+    promise("the clock goes back while training", "killed or not, the training ends in the same "
+            "bits")  # fmt: skip
+    kills = sum(killed(slow_clock, str(tmp_path), torn=torn) for torn in ("after the rename",) * 2)
+    run = get_run(SHORT, folds(), root=tmp_path, progress=False)
+    whole = get_run(SHORT, folds(), root=tmp_path / "whole", progress=False)
+    assert np.array_equal(run.logits("test"), whole.logits("test")) and run.record["resumed"]
+    arguments = "train", "--profile", str(profile(tmp_path)), "--data", str(pictures(tmp_path))
+    command = hw3(tmp_path / "cli", *arguments, before=clock_back)
+    assert command.ended() == 0, command.err
+    promise.seen(f"{kills} kills under such a clock, same bits", kills + 1)
+
+
+def test_caching_while_the_clock_goes_back(promise, tmp_path, monkeypatch):
+    promise("files and caches from the future or the past", "a changed file is noticed, an "
+            "unchanged one is not read again, an abandoned part goes")  # fmt: skip
+    monkeypatch.setenv("HW3_CACHE", str(tmp_path / "cache"))
+    reads = []
+    real = detect.read_source
+    monkeypatch.setattr(detect, "read_source", lambda source: reads.append(1) or real(source))
+    file, sets = tmp_path / "faces.npz", [make_faces(60, seed=seed, test=10) for seed in range(2)]
+    moments = [2 * 10**9, 10**9, 0, 10**9, 3 * 10**9]
+    for number, moment in enumerate(moments):
+        faces = sets[number % 2]
+        layouts.write_npz(file, faces)
+        os.utime(file, (moment, moment))
+        for _ in range(3):
+            assert np.array_equal(load(file).images, faces.images)
+        assert len(reads) == number + 1
+    kept = cache.cache_file(file)
+    for moment in (0, 4 * 10**9):
+        left = kept.with_name(f".{kept.name}.77.part")  # of another machine
+        left.write_bytes(b"")
+        os.utime(left, (moment, moment))
+        cache.save(file, sets[0], "another", "another")
+        assert not left.exists()
+    promise.seen(f"{len(moments)} changes noticed, nothing read twice", len(moments) + 2)
+
+
+def test_another_version_of_the_training_code(promise, tmp_path, monkeypatch):
+    promise("another version of the training code", "Runs and checkpoints of the old one are kept "
+            "and never taken for new ones, even under the new name")  # fmt: skip
+    old = get_run(SHORT, folds(), root=tmp_path, progress=False)
+    for module in (recipe, run_files):
+        monkeypatch.setattr(module, "TRAINING_VERSION", TRAINING_VERSION + 1)
+    named = run_path(SHORT, tmp_path)
+    assert named != old.path and not named.exists()
+    old.path.rename(named)
+    with pytest.raises(UserError, match="another version of the code"):
+        get_run(SHORT, folds(), root=tmp_path, progress=False)
+    named.rename(old.path)
+    checkpoint = named.with_name(f".{named.name}.checkpoint")
+    write_old_checkpoint(checkpoint, monkeypatch)
+    with pytest.raises(UserError, match="made by another recipe"):
+        get_run(SHORT, folds(), root=tmp_path, progress=False)
+    checkpoint.unlink()
+    new = get_run(SHORT, folds(), root=tmp_path, progress=False)
+    assert new.path == named and new.record["training_version"] == TRAINING_VERSION + 1
+    assert open_run(old.path).record == old.record
+    promise.seen("2 refused, the new one trained beside the old", 3)
+
+
+def write_old_checkpoint(path: Path, monkeypatch) -> None:
+    from hw3lib.checkpoint import write_checkpoint
+
+    cpu = torch.device("cpu")
+    with monkeypatch.context() as before:
+        before.setattr(recipe, "TRAINING_VERSION", TRAINING_VERSION)
+        write_checkpoint(path, train(SHORT, folds(), device=cpu)[1], SHORT, cpu)
+
+
+# training losses of two epochs, by version of the training code
+LEARNED = {
+    3: {
+        "muon": [1.8915768, 1.6487638],
+        "sgd": [2.0487618, 1.7530149],
+        "adam": [1.9072286, 1.4888738],
+    }
+}
+COMMON = {"epochs": 2, "batch_size": 16, "precision": "fp32"}
+LEARNERS = {
+    "muon": SHORT,
+    "sgd": Recipe(model="five_block", width=0.125, optimizer="sgd", lr=0.05, cutmix=0.5,
+                  class_weight="inverse", label_smoothing=0.1, brightness=0.2, contrast=0.2,
+                  flip="horizontal", **COMMON),
+    "adam": Recipe(model="resnet18", width=0.125, optimizer="adam", lr=0.002, schedule="cosine",
+                   sampler="balanced", shift=2, rotate=10, weight_decay=5e-4, **COMMON),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_code_that_learns_something_else_has_another_version(promise, name):
+    """Whoever changes what a training computes must raise TRAINING_VERSION, and renew the losses
+    here; whoever only moves code about sees no difference."""
+    promise(f"changed training code ({name})", "what a training computes does not change under "
+            "one version: these losses are its own")  # fmt: skip
+    _, state = train(LEARNERS[name], folds(), device=torch.device("cpu"))
+    losses = [row["train_loss"] for row in state.history]
+    assert TRAINING_VERSION in LEARNED, f"version {TRAINING_VERSION} learned {name}: {losses}"
+    assert losses == pytest.approx(LEARNED[TRAINING_VERSION][name], rel=2e-3)
+    promise.seen("the losses of this version", 1)

@@ -1,0 +1,184 @@
+"""Ctrl-C at random moments: one line, exit 130, and the same command goes on."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from faulty import PATIENCE, PROFILE, RNG, hw3, pictures, profile
+
+from hw3lib.paths import ROOT
+from hw3lib.runs import open_run
+
+pytestmark = pytest.mark.faults
+BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")
+STOPPED = "hw3: stopped; the same command goes on where it was"
+
+
+def interrupted(folder: Path, arguments: tuple[str, ...], times: int, anew: bool) -> int:
+    """Ctrl-C at so many random moments of the command; how often it had not ended before.
+
+    anew : with nothing left of the time before
+    """
+    command = hw3(folder / "whole", *arguments)
+    command.begun()
+    began = time.perf_counter()
+    assert command.ended() == 0, command.err
+    seconds, stopped = time.perf_counter() - began, 0
+    if not anew:  # each goes on where the one before was stopped
+        seconds /= times / 2
+    for _ in range(times):
+        if anew:
+            shutil.rmtree(folder / "broken", ignore_errors=True)
+        command = hw3(folder / "broken", *arguments)
+        command.begun()
+        time.sleep(0.003 + RNG.uniform(0, seconds))
+        if command.process.is_alive():
+            os.kill(command.process.pid, signal.SIGINT)
+        status = command.ended()
+        assert status in (0, 130), command.err
+        if status == 130:
+            assert command.fault == STOPPED
+            stopped += 1
+    assert hw3(folder / "broken", *arguments).ended() == 0
+    return stopped
+
+
+def test_training(promise, tmp_path):
+    promise("Ctrl-C while training", "one line, exit 130; the same command goes on to the same "
+            "bits")  # fmt: skip
+    arguments = "train", "--profile", str(profile(tmp_path)), "--data", str(pictures(tmp_path))
+    stopped = interrupted(tmp_path, arguments, 8, anew=False)
+    broken, whole = (
+        open_run(next((tmp_path / name / "runs").glob("slim_resnet-*")))
+        for name in ("broken", "whole")
+    )
+    for fold in ("validation", "test"):
+        assert np.array_equal(broken.logits(fold), whole.logits(fold))
+    promise.seen(f"{stopped} stopped, the same bits", stopped)
+
+
+def test_data(promise, tmp_path):
+    promise("Ctrl-C while reading data", "one line, exit 130; nothing half-cached")
+    stopped = interrupted(tmp_path, ("data", str(pictures(tmp_path, 1500))), 8, anew=True)
+    assert (tmp_path / "broken" / "out").read_text() == (tmp_path / "whole" / "out").read_text()
+    promise.seen(f"{stopped} stopped, the same told afterwards", stopped)
+
+
+def test_predicting(promise, tmp_path):
+    promise("Ctrl-C while predicting", "one line, exit 130; predictions whole or not there")
+    out = tmp_path / "p.csv"
+    arguments = ("predict", BEST, "--data", str(pictures(tmp_path, 300)), "--out", str(out))
+    stopped = interrupted(tmp_path, arguments, 8, anew=True)
+    assert len(out.read_text().splitlines()) == 301
+    promise.seen(f"{stopped} stopped", stopped)
+
+
+def frozen(library: Path) -> None:
+    """The library as it is now, in place of one that is perhaps being edited."""
+    from hw3lib.report import build
+
+    build.LIBRARY = library
+
+
+@pytest.mark.slow
+def test_the_report(promise, tmp_path):
+    from test_report import write_notebook
+
+    promise("Ctrl-C while making the report", "one line, exit 130, the kernels end too; finished "
+            "notebooks are not run again")  # fmt: skip
+    for name in ("notebooks", "report"):
+        (tmp_path / name).mkdir()
+    write_notebook(tmp_path / "notebooks" / "05_confusion_matrix.ipynb", "A3 B3", "Confusion")
+    write_notebook(tmp_path / "notebooks" / "06_decision_rules.ipynb", "B4", "Rules",
+                   "from hw3lib.display import answer\nimport time\ntime.sleep(2)")  # fmt: skip
+    for name in ("author.toml", "questions.toml", "bibliography.bib"):
+        shutil.copy(ROOT / "report" / name, tmp_path / "report" / name)
+    (tmp_path / "empty.toml").write_text("[settings]\n", encoding="utf-8")
+    arguments = ("report", "--profile", str(tmp_path / "empty.toml"), "--data", "synthetic:140",
+                 "--root", str(tmp_path), "--jobs", "2")  # fmt: skip
+    stopped, build = 0, tmp_path / "report" / "build"
+    freeze = partial(frozen, shutil.copytree(ROOT / "hw3lib", tmp_path / "hw3lib"))
+    for after in (1.0, 3.0, 5.0):
+        shutil.rmtree(build, ignore_errors=True)
+        command = hw3(tmp_path / "work", *arguments, before=freeze)
+        command.begun()
+        time.sleep(after)
+        if command.process.is_alive():
+            below = psutil.Process(command.process.pid).children(recursive=True)
+            os.kill(command.process.pid, signal.SIGINT)
+            status = command.ended()
+            assert status in (0, 130), command.err
+            assert status == 0 or command.fault == STOPPED
+            _, alive = psutil.wait_procs(below, timeout=PATIENCE)
+            assert not alive
+            stopped += status == 130
+    done = {p.stem for p in (build / "notebooks").glob("*.ipynb")}
+    command = hw3(tmp_path / "work", *arguments, before=freeze)
+    assert command.ended() == 0, command.err
+    for name in done:
+        assert f"{name}: unchanged" in command.out
+    assert (build / "hw3_report.pdf").read_bytes().startswith(b"%PDF")
+    assert stopped
+    promise.seen(f"{stopped} stopped, no process left", stopped)
+
+
+def start_side_by_side(folder: Path) -> subprocess.Popen:
+    """`hw3 train --jobs 2` of two recipes, as a terminal starts it, once both have begun."""
+    folder.mkdir(exist_ok=True)
+    toml = folder / "two.toml"
+    toml.write_text(PROFILE.replace("epochs = 16", "epochs = 400") + "seeds = [0, 1]\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hw3lib.cli", "train", "--profile", str(toml), "--data",
+         str(pictures(folder)), "--jobs", "2"],
+        env={**os.environ, "HW3_RUNS": str(folder / "runs"), "HW3_CACHE": str(folder / "cache")},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    until = time.monotonic() + PATIENCE
+    while len(list((folder / "runs").glob(".*.checkpoint"))) < 2 and process.poll() is None:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    return process
+
+
+def told(text: str) -> list[str]:
+    """The lines that are no progress."""
+    return [line for line in text.splitlines() if "  epoch " not in line]
+
+
+@pytest.mark.slow
+def test_trainings_side_by_side(promise, tmp_path):
+    promise("Ctrl-C in a terminal, two trainings side by side", "one line, exit 130; no process "
+            "is left")  # fmt: skip
+    process = start_side_by_side(tmp_path)
+    below = psutil.Process(process.pid).children(recursive=True)
+    os.killpg(process.pid, signal.SIGINT)
+    _, text = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, told(text)) == (130, [STOPPED])
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert not alive
+    promise.seen(f"stopped with {len(below)} processes below it", 1)
+
+
+@pytest.mark.slow
+def test_a_training_killed_from_outside(promise, tmp_path):
+    promise("SIGKILL of one training of two, as for want of memory", "one line that says so and "
+            "exit 2; the checkpoints stay")  # fmt: skip
+    process = start_side_by_side(tmp_path)
+    below = psutil.Process(process.pid).children(recursive=True)
+    workers = [p for p in below if "LokyProcess" in " ".join(p.cmdline())]
+    workers[0].kill()
+    _, text = process.communicate(timeout=PATIENCE)
+    (line,) = told(text)
+    assert process.returncode == 2 and "killed from outside" in line and "--jobs 1" in line
+    assert len(list((tmp_path / "runs").glob(".*.checkpoint"))) == 2
+    promise.seen("told in one line", 1)
