@@ -117,6 +117,13 @@ FAULTS = {
     "cell 2: no Python": _set(2, source="a ="),
     "cell 2: say without both": _set(2, source='say(zh="一")'),
     "cell 2: figure with one of alt_zh": _set(2, source='figure(f, zh="", en="", alt_en="")'),
+    "cell 2: “共 {n} 張…”: numbers in one language only: 3": _set(
+        2, source='say(zh="共 {n} 張", en="{n:.3f} of 3", n=4)'),
+    "“{a}…”: values in one language only: b": _set(
+        2, source='say(zh="{a}", en="{a}{b:.1%}", a=1, b=2)'),
+    "“甲…”: formulas in one language only: t": _set(2, source='say(zh="甲", en="A $t$")'),
+    "“甲 {…”: a brace out of place": _set(2, source='say(zh="甲 {", en="A")'),
+    "cell 3: a raw cell": _set(3, cell_type="raw", source="$y$"),
     "cell 3: words without a language": _set(3, source="words"),
     "cell 3: HTML or a picture": _set(3, source="![a](b.png)"),
     "the lang-zh cell before it has no lang-en": lambda nb: nb.cells.pop(1),

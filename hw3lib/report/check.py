@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from string import Formatter
 
 import nbformat
 from nbformat import NotebookNode
@@ -26,6 +27,7 @@ METADATA = {  # of a notebook that is committed
 LINES = 20  # of a code cell, at most
 SHOWN = ("say", "answer", "figure", "table", "check")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$", re.DOTALL)
+FIELD = re.compile(r"\{(\w*)[^{}]*\}")  # {value:.1%}, which is no number of the sentence's
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 CHINESE = re.compile(r"[一-鿿]")
 WORDS = {  # number -> its words in Chinese, in English
@@ -104,6 +106,8 @@ def _stored(cell: NotebookNode) -> Iterator[str]:
 
 def _prose(cell: NotebookNode) -> Iterator[str]:
     prose = FORMULA.sub(" ", cell.source)
+    if cell.cell_type == "raw":
+        yield "a raw cell, which no report shows; make it Markdown"
     if not tags(cell) & set(LANGUAGE_TAGS) and re.sub(r"[\s.,;]", "", prose):
         yield "words without a language; tag the cell lang-zh or lang-en and give it its other half"
     if re.search(r"</?[a-zA-Z!][^>]*>|!\[", re.sub(r"`[^`]*`", "", prose)):
@@ -130,11 +134,40 @@ def _code(source: str) -> Iterator[str]:
                 yield f"{name} without both zh= and en="
             if ("alt_zh" in given) != ("alt_en" in given):
                 yield f"{name} with one of alt_zh= and alt_en="
+            texts = {k.arg: k.value.value for k in call.keywords if _is_text(k.value)}
+            for zh, en in (("zh", "en"), ("alt_zh", "alt_en")):
+                if {zh, en} <= set(texts):
+                    yield from _unlike_templates(texts[zh], texts[en])
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _unlike_templates(zh: str, en: str) -> Iterator[str]:
+    """How two texts with fields `{value:.1%}` differ in what both must state."""
+    try:
+        fields = [{f for _, f, _, _ in Formatter().parse(t) if f is not None} for t in (zh, en)]
+    except ValueError as error:
+        yield f"“{_start(zh)}…”: a brace out of place ({error})"
+        return
+    if odd := fields[0] ^ fields[1]:
+        yield f"“{_start(zh)}…”: values in one language only: {', '.join(sorted(odd))}"
+    yield from _unlike_statements(*(FIELD.sub(r"{\1}", t) for t in (zh, en)))
 
 
 def unlike(zh: str, en: str) -> Iterator[str]:
     """How the halves of a Pair differ in what both must state."""
-    start = " ".join(zh.split())[:24]
+    yield from _unlike_statements(zh, en)
+    if len(CHINESE.findall(FORMULA.sub("", en))) >= 0.2 * len(en):
+        yield f"“{_start(zh)}…”: the lang-en cell is Chinese"
+    if zh != en and not CHINESE.search(zh):
+        yield f"“{_start(zh)}…”: the lang-zh cell is not Chinese"
+
+
+def _unlike_statements(zh: str, en: str) -> Iterator[str]:
+    """How the formulas and the numbers of the two languages differ."""
+    start = _start(zh)
     (shown_zh, inline_zh), (shown_en, inline_en) = map(_formulas, (zh, en))
     if shown_zh != shown_en:
         yield f"“{start}…”: the displayed formulas of the two languages differ"
@@ -142,10 +175,11 @@ def unlike(zh: str, en: str) -> Iterator[str]:
         yield f"“{start}…”: formulas in one language only: {', '.join(sorted(odd))}"
     if odd := numbers_in_one(FORMULA.sub(" ", zh), FORMULA.sub(" ", en)):
         yield f"“{start}…”: numbers in one language only: {', '.join(sorted(odd))}"
-    if len(CHINESE.findall(FORMULA.sub("", en))) >= 0.2 * len(en):
-        yield f"“{start}…”: the lang-en cell is Chinese"
-    if zh != en and not CHINESE.search(zh):
-        yield f"“{start}…”: the lang-zh cell is not Chinese"
+
+
+def _start(text: str) -> str:
+    """The beginning of a text, by which its author finds it again."""
+    return " ".join(text.split())[:24]
 
 
 def _formulas(text: str) -> tuple[list[str], set[str]]:
