@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 PUBLISH = "HW3_PUBLISH"  # "1" in the environment of a notebook that is executed to be published
 SMALL = 16  # pixels a side, below which a picture is nobody's portrait
 SPREAD = 1.5  # power of a mean face's grey values in a published report
-MANY = 10  # pictures in a mean, from which it is nobody's portrait
+MANY = 10  # pictures in a mean of maps or patches, from which it is nobody's portrait
+CROWD = 30  # faces in a mean face, from which it is
 WITHHELD = Text(
     "（照片不公開，以灰色剪影代替。）", " (The photographs are withheld; silhouettes stand in.)"
 )
@@ -50,12 +51,15 @@ def release(picture: np.ndarray) -> np.ndarray:
     return picture
 
 
-def mean_face(picture: np.ndarray) -> np.ndarray:
-    """The mean of many faces, (48, 48) of grey values from 0, as it may be drawn.
+def mean_face(picture: np.ndarray, count: int) -> np.ndarray:
+    """The mean of `count` faces, (48, 48) of grey values from 0, as it may be drawn.
 
-    While a report is being published its grey values are raised to a power, which darkens it: the
-    mean of FER2013's 7,215 happy faces correlates 0.90 with one of them, so spread 0.88.
+    Of fewer than CROWD it is not released. While a report is being published its grey values are
+    raised to a power, which darkens it: the mean of FER2013's 7,215 happy faces correlates 0.90
+    with one of them, so spread 0.88.
     """
+    if count < CROWD:
+        return picture
     if publishing() and (top := float(np.max(picture))) > 0:
         picture = top * (np.asarray(picture, dtype=float) / top) ** SPREAD
     return release(picture)

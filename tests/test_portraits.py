@@ -20,10 +20,12 @@ from hw3lib.bilingual import Text
 from hw3lib.data.faces import Faces, duplicate_groups
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.display import MIME
+from hw3lib.paths import ROOT
 from hw3lib.plotting import pictures
 from hw3lib.report.build import build_report
 from hw3lib.report.likeness import ALIKE, grey, likeness, parts, refuse_portraits
 
+PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "fer2013.parquet"
 CODE = """\
 import numpy as np
 from hw3lib.display import figure, result
@@ -105,17 +107,19 @@ def test_without_publishing_and_with_drawn_faces_nothing_changes(faces, shown, m
     [
         lambda ax, image: ax.imshow(image.astype(float) / 255, cmap="RdBu"),
         lambda ax, image: ax.imshow(np.dstack([image] * 3)),
+        lambda ax, image: ax.imshow(image, cmap="gray", alpha=image / 255),
         lambda ax, image: ax.inset_axes((0, 0, 1, 1)).imshow(image[:, ::-1]),
         lambda ax, image: ax.pcolormesh(image[::-1], cmap="gray"),
         lambda ax, image: ax.figure.figimage(image),
         lambda ax, image: _boxed(ax, image),
     ],
-    ids=["float", "colour", "inset", "mesh", "figimage", "box"],
+    ids=["float", "colour", "faint", "inset", "mesh", "figimage", "box"],
 )
 def test_no_way_of_drawing_leads_past_it(draw, faces):
     fig, ax = plt.subplots()
     draw(ax, faces.images[0])
     assert portraits.cover(fig) == 1
+    fig.canvas.draw()
     assert portraits.cover(fig) == 1  # a silhouette is as good as any other array
     values = [
         np.asarray(a.get_array())
@@ -148,12 +152,13 @@ def test_means_of_many_stay_and_means_of_few_do_not(faces, publishing, shown):
 def test_a_mean_face_keeps_away_from_the_face_that_is_most_like_it(faces, monkeypatch):
     """A mean may look like one of many faces; in a published report it is drawn less alike."""
     mean = faces.images[0].astype(float)
-    assert (portraits.mean_face(mean) == mean).all()
+    assert (portraits.mean_face(mean, 30) == mean).all()
     monkeypatch.setenv(portraits.PUBLISH, "1")
-    spread = portraits.mean_face(mean)
+    assert portraits.mean_face(mean, 29) is mean
+    spread = portraits.mean_face(mean, 30)
     assert (np.argsort(spread, axis=None) == np.argsort(mean, axis=None)).all()
     assert likeness([spread], faces.images) < likeness([mean], faces.images) - 0.005
-    assert (portraits.mean_face(np.zeros((48, 48))) == 0).all()
+    assert (portraits.mean_face(np.zeros((48, 48)), 30) == 0).all()
 
 
 def pictures_of(faces: Faces, count: int) -> np.ndarray:
@@ -237,7 +242,27 @@ def likest(file, faces: Faces) -> float:
     else:
         return 0.0
     assert rasters
-    return max(likeness(list(parts(grey(r))), faces.images) for r in rasters)
+    return likeness([p for r in rasters for p in parts(grey(r))], faces.images)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PHOTOGRAPHS.is_file(), reason="needs the photographs")
+@pytest.mark.parametrize("suffix", [".html", ".pdf"])
+def test_the_published_copy_shows_none_of_the_photographs(suffix):
+    from hw3lib.data import load
+
+    file = ROOT / "report" / "published" / f"hw3_report{suffix}"
+    assert likest(file, load(str(PHOTOGRAPHS))) < ALIKE
+
+
+def test_a_few_pixels_drawn_large_are_nobodys_picture():
+    step = np.zeros((1, 48, 48), dtype=np.uint8)
+    step[:, :, 20:] = 200
+    step[0] += np.random.default_rng(0).integers(0, 20, (48, 48)).astype(np.uint8)
+    patch = np.kron(step[0, ::10, ::10], np.ones((26, 26), dtype=np.uint8))  # 5 x 5 pixels
+    assert likeness([patch], step) == 0
+    fine = np.kron(step[0, ::3, ::3], np.ones((8, 8), dtype=np.uint8))  # 16 x 16
+    assert likeness([fine], step) > ALIKE
 
 
 def test_parts_of_a_figure_are_found():
@@ -247,3 +272,9 @@ def test_parts_of_a_figure_are_found():
     assert {((60, 60), 10), ((60, 60), 60), ((60, 60), 110)} <= found
     assert list(parts(np.full((50, 50), 255, dtype=np.uint8))) == []
     assert likeness([np.full((60, 60), 9, dtype=np.uint8)], sheet[None, :48, :48]) == 0
+
+
+def test_a_few_pixels_drawn_large_are_like_nobody(faces):
+    coarse, fine = (faces.images[0][::step, ::step] for step in (4, 2))  # 12 and 24 a side
+    assert likeness([coarse.repeat(14, 0).repeat(14, 1)], faces.images) == 0
+    assert likeness([fine.repeat(7, 0).repeat(7, 1)], faces.images) > ALIKE

@@ -187,7 +187,7 @@ def test_figures_draw(net):
         fig = draw.attribution_grid(two, {"gradient": maps["gradient"][:2]}, labels[:2])
         assert len(fig.axes) == 2 * 2 + 1
         table = checks.region_table(size)
-        assert regions.region_chart(faces.images.mean(0), {term("gradient"): table}).axes
+        assert regions.region_chart(faces.images, {term("gradient"): table}).axes
         assert regions.class_regions(checks.class_densities(size, faces.labels), counts).axes
         curves = {"gradient": np.ones((3, 5)), "random": np.ones((3, 5))}
         two_panels = draw_checks.order_curves(curves, curves)

@@ -11,7 +11,7 @@ from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked
-from hw3lib.portraits import MANY, mean_face, release
+from hw3lib.portraits import CROWD, mean_face, release
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -95,11 +95,15 @@ def mean_faces(faces: Faces) -> Figure:
     for c, (top, low) in enumerate(axes.T):
         top.set_title(stacked(term(CLASSES[c])), fontsize=7.5, pad=3, linespacing=1.05)
         if c in means:
-            many = (faces.labels == c).sum() >= MANY
+            count = int((faces.labels == c).sum())
             difference = shapes[c] - overall
-            show_face(top, mean_face(means[c]) if many else means[c])
-            shown = release(difference) if many else difference
-            low.imshow(shown, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
+            show_face(top, mean_face(means[c], count))
+            low.imshow(
+                release(difference) if count >= CROWD else difference,
+                cmap=style.DIVERGING,
+                vmin=-limit,
+                vmax=limit,
+            )
     row_label(axes[0, 0], _lines(Text("平均", "mean")))
     row_label(axes[1, 0], _lines(Text("與全體之差", "difference\nfrom all")))
     colour_bar(

@@ -29,15 +29,15 @@ REGION_TITLES = {
 }
 
 
-def region_chart(face: np.ndarray, densities: Mapping[str, pd.DataFrame]) -> Figure:
+def region_chart(images: np.ndarray, densities: Mapping[str, pd.DataFrame]) -> Figure:
     """The regions on the mean face, and how densely each holds the attribution.
 
-    face      : (48, 48), the mean of all
+    images    : (N, 48, 48), the faces whose mean is drawn
     densities : series -> frame with columns region, value, low, high (1 is an even map), one row
         for each of REGIONS; the first series is drawn filled, others hollow
     """
     fig, (left, right) = style.subplots(1, 2, height=2.9, width_ratios=[1, 2.1])
-    bare(left).imshow(mean_face(face), cmap="gray")
+    bare(left).imshow(mean_face(images.mean(axis=0), len(images)), cmap="gray")
     for number, mask in enumerate(region_masks().values(), start=1):
         left.contour(mask, levels=[0.5], colors="white", linewidths=1.6)
         left.contour(mask, levels=[0.5], colors=style.BLACK, linewidths=0.6)

@@ -36,10 +36,9 @@ def overlay(
     """One map over its face, pale where the map is near zero.
 
     signed   : diverging colours on [-1, 1] of own_scale, else yellow to red on [0, 1]
-    released : map and face are of many pictures; see hw3lib.portraits
+    released : the map is of many pictures; see hw3lib.portraits
     """
-    beneath = mean_face(face) if released else face
-    ax.imshow(beneath, cmap="gray", vmin=-120, vmax=330)  # paler, so that the colours stand out
+    ax.imshow(face, cmap="gray", vmin=-120, vmax=330)  # paler, so that the colours stand out
     share = np.clip(values / own_scale(values), -1 if signed else 0, 1)
     ax.imshow(
         release(share) if released else share,
@@ -102,21 +101,23 @@ def exhibited(
     return shown, maps, [term(CLASSES[c]) for c in target]
 
 
-def class_means(faces: np.ndarray, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Figure:
+def class_means(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Figure:
     """Mean face of each class and, below, each method's mean importance over it.
 
-    faces  : (7, 48, 48), NaN for a class without pictures;  maps : method -> (7, 48, 48) >= 0
+    faces  : whose means are drawn;  maps : method -> (7, 48, 48) >= 0
     counts : pictures in each class's mean importance
     """
     fig, axes = mosaic(1 + len(maps), len(CLASSES), top=0.6, bottom=0.45)
     for c, column in enumerate(axes.T):
         column[0].set_title(f"{stacked(term(CLASSES[c]))}\nn = {counts[c]}", fontsize=8)
-        many = counts[c] >= MANY
-        if not np.isnan(faces[c]).any():
-            column[0].imshow(mean_face(faces[c]) if many else faces[c], cmap="gray")
+        same = faces.images[faces.labels == c]
+        if not len(same):
+            continue
+        mean, many = mean_face(same.mean(axis=0), len(same)), counts[c] >= MANY
+        column[0].imshow(mean, cmap="gray")
         if counts[c]:
             for ax, values in zip(column[1:], maps.values(), strict=True):
-                overlay(ax, faces[c], values[c], signed=False, released=many)
+                overlay(ax, mean, values[c], signed=False, released=many)
     for line, name in zip(axes[1:, 0], maps, strict=True):
         title = known(name).title
         row_label(line, stacked(Text(title.zh, title.en.replace(" ", "\n"))))
