@@ -124,6 +124,11 @@ def run_path(recipe: Recipe, root: Path | None = None) -> Path:
     return (root or runs_folder()) / f"{recipe.model}-{recipe.hash}"
 
 
+def checkpoint_of(path: Path) -> Path:
+    """Where the checkpoint of a Run in the making lies."""
+    return path.parent / f".{path.name}.checkpoint"
+
+
 def open_run(path: Path, recipe: Recipe | None = None) -> Run:
     """The Run in a folder; of this Recipe and version of the training code, where one is given.
 
@@ -182,6 +187,8 @@ def get_run(
     path = run_path(recipe, root)
     if distributed.first(path.exists()):
         run = open_run(path, recipe)
+        with contextlib.suppress(OSError):  # a kill between the Run and its checkpoint's end
+            checkpoint_of(path).unlink()
         if run.record["test_fingerprint"] == test_fingerprint(folds):
             return run
     name, leads = name or recipe.model, distributed.rank() == 0
@@ -218,7 +225,7 @@ def _train_into(path: Path, recipe: Recipe, folds: Folds, name: str, progress, d
 
     distributed.check(recipe, name, len(folds.train))
     where, leads = torch.device(device or device_of()), distributed.rank() == 0
-    checkpoint = path.parent / f".{path.name}.checkpoint"
+    checkpoint = checkpoint_of(path)
     resume = read_checkpoint(checkpoint, recipe, where)
     began, report = time.perf_counter(), reporter(name, recipe, leads and progress)
     if resume:

@@ -19,7 +19,7 @@ from hw3lib.data import cache, load
 from hw3lib.data.folds import Folds
 from hw3lib.files import parts_of, write_atomic
 from hw3lib.run_files import score_again
-from hw3lib.runs import get_run, open_run, run_path
+from hw3lib.runs import checkpoint_of, get_run, open_run, run_path
 
 pytestmark = pytest.mark.faults
 SHORT = replace(RECIPE, epochs=1)
@@ -124,6 +124,7 @@ def test_replacing_a_run(promise, tmp_path):
             "or whole under another name and taken from there")  # fmt: skip
     first = get_run(SHORT, folds(), root=tmp_path, progress=False)
     weights, kills = (first.path / "weights.safetensors").read_bytes(), 0
+    checkpoint_of(first.path).write_bytes(b"of a process killed before it could delete it")
     moment = [{"torn": "between two renames"}, *moments(15, score_on, str(tmp_path), 2)]
     for number, how in enumerate(moment):
         kills += killed(score_on, str(tmp_path), 1 + number % 2, **how)
@@ -135,6 +136,8 @@ def test_replacing_a_run(promise, tmp_path):
             first.path.name
         ]
         assert not parts_of(tmp_path)
+    get_run(SHORT, test_of(1 + number % 3), root=tmp_path, progress=False)
+    assert not checkpoint_of(first.path).exists()
     promise.seen(f"{kills} kills, never trained again", kills)
 
 
@@ -147,7 +150,7 @@ def test_the_one_who_trains_is_killed(promise, tmp_path):
     promise("SIGKILL of the process that others wait for", "another takes over at its last "
             "checkpoint; the Run has the bits of an unbroken one")  # fmt: skip
     trains, waits = (start(train, str(tmp_path), str(tmp_path / name)) for name in ("a", "b"))
-    checkpoint = tmp_path / f".{run_path(RECIPE, tmp_path).name}.checkpoint"
+    checkpoint = checkpoint_of(run_path(RECIPE, tmp_path))
     while not checkpoint.exists():
         time.sleep(0.01)
     if "waiting" in (tmp_path / "a").read_text():
