@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help report train test test-slow lab check clear-outputs bench lint lock clean
+.PHONY: help report train test test-slow faults lab check clear-outputs bench lint lock clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,10 @@ test: $(READY)  ## the fast tests (about 5 minutes on 2 cores)
 
 test-slow: $(READY)  ## the slow tests too
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu"
+
+faults: $(READY)  ## break things on purpose and say what was promised and seen
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu" --fault-table \
+	  tests/test_kill.py tests/test_faults_*.py $(wildcard tests/test_hostile*.py)
 
 lab: $(READY)  ## JupyterLab on the notebooks
 	$(BIN)/hw3 lab --data "$(DATA)"

@@ -37,6 +37,7 @@ def slow_clock(root: str) -> None:
     get_run(SHORT, folds(), root=Path(root), progress=False)
 
 
+@pytest.mark.slow
 def test_training_while_the_clock_goes_back(promise, tmp_path):
     promise("the clock goes back while training", "killed or not, the training ends in the same "
             "bits")  # fmt: skip

@@ -57,6 +57,7 @@ def no_file_above(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
+@pytest.mark.slow
 def test_training_where_files_may_not_grow(promise, given, tmp_path):
     promise("a quota on a file's size", "one line and exit 2, nothing half-written, the same "
             "command goes on")  # fmt: skip

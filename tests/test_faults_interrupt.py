@@ -74,6 +74,7 @@ def test_data(promise, tmp_path):
     promise.seen(f"{stopped} stopped, the same told afterwards", stopped)
 
 
+@pytest.mark.slow
 def test_predicting(promise, tmp_path):
     promise("Ctrl-C while predicting", "one line, exit 130; predictions whole or not there")
     out = tmp_path / "p.csv"

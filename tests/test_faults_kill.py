@@ -82,6 +82,7 @@ def export(out: str, inputs: str) -> None:
     _write(document, inputs, Path(out), "both", print)
 
 
+@pytest.mark.slow
 def test_exporting(promise, tmp_path, capfd):
     promise("SIGKILL while exporting", "page, PDFs and results are whole files; the next report "
             "makes what is missing, to the same bytes")  # fmt: skip
@@ -146,6 +147,7 @@ def train(root: str, told: str) -> None:
     get_run(RECIPE, folds(), root=Path(root))
 
 
+@pytest.mark.slow
 def test_the_one_who_trains_is_killed(promise, tmp_path):
     promise("SIGKILL of the process that others wait for", "another takes over at its last "
             "checkpoint; the Run has the bits of an unbroken one")  # fmt: skip

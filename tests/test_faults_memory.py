@@ -42,6 +42,7 @@ def train(folder: Path, batch_size: int):
     return hw3(folder, *arguments, before=partial(room, size))
 
 
+@pytest.mark.slow
 def test_training(promise, tmp_path):
     promise("a batch too large for the memory", "one line with the batch_size that would fit, and "
             "it does")  # fmt: skip

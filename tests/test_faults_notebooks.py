@@ -54,6 +54,7 @@ def test_the_report_is_killed(promise, tmp_path):
     promise.seen(f"{kills} kills, nothing torn, no process left", kills)
 
 
+@pytest.mark.slow
 def test_a_kernel_is_killed(promise, tmp_path):
     promise("SIGKILL of a kernel", "the line names the notebook, the others are finished, and the "
             "next command runs that one alone")  # fmt: skip
