@@ -10,9 +10,11 @@ from urllib.parse import unquote
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.path import Path
 from PIL import Image
 
-from hw3lib.plotting.encoding import compact, encode, webp
+from hw3lib.plotting.encoding import encode, webp
+from hw3lib.plotting.svg import compact, relative
 from hw3lib.report.images import pictures, uri
 
 
@@ -76,21 +78,49 @@ def test_a_chart_is_vector_and_its_address_holds_it_all():
     assert uri({**image, "data": "//79"}) == "data:,"
 
 
-def test_a_drawing_made_compact_differs_by_less_than_a_hundredth_of_a_point():
-    svg = '<svg>\n <!-- x -->\n <path d="M 1.23456 -0.000123456 \nL 7 8.999999"/>\n</svg>\n'
-    assert compact(svg) == '<svg><path d="M 1.23 -0.0001235 L 7 9"/></svg> '
-    assert compact('<g id="m1.2345abc" transform="scale(0.012345)"/>').count("1.2345abc") == 1
+def test_a_drawing_made_compact_is_the_same_drawing():
+    """Of matplotlib's own SVG, points and names as an independent parser of paths reads them."""
     fig, raw = chart(), io.StringIO()
     fig.savefig(raw, format="svg")
     plt.close(fig)
-    before, after = map(coordinates, (raw.getvalue(), compact(raw.getvalue())))
-    assert len(before) == len(after) > 100 and np.abs(before - after).max() <= 0.005 + 1e-9
-    assert len(compact(raw.getvalue())) < 0.95 * len(raw.getvalue())
+    small = compact(raw.getvalue())
+    assert len(small) < 0.7 * len(raw.getvalue())
+    before, after = outlines(raw.getvalue()), outlines(small)
+    assert len(before) == len(after) > 20
+    for (one, scale), (two, scaled) in zip(before, after, strict=True):
+        off = np.abs(one.vertices * scale - two.vertices * scaled).max()
+        assert (one.codes == two.codes).all() and off <= (0.126 if scale < 1 else 0.006), off
+    names = re.findall(r' id="([^"]*)"', small)
+    assert len(set(names)) == len(names) and set(names) == set(re.findall(r"#(n\w+)", small))
 
 
-def coordinates(svg: str) -> np.ndarray:
-    paths = re.findall(r' d="([^"]*)"', svg)
-    return np.array([float(v) for path in paths for v in re.findall(r"[-\d.e]+", path)])
+def outlines(svg: str) -> list[tuple]:
+    """(path, scale) of each path in an SVG, as fontTools reads it."""
+    found = re.findall(r' d="([^"]*)"(?: transform="scale\(([\d.]+)\)")?', svg)
+    return [(_path(d), float(scale or 1)) for d, scale in found]
+
+
+def _path(d: str) -> Path:
+    from fontTools.pens.recordingPen import RecordingPen
+    from fontTools.svgLib.path import parse_path
+
+    pen = RecordingPen()
+    parse_path(d, pen)
+    codes = {"moveTo": [1], "lineTo": [2], "qCurveTo": [3, 3], "curveTo": [4, 4, 4]}
+    drawn = [(c, points) for c, points in pen.value if c in codes]
+    return Path([p for _, ps in drawn for p in ps], [k for c, _ in drawn for k in codes[c]])
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("M 1.23456 -0.004 \nL 7 8.999999 z ", "m1.23 0l5.77 9z"),
+        ("M 10 10 L 20 10 z M 1 1 Q 2 2 3 1", "m10 10l10 0zm-9-9q1 1 2 0"),
+        ("M 0 0 A 1 1 0 0 0 2 2", "M 0 0 A 1 1 0 0 0 2 2"),
+    ],
+)
+def test_relative_paths(path, wanted):
+    assert relative(path, 0.01) == wanted
 
 
 def test_pictures_and_fine_meshes_are_rasters_and_a_matrix_is_none():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import io
-import re
 from typing import TYPE_CHECKING
+
+from hw3lib.plotting.svg import compact
 
 if TYPE_CHECKING:
     from matplotlib.collections import Collection
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 DPI = 200  # of pictures; a chart without pictures stays vector
 HEAVY = 400_000  # bytes of an SVG (a cloud of points), from which the raster is smaller
 MESH = 24  # lines of a mesh each way, beyond which it is a picture
-NUMBER = re.compile(r"-?\d*\.\d{3,}(?![\w.])")
 
 
 def encode(fig: Figure) -> dict:
@@ -39,26 +39,11 @@ def webp(picture: Image) -> bytes:
     return packed.getvalue()
 
 
-def compact(svg: str) -> str:
-    """The drawing without comments and line ends, its numbers to a hundredth of a point.
-
-    Numbers below 1, which scale others, keep four significant digits.
-    """
-    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
-    svg = re.sub(r">\s+<", "><", NUMBER.sub(_rounded, svg))
-    return re.sub(r"\s*\n\s*", " ", svg)
-
-
 def _fine_mesh(collection: Collection) -> bool:
     """A mesh of as many cells as a picture has; a confusion matrix or a colour bar is none."""
     from matplotlib.collections import QuadMesh
 
     return isinstance(collection, QuadMesh) and min(collection.get_coordinates().shape[:2]) > MESH
-
-
-def _rounded(number: re.Match) -> str:
-    value = float(number[0])
-    return f"{value:.2f}".rstrip("0").rstrip(".") if abs(value) >= 1 else f"{value:.4g}"
 
 
 def _svg(fig: Figure) -> bytes:
