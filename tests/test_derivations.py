@@ -22,7 +22,7 @@ from hw3lib.derivations import (
     norm_remarks,
     softmax,
 )
-from hw3lib.derivations.show import checked_line, overview, show, show_errata
+from hw3lib.derivations.show import checked_line, overview, record, show, show_errata
 from hw3lib.derivations.terms import minus, mul
 from hw3lib.derivations.worlds.adam import zero_for_every_t
 
@@ -230,3 +230,18 @@ def test_overview_counts_steps():
     assert list(frame.iloc[:, 0]) == ["M1.1–5", "M1.6–9"]
     assert frame.iloc[0, 3] == 4 * 3000 + 1500
     assert all(isinstance(v, Text) for v in frame.iloc[:, 1])
+
+
+def test_what_the_panel_is_told_follows_the_checking(monkeypatch):
+    told: dict[str, dict] = {}
+    monkeypatch.setattr(
+        display, "_show", lambda payload, plain: told.update({payload["name"]: payload})
+    )
+    record("M3", (softmax.GRADIENT,), errata.ENTROPY)
+    assert told["proof.M3"]["holds"] and told["errata.M3"]["holds"]
+    assert told["proof.M3.steps"]["value"] == len(softmax.GRADIENT.claims)
+    assert told["proof.M3.steps"]["n"] > 100 and told["proof.M3.largest_error"]["value"] < 1e-9
+    wrong = errata.ENTROPY[0].fault
+    broken = replace(softmax.GRADIENT, claims=(*softmax.GRADIENT.claims, wrong))
+    record("M3", (broken,), (errata.Erratum(errata.ENTROPY[0].right, errata.ENTROPY[0].right),))
+    assert not told["proof.M3"]["holds"] and not told["errata.M3"]["holds"]

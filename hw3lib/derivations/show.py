@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hw3lib import display
 from hw3lib.bilingual import Text, listing
 from hw3lib.derivations.checking import check
 from hw3lib.derivations.claims import Checked, Derivation
@@ -144,6 +145,33 @@ def show_errata(errata: tuple[Erratum, ...]) -> None:
             name=right.name,
         )
         formula(right)
+
+
+def record(question: str, derivations: tuple[Derivation, ...], errata: tuple[Erratum, ...]) -> None:
+    """Leave in the notebook, for the grader's panel, what checking a question's steps gave."""
+    results = [check(claim) for derivation in derivations for claim in derivation.claims]
+    compared = [c for r in results for c in r.compared]
+    error, cases = max(r.compared[0][2] for r in results), sum(cases for _, cases, _ in compared)
+    rule = "algebra, and random cases against PyTorch or autograd"
+    facts = {"steps": len(results), "largest_error": error}
+    for name, value in facts.items():
+        display.result(f"proof.{question}.{name}", value, split="none", rule=rule, n=cases)
+    display.check(
+        f"proof.{question}",
+        all(r.holds for r in results),
+        zh="{q}：{n} 個步驟都通過代數與 {cases:,} 次數值比對，最大相對誤差 {error:.0e}。",
+        en="{q}: all {n} steps hold by algebra and in {cases:,} numerical comparisons, largest "
+        "relative error {error:.0e}.",
+        q=question, n=len(results), cases=cases, error=error,
+    )  # fmt: skip
+    display.check(
+        f"errata.{question}",
+        all(check(e.right).holds and not check(e.fault).holds for e in errata),
+        zh="{q}：以往作業的 {n} 個錯誤都找到反例，更正後成立。",
+        en="{q}: each of {n} faults of earlier hand-ins is refuted by a counter-example and holds "
+        "as corrected.",
+        q=question, n=len(errata),
+    )  # fmt: skip
 
 
 def overview(derivations: tuple[Derivation, ...]) -> pd.DataFrame:
