@@ -143,7 +143,12 @@ def predict(
     tell_problems(faces)
     ids, probabilities = predict_faces(network, faces, split=split, views=views)
     if out:
-        write_predictions(Path(out), ids, probabilities.argmax(axis=1))
+        if marked := write_predictions(Path(out), ids, probabilities.argmax(axis=1)):
+            print(
+                f"hw3: problem: {marked} ids would be formulas in a spreadsheet; in {out} an "
+                "apostrophe stands before each",
+                file=sys.stderr,
+            )
         print(f"{len(ids)} predictions written to {out}")
         return
     for name, p in zip(ids, probabilities, strict=True):

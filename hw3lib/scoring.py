@@ -16,6 +16,9 @@ from hw3lib.data.folds import Folds
 from hw3lib.files import write_atomic
 from hw3lib.inference import Network, logits
 
+# what spreadsheets take for a formula, in half and full width; a signed number is none
+FORMULA = re.compile(r"(?![+-][0-9]+(\.[0-9]+)?$)[=+\-@＝＋－＠]")
+
 
 def evaluate_network(
     network: Network, faces: Faces, *, split: str = "", views: str = "one"
@@ -70,14 +73,26 @@ def predict_faces(
     if not len(rows):
         raise UserError(f"split {split!r}: no picture in this data; hw3 data lists them")
     ids = faces.ids[rows]
-    numeric = all(re.fullmatch(r"[0-9]+", name) for name in ids)
-    order = np.argsort(ids.astype(np.int64) if numeric else ids, kind="stable")
+    order = np.argsort(ids, kind="stable")
+    if all(re.fullmatch(r"[0-9]+", name) for name in ids):
+        # by length and digits, for a number may have more digits than an integer holds
+        bare = np.char.lstrip(ids, "0")
+        order = np.lexsort((np.arange(len(ids)), bare, np.char.str_len(bare)))
     out = logits(network, faces.images[rows], views=views)
     return ids[order], softmax(out, axis=1)[order]
 
 
-def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> None:
-    """Write `id,label`, whole or not at all; a folder that does not exist is a UserError."""
+def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> int:
+    """Write `id,label`, whole or not at all; the number of ids written as text.
+
+    An id that a spreadsheet would run as a formula ("=HYPERLINK(…)") gets an apostrophe before it,
+    by which spreadsheets know a text; a signed number stays as it is.
+
+    Raises
+    ------
+    UserError
+        for a folder that does not exist, or that cannot be written to.
+    """
     if not path.absolute().parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
     if path.exists() and not path.is_file():
@@ -85,11 +100,13 @@ def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> None:
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["id", "label"])
-    writer.writerows(zip(ids.tolist(), labels.tolist(), strict=True))
+    texts = [f"'{name}" if FORMULA.match(name) else name for name in ids.tolist()]
+    writer.writerows(zip(texts, labels.tolist(), strict=True))
     try:
         write_atomic(path, buffer.getvalue().encode())
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+    return sum(text != name for text, name in zip(texts, ids.tolist(), strict=True))
 
 
 def _in_split(faces: Faces, split: str) -> np.ndarray:

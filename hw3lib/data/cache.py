@@ -20,11 +20,18 @@ import numpy as np
 
 from hw3lib.data.faces import Faces
 from hw3lib.files import sweep, write_atomic
+from hw3lib.reading import parse_json
 
 VERSION = 1  # raise it whenever a reader would make other Faces from the same files
 _MAGIC = b"hw3faces"
 _HEAD = struct.Struct("<8sII")  # magic, bytes of the header, CRC-32 of the header
-_ARRAYS = ("images", "labels", "ids", "split", "group", "votes")
+_FORMS = {  # what is kept: kind of dtype, number of axes
+    "images": ("u", 3), "labels": ("i", 1), "ids": ("U", 1), "split": ("U", 1),
+    "group": ("i", 1), "votes": ("u", 2),
+}  # fmt: skip
+_ENTRIES = {  # of the header
+    "path": str, "stamp": str, "content": str, "layout": str, "problems": list, "arrays": dict,
+}  # fmt: skip
 _ALIGN = 64
 
 
@@ -77,7 +84,7 @@ def load_cached(path: Path, files: list[Path]) -> Faces | None:
 
 def save(path: Path, faces: Faces, stamped: str, keyed: str) -> bool:
     """Keep `faces`, whole or not at all. False where the folder cannot be written to."""
-    arrays = {name: getattr(faces, name) for name in _ARRAYS}
+    arrays = {name: getattr(faces, name) for name in _FORMS}
     arrays = {k: np.ascontiguousarray(a) for k, a in arrays.items() if a is not None}
     offset, places = 0, {}
     for name, array in arrays.items():
@@ -128,7 +135,12 @@ def _read_header(file: Path) -> dict | None:
             text = stream.read(length) if whole else b""
         if not text or zlib.crc32(text) != crc:
             return None
-        return {**json.loads(text), "start": _start(length)}
+        header = parse_json(text.decode())
+        if not isinstance(header, dict):
+            return None
+        if any(not isinstance(header.get(name), kind) for name, kind in _ENTRIES.items()):
+            return None
+        return {**header, "start": _start(length)}
     except (OSError, struct.error, ValueError):
         return None
 
@@ -139,6 +151,8 @@ def _read_arrays(file: Path, header: dict) -> Faces | None:
     arrays: dict[str, np.ndarray] = {}
     try:
         for name, (dtype, shape, offset, crc) in header["arrays"].items():
+            if (np.dtype(dtype).kind, len(shape)) != _FORMS[name]:
+                return None
             if 0 in shape:
                 arrays[name] = np.empty(shape, dtype)
                 continue
@@ -147,7 +161,7 @@ def _read_arrays(file: Path, header: dict) -> Faces | None:
                 return None
             arrays[name] = array.view(np.ndarray) if name == "images" else np.array(array)
         return Faces(**arrays, layout=header["layout"], problems=tuple(header["problems"]))
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return None
 
 

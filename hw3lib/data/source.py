@@ -129,7 +129,7 @@ class Source:
             archive = self._stack.enter_context(zipfile.ZipFile(file))
         except _FAULTS:
             raise DataError(f"{file}: not a zip, or a damaged one; download it again") from None
-        members = [info for info in archive.infolist() if not info.is_dir()]
+        members = [i for i in archive.infolist() if i.filename and not i.is_dir()]
         check_archive(file, members)
         return [
             Entry(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import re
+import sys
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -101,8 +102,17 @@ def _load_npy(entry: Entry) -> list[tuple[str, np.ndarray]]:
 
 
 def _pure(array: object, entry: Entry) -> np.ndarray:
+    """An array of numbers, truth values or text; NumPy does not look whether text is text."""
     if not isinstance(array, np.ndarray):
         raise DataError(f"{entry.where}: holds something else than NumPy arrays")
+    kind = array.dtype.kind
+    if kind not in "biufcSU":
+        dtype = str(array.dtype)[:80]
+        raise DataError(f"{entry.where}: an array of {dtype}; save plain numbers or text")
+    if kind == "U" and array.size:
+        native = np.ascontiguousarray(array.astype(array.dtype.newbyteorder("=")))
+        if native.reshape(-1).view(np.uint32).max() > sys.maxunicode:
+            raise DataError(f"{entry.where}: text that is no Unicode; save the arrays again")
     return array
 
 

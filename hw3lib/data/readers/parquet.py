@@ -75,13 +75,15 @@ def _read_file(source: Source, entry: Entry) -> tuple[Rows, bool]:
             table = file.read(sorted(rest))
         images, stems, problems = _pictures(file, picture, entry, where)
     n = len(images)
-    labels = unlabelled(n) if label is None else _labels(table, label, where)
     split = np.full(n, split_of(entry.name, source.root), dtype="<U16")
-    if (usage := _find(columns, _SPLIT)) is not None:
-        split = parse_splits(table[usage].to_pylist(), where)
-    if (key := _find(columns, _ID)) is not None:
-        stems = [str(value) for value in table[key].to_pylist()]
-    votes = _votes(table[columns["votes"]], where) if "votes" in columns else None
+    usage, key = _find(columns, _SPLIT), _find(columns, _ID)
+    with _damage(entry):  # dates that are none, text that is no UTF-8
+        labels = unlabelled(n) if label is None else _labels(table, label, where)
+        if usage is not None:
+            split = parse_splits(table[usage].to_pylist(), where)
+        if key is not None:
+            stems = [str(value) for value in table[key].to_pylist()]
+        votes = _votes(table[columns["votes"]], where) if "votes" in columns else None
     ids = as_ids(stems, where)
     return Rows(images, labels, ids, split, where, votes, problems), key is not None
 

@@ -1,0 +1,146 @@
+"""Bad inputs by way of the real command line, and what is written where ids are hostile."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import layouts
+import numpy as np
+import pytest
+from hostile import CASES, Place
+from hostile.watch import tree
+from test_hostile import BEST, STEERS
+
+from hw3lib import UserError, printable
+from hw3lib.data import cache, load, source
+from hw3lib.data.faces import Faces
+from hw3lib.inference import load_network
+from hw3lib.scoring import predict_faces, write_predictions
+
+pytestmark = pytest.mark.faults
+FACES = layouts.small_faces(n=14)
+COMMANDS = {  # case -> the command that is given its input
+    "npz-pickle-a_trap": ["data", "{}"],
+    "zip-bomb-150_MB_of_zeros": ["predict", BEST, "--data", "{}", "--out", "p.csv"],
+    "class_folders-hostile_name-markup": ["evaluate", BEST, "--data", "{}"],
+    "weights-pickle-of_torch": ["evaluate", "{}", "--data", "synthetic:10"],
+    "archive-escape-..|evil|record.json": ["runs", "unpack", "{}"],
+    "profile-deep-brackets": ["runs", "list", "--profile", "{}"],
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_command_line_refuses_it(name, tmp_path):
+    case = next(case for case in CASES if str(case) == name)
+    place = Place(tmp_path / "x")
+    for folder in ("cache", "runs", "tmp", "home", "work"):
+        (place.root / folder).mkdir(parents=True)
+    path = case.make(place)
+    before = tree(place.root)
+    environment = {
+        **os.environ, "HW3_CACHE": str(place.root / "cache"), "HW3_RUNS": str(place.root / "runs"),
+        "TMPDIR": str(place.root / "tmp"), "HOME": str(place.root / "home"),
+    }  # fmt: skip
+    arguments = [part.format(path) for part in COMMANDS[name]]
+    done = subprocess.run(
+        [sys.executable, "-m", "hw3lib.cli", *arguments], cwd=place.root / "work",
+        env=environment, capture_output=True, encoding="utf-8", timeout=120,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("hw3: ") and done.stderr.count("\n") == 1
+    for word in case.words:
+        assert word in done.stderr
+    assert tree(place.root) == before
+
+
+# what is written
+
+
+def predicted(ids: list[str], out: Path) -> tuple[int, list[list[str]]]:
+    marked = write_predictions(out, np.array(ids), np.zeros(len(ids), int))
+    with out.open(newline="") as lines:
+        return marked, list(csv.reader(lines))[1:]
+
+
+def test_an_id_is_no_formula_in_a_table(tmp_path):
+    formulas = ["=1+1", '=HYPERLINK("http://x","y")', "@SUM(A1)", "+cmd|' /C calc'!A0", "-x", "＝1"]
+    plain = ["00012", "-5", "+7.5", "a=b", "小明", "<b>", 'say "x", y']
+    marked, rows = predicted([*formulas, *plain], tmp_path / "p.csv")
+    assert marked == len(formulas)
+    assert [name for name, _ in rows] == [*(f"'{f}" for f in formulas), *plain]
+
+
+def test_numbers_of_any_length_are_sorted_as_numbers():
+    ids = ["10", "9" * 30, "2", "002", "1" * 5, "0"]
+    faces = replace(FACES.subset(np.arange(6)), ids=np.array(ids))
+    found, _ = predict_faces(load_network(BEST), faces)
+    assert found.tolist() == ["0", "2", "002", "10", "11111", "9" * 30]
+
+
+def test_problems_steer_no_terminal(tmp_path):
+    folder = layouts.write_class_folders(tmp_path / "d", FACES)
+    large = layouts.picture_bytes(np.zeros((60, 60), np.uint8))
+    (folder / "train" / "angry" / "ok.png").write_bytes(large)
+    (folder / "not\x1b[2J\nread.csv").write_text("a,b\n")
+    problems = load(folder).problems
+    assert len(problems) == 2 and not any(map(STEERS.search, problems))
+    assert r"not\x1b[2J\nread.csv not read" in " ".join(problems)
+
+
+def test_messages_are_one_line_of_bounded_length():
+    error = UserError("x\n\r\x1b[2J\u202e\u2028" + "名" * 5000 + "; mend it")
+    assert not STEERS.search(str(error)) and len(str(error)) <= 1000
+    assert str(error).endswith("; mend it") and str(error).startswith(r"x\n\r\x1b[2J\u202e\u2028名")
+    assert printable("生氣\u3000é 😀") == "生氣\u3000é 😀"  # letters and blanks of any script stay
+
+
+# what is walked and kept
+
+
+def test_a_walk_ends(tmp_path, monkeypatch):
+    """A link to a large tree is not followed for ever, nor is one that leads back up."""
+    layouts.write_class_folders(tmp_path / "d", FACES)
+    (tmp_path / "d" / "up").symlink_to(tmp_path)
+    (tmp_path / "d" / "train" / "again").symlink_to(tmp_path / "d")
+    monkeypatch.setenv("HW3_CACHE", "/dev/null/none")
+    assert len(load(tmp_path / "d")) == len(FACES)
+    monkeypatch.setattr(source, "MAX_MEMBERS", 10)
+    with pytest.raises(UserError, match="more than 10 files; give the folder of the pictures"):
+        load(tmp_path / "d")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: [header],
+        lambda header: {},
+        lambda header: {**header, "arrays": []},
+        lambda header: {**header, "layout": 7},
+        lambda header: {**header, "arrays": {"images": ["|O", [14, 48, 48], 0, 0]}},
+        lambda header: {**header, "arrays": {"images": ["|u1", [2**40, 48, 48], 0, 0]}},
+        lambda header: {**header, "arrays": {"images": ["|u1", [-1, 48, 48], 0, 0]}},
+        lambda header: {**header, "arrays": {"other": ["|u1", [1], 0, 0]}},
+    ],
+)
+def test_a_forged_cache_is_made_anew(change, tmp_path, monkeypatch):
+    """Its checksums are right, for they are no secret; what it says still has to be an array."""
+    monkeypatch.setenv("HW3_CACHE", str(tmp_path / "cache"))
+    file = layouts.write_npz(tmp_path / "a.npz", FACES)
+    assert len(load(file)) == len(FACES)
+    (kept,) = (tmp_path / "cache").glob("*.faces")
+    data = kept.read_bytes()
+    _, length, _ = struct.unpack_from("<8sII", data)
+    text = json.dumps(change(json.loads(data[16 : 16 + length]))).encode()
+    head = struct.pack("<8sII", b"hw3faces", len(text), zlib.crc32(text))
+    kept.write_bytes(head + text + data[16 + length :])
+    again = load(file)
+    assert isinstance(again, Faces) and np.array_equal(again.images, FACES.images)
+    assert cache.load_cached(file, [file]) is not None

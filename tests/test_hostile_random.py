@@ -1,0 +1,91 @@
+"""Files at random, for each reader: what it makes of them is its result, or one line."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from hostile import runs
+from hostile.images import PNG
+from hostile.mutated import KAGGLE, KINDS
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from test_hostile import STEERS
+
+from hw3lib import UserError
+from hw3lib.data import load
+from hw3lib.data.faces import Faces
+from hw3lib.inference import load_network
+from hw3lib.packing import unpack
+from hw3lib.profiles import read_profile, read_recipes
+from hw3lib.report.cover import read_author
+from hw3lib.runs import open_run
+
+pytestmark = pytest.mark.faults
+OPTIONS = {
+    "deadline": None, "database": None,
+    "suppress_health_check": [HealthCheck.too_slow, HealthCheck.function_scoped_fixture,
+                              HealthCheck.data_too_large, HealthCheck.large_base_example],
+}  # fmt: skip
+FEW = settings(max_examples=25, derandomize=True, **OPTIONS)
+MANY = settings(max_examples=1000, **OPTIONS)
+
+
+def read(reader: str, file: Path) -> None:
+    """What is read of a file of this kind; every exception but UserError is a fault of ours."""
+    if reader == "FER+ votes":
+        (file.parent / "fer2013.csv").write_bytes(KAGGLE)
+    elif reader == "numbered pictures":
+        for name in ("1.png", "2.png"):
+            (file.parent / name).write_bytes(PNG)
+    elif reader == "Run":
+        for name, data in runs.whole().items():
+            if name != runs.RECORD:
+                (file.parent / name).write_bytes(data)
+    others = {
+        "weights": load_network,
+        "Run": lambda file: len(open_run(file.parent).history),
+        "archive": lambda file: unpack(file, file.parent / "runs"),
+        "profile": lambda file: read_recipes(read_profile(file), file.name),
+        "author": read_author,
+    }
+    if reader in others:
+        others[reader](file)
+    else:
+        whole = reader in ("FER+ votes", "numbered pictures")
+        faces = load(file.parent if whole else file)
+        assert isinstance(faces, Faces) and len(faces) > 0
+        assert not any(map(STEERS.search, (*faces.problems, *faces.ids.tolist())))
+
+
+def check(reader: str, folder: Path, data: bytes) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    (folder / KINDS[reader][0]).write_bytes(data)
+    try:
+        read(reader, folder / KINDS[reader][0])
+    except UserError as error:
+        assert not STEERS.search(str(error)) and len(str(error)) <= 1000
+    assert sorted(p.name for p in folder.parent.iterdir()) == [folder.name]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch) -> Path:
+    monkeypatch.setenv("HW3_CACHE", "/dev/null/none")  # nothing is kept
+    return tmp_path / "in"
+
+
+@pytest.mark.parametrize("reader", KINDS)
+@given(data=st.data())
+@FEW
+def test_a_few(reader, folder, data):
+    check(reader, folder, data.draw(st.one_of(st.binary(max_size=300), *KINDS[reader][1:])))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reader", KINDS)
+@given(data=st.data())
+@MANY
+def test_many(reader, folder, data):
+    check(reader, folder, data.draw(st.one_of(st.binary(max_size=3000), *KINDS[reader][1:])))
