@@ -115,7 +115,6 @@ def test_the_test_script_predicts_every_picture(handin, pictures, tmp_path):
     assert set(labels.values()) <= set(range(len(CLASSES)))
 
 
-@pytest.mark.slow
 def test_the_train_script_leaves_what_the_test_script_reads(handin, pictures, tmp_path):
     recipe = handin / "handin.toml"
     recipe.write_text(recipe.read_text().replace("epochs = 12", "epochs = 1\nwidth = 0.25"))
