@@ -27,7 +27,7 @@ def test_every_seed_is_a_dot_and_the_mean_has_its_interval():
     assert diamond.get_xdata()[0] == 0.65
     assert [t.get_text() for t in ax.get_yticklabels()] == ["first", "second"]
     named = {t.get_text() for t in fig.legends[0].texts}
-    assert named == {"one seed", "mean, 95 % interval", "ensemble"}
+    assert named == {"one seed", "mean, 95% interval", "ensemble"}
 
 
 def test_one_seed_has_no_interval():

@@ -110,7 +110,7 @@ FAULTS = (
         reading.jpeg_once_more,
         reading.jpeg_once_more,
         Text(
-            "擋不住；但像素的摘要變了，Run 會重新評分",
+            "擋不住；但像素的摘要變了，會重新評分",
             "none; but the pixels' digest differs, so a Run is scored anew",
         ),
     ),
@@ -126,6 +126,6 @@ FAULTS = (
         Text("重抽訓練與驗證的切分", "training and validation cut anew"),
         reading.re_drawn,
         reading.refuse_other_split,
-        Text("Recipe 記得切分的指紋", "a Recipe knows the cut's fingerprint"),
+        Text("訓練配方記得切分的指紋", "a Recipe knows the cut's fingerprint"),
     ),
 )

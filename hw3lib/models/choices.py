@@ -142,8 +142,8 @@ FIVE_BLOCK = (
 TWO_CONV = (
     Choice(Text("卷積與池化", "convolution and pooling"),
            Text("兩次卷積→ReLU→最大池化", "twice conv → ReLU → max pool"), SECOND,
-           Text("作業的起點：訓練 99 %，驗證約 50 %。",
-                "Where the hand-in began: 99 % in training, about 50 % in validation.")),
+           Text("作業的起點：訓練 99%，驗證約 50%。",
+                "Where the hand-in began: 99% in training, about 50% in validation.")),
     Choice(Text("通道數與卷積核", "channels and kernels"),
            Text(", ".join(map(str, TwoConv.CHANNELS)) + "；5×5",
                 ", ".join(map(str, TwoConv.CHANNELS)) + "; 5×5"), OURS,

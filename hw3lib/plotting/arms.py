@@ -37,7 +37,7 @@ def seed_rows(
         bars = None if np.isnan(low) else [[mean - low], [high - mean]]
         ax.errorbar([mean], [row - 0.14], xerr=bars, fmt="s", ms=4, capsize=3, lw=1.3,
                     color=style.BLACK,
-                    label=tr("平均與 95 % 信賴區間", "mean, 95 % interval"))  # fmt: skip
+                    label=tr("平均與 95% 信賴區間", "mean, 95% interval"))  # fmt: skip
         if together and arm in together:
             ax.plot(together[arm], row + 0.14, "D", ms=5, color=style.ORANGE, mec=style.BLACK,
                     mew=0.5, label=tr("集成", "ensemble"))  # fmt: skip
