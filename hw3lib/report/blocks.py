@@ -10,6 +10,7 @@ from nbformat import NotebookNode
 
 from hw3lib.bilingual import Text
 from hw3lib.display import MIME
+from hw3lib.report.payloads import checked
 
 LANGUAGE_TAGS = {"lang-zh": "zh", "lang-en": "en"}
 EQUATION = re.compile(r"^(\$\$.+?\$\$)[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -126,6 +127,7 @@ def _output(output: NotebookNode, notebook: str, cell: int) -> list[Block]:
     if payload is None:
         text = output.data.get("text/plain", "")
         return [Block("output", notebook, cell, data={"text": text})] if text.strip() else []
+    payload = checked(payload, f"{notebook}, cell {cell}")
     kind = payload["kind"]
     if kind in ("text", "answer"):
         kind = "markdown" if kind == "text" else kind

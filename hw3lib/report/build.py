@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import platform
+import re
+import shlex
 from collections.abc import Callable, Iterable
 from functools import cache, partial
 from importlib import metadata
@@ -114,11 +116,19 @@ def build_report(
 
 
 def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
-    """The command of a question, with {id} in its place; a path is shown as its last part."""
-    profile, data = Path(profile).name, Path(data).name if data else ""
+    """The command of a question, with {id} in its place; a path is shown as its last part.
+
+    Readers copy it into a shell, so a name with signs that mean something there is not shown.
+    """
+    profile, data = _shown(profile, "PROFILE"), _shown(data, "PICTURES") if data else ""
     if handin:
         return f"make rerun QUESTION={{id}} PROFILE={profile}" + (f" DATA={data}" if data else "")
     return f".venv/bin/hw3 rerun {{id}} --profile {profile}" + (f" --data {data}" if data else "")
+
+
+def _shown(path: str, otherwise: str) -> str:
+    name = Path(path).name
+    return shlex.quote(name) if re.fullmatch(r"[\w.+][\w.+ -]*", name) else otherwise
 
 
 def unanswered(chapters: list[Chapter], questions: list[Question]) -> list[str]:

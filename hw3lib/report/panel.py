@@ -35,7 +35,7 @@ def question_rows(
                     {**r, "shown": _number(r["value"])}
                     for r in _key_results(question, chapter, results)
                 ],
-                "rerun": document.rerun.format(id=question.id),
+                "rerun": document.rerun.replace("{id}", question.id),
             }
         )
     return rows
