@@ -30,6 +30,12 @@ local function join_lines(inlines)
   return inlines
 end
 
+-- A hyphen before a number, where no word or range ends with it, is a minus.
+local function minus(str)
+  local text = str.text:gsub('^%-(%.?%d)', '−%1'):gsub('([^%w%-.])%-(%.?%d)', '%1−%2')
+  return pandoc.Str(text)
+end
+
 local function check_link(link)
   if link.target:match '^#figure%-[%d-]+$' or link.target:match '^#table%-[%d-]+$' then
     return  -- a reference, see references.py
@@ -76,7 +82,7 @@ end
 
 local function convert(text)
   local document = pandoc.read(text, MARKDOWN)
-  document = document:walk {Inlines = join_lines, Link = check_link, Image = no_image}
+  document = document:walk {Inlines = join_lines, Str = minus, Link = check_link, Image = no_image}
   if target == 'typst' then
     document = document:walk {Math = equation}
   end

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from hw3lib.bilingual import Text
 from hw3lib.report.blocks import Block
@@ -11,6 +11,8 @@ from hw3lib.report.source import Source, listed, quote
 
 NAME_LENGTH = 16  # letters; a column with longer cells may be broken into lines
 LINE_LENGTH = 28  # letters in both languages; longer ones stand below each other
+WORD_LENGTH = 30  # letters; a longer word of a body cell may run over its column
+MINUS = re.compile(r"(?<![A-Za-z0-9.-])-(?=\.?[0-9])")  # as in pandoc.lua
 
 
 def table(block: Block, source: Source) -> str:
@@ -18,7 +20,7 @@ def table(block: Block, source: Source) -> str:
     data = block.data
 
     def cell(text: dict[str, str], stack: bool) -> str:
-        return f"cell-text(stack: {str(stack).lower()}, {source.text(Text(**text))})"
+        return f"cell-text(stack: {str(stack).lower()}, {source.text(minus(text))})"
 
     stacks = [width > LINE_LENGTH for width in _widths(data, lambda zh, en: zh + en)]
     head = listed([cell(c, True) for c in data["columns"]])
@@ -26,10 +28,17 @@ def table(block: Block, source: Source) -> str:
     longest = {"both": max, "zh": lambda zh, en: zh, "en": lambda zh, en: en}[source.language]
     wraps = [str(w > NAME_LENGTH).lower() for w in _widths(data, longest)]
     words = [quote(_longest_word(c, source.language)) for c in data["columns"]]
+    names = [quote(_longest_name(row[i] for row in data["rows"])) for i in range(len(words))]
     return (
-        f"wraps: {listed(wraps)}, words: {listed(words)}, align: {listed(data['align'])}, "
+        f"wraps: {listed(wraps)}, words: {listed(words)}, names: {listed(names)}, "
+        f"align: {listed(data['align'])}, "
         f"head: {head}, rows: {listed(rows)}"
     )
+
+
+def minus(text: dict[str, str]) -> Text:
+    """A cell's text; the hyphen before a negative number becomes a minus."""
+    return Text(**{code: MINUS.sub("−", said) for code, said in text.items()})
 
 
 def _widths(data: dict, combine: Callable[[int, int], int]) -> list[int]:
@@ -46,3 +55,9 @@ def _longest_word(text: dict[str, str], language: str) -> str:
     """What of a heading must stay on one line; of Chinese, four characters."""
     words = text["en"].split() if language != "zh" else re.findall(r"[\x21-\u2e7f]+", text["zh"])
     return max([*words, text["zh"][:4] if language != "en" else ""], key=lambda w: len(w.encode()))
+
+
+def _longest_name(cells: Iterable[dict[str, str]]) -> str:
+    """The longest word of a column's body cells, as far as no line can break within it."""
+    names = (n for c in cells for text in c.values() for n in re.findall(r"[A-Za-z0-9_.]+", text))
+    return max((n for n in names if len(n) <= WORD_LENGTH), key=len, default="")
