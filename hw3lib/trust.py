@@ -146,15 +146,15 @@ def table(findings: Findings, methods) -> pd.DataFrame:
 
 
 def remarks(findings: Findings, methods, *, say: Callable = listing) -> Text:
-    """For each method the verdict and the checks it missed, as one sentence."""
+    """For each method the verdict and the checks it did not pass for certain, as one sentence."""
     parts = []
     for m in methods:
         verdict, missed, title = VERDICTS[trusted(findings, m)], failed(findings, m), known(m).title
         names = say(missed) if missed else Text("無", "none")
         parts.append(
             Text(
-                f"{title.zh}：{verdict.zh}（未過：{names.zh}）",
-                f"{title.en}: {verdict.en} (not passed: {names.en})",
+                f"{title.zh}：{verdict.zh}（未確定通過：{names.zh}）",
+                f"{title.en}: {verdict.en} (not passed for certain: {names.en})",
             )
         )
     return Text("；".join(p.zh for p in parts), "; ".join(p.en for p in parts))
