@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import hashlib
+import io
 import json
 import os
 import struct
@@ -16,13 +19,17 @@ import layouts
 import numpy as np
 import pytest
 from hostile import CASES, Place
+from hostile.case import Trap
 from hostile.watch import tree
 from test_hostile import BEST, STEERS
 
 from hw3lib import UserError, printable
+from hw3lib.checkpoint import read_checkpoint
 from hw3lib.data import cache, load, source
 from hw3lib.data.faces import Faces
 from hw3lib.inference import load_network
+from hw3lib.paths import ROOT
+from hw3lib.recipe import Recipe
 from hw3lib.scoring import predict_faces, write_predictions
 
 pytestmark = pytest.mark.faults
@@ -59,6 +66,39 @@ def test_the_command_line_refuses_it(name, tmp_path):
     for word in case.words:
         assert word in done.stderr
     assert tree(place.root) == before
+
+
+@pytest.mark.parametrize("head", [False, True])
+def test_a_checkpoint_runs_nothing(head, tmp_path):
+    """The one file that torch reads as a pickle, and as weights only; its hash is no secret."""
+    import torch
+
+    out = io.BytesIO()
+    torch.save({"hash": "x", "device": Trap(tmp_path / "canary")}, out)
+    data = out.getvalue()
+    seal = b"hw3state" + hashlib.sha256(data).digest() if head else b""
+    (tmp_path / "c").write_bytes(seal + data)
+    with pytest.raises(UserError, match=r"checkpoint not usable.*delete it"):
+        read_checkpoint(tmp_path / "c", Recipe(model="dense"), torch.device("cpu"))
+    assert not (tmp_path / "canary").exists()
+
+
+def test_the_library_reads_no_pickle_and_evaluates_no_text():
+    """Looked up in its syntax: what is called, and with which arguments."""
+    for file in sorted((ROOT / "hw3lib").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names = {alias.name.split(".")[0] for alias in node.names}
+                assert not names & {"pickle", "marshal", "shelve", "dill"}, f"{file.name}: {names}"
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            where = f"{file.name}, line {node.lineno}: {called}"
+            assert called not in ("eval", "exec", "compile", "os.system", "yaml.load"), where
+            assert given.get("shell", "False") == "False", where
+            assert called != "torch.load" or given.get("weights_only") == "True", where
+            assert called != "np.load" or given.get("allow_pickle") == "False", where
 
 
 # what is written
