@@ -271,3 +271,23 @@ def test_figures_draw_from_a_network():
         assert draw_stages.ablation_heatmaps({title: lost}).axes
     assert curves.axes[0].lines
     assert 0 <= ascent.recognised(net, found, profile) <= 2
+
+
+def test_a_published_report_shows_what_patches_share_and_no_patch(monkeypatch):
+    from hw3lib import portraits
+    from hw3lib.data.faces import Faces
+    from hw3lib.plotting import activation as draw
+
+    net, drawn = network("slim_resnet"), synthetic_faces(70, seed=2)
+    real = Faces(drawn.images, drawn.labels, drawn.ids, drawn.split, drawn.group, layout="npz")
+    layer = activation.filter_layers(net)[-1]
+    seen = activation.survey(net, real.images, layer)
+    fields = activation.receptive_fields(net, layer)
+    assert len(draw.patch_columns(seen, fields, [0, 1], real, by="mean", count=3)) == 3
+    monkeypatch.setenv(portraits.PUBLISH, "1")
+    ((title, shown),) = draw.patch_columns(seen, fields, [0, 1], real, by="mean", count=3)
+    assert "less the mean face" in title.en and len(shown) == 2
+    for picture in shown:
+        assert picture.min() >= 0 and picture.max() <= 255
+        likeness = [np.corrcoef(picture.ravel(), i.ravel())[0, 1] for i in real.images]
+        assert max(likeness) < 0.9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import colour_bar, mosaic, row_label, stacked, two_lines
-from hw3lib.portraits import MANY, SMALL, publishing, release
+from hw3lib.portraits import CROWD, SMALL, publishing, release
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from hw3lib.ascent import Ascent
 
 ACROSS = 16  # kernels in a row
-MEAN_OF = 40  # patches in the mean that a published report shows
+MEAN_OF = 60  # patches in the mean that a published report shows
 
 
 def grey_kernels(layer: FilterLayer) -> np.ndarray:
@@ -168,11 +169,11 @@ def patch_columns(
 
     brief : a title of one word, for narrow columns
 
-    In a published report, where a patch could be a face, one column: the mean of many of them.
+    In a published report, where a patch could be a face, one column: what many have in common.
     """
     if publishing() and not faces.synthetic and max(field_size(fields)) >= SMALL:
         title, means = _mean_patches(seen, fields, filters, faces, by=by)
-        return [(Text("平均", "mean") if brief else title, means)]
+        return [(Text("平均之差", "mean, less all") if brief else title, means)]
     patches = [top_patches(seen, fields, f, count=count, by=by, group=faces.group) for f in filters]
     title = Text("資料中最強的區塊", "strongest patches in the data")
     title = Text("資料", "data") if brief else title
@@ -185,20 +186,27 @@ def patch_columns(
 def _mean_patches(
     seen: Survey, fields: np.ndarray, filters: Sequence[int], faces: Faces, *, by: str
 ) -> tuple[Text, list[np.ndarray]]:
-    """The mean of the MEAN_OF patches that excite each filter most, of those as large as most."""
-    means = []
+    """What the MEAN_OF patches that excite each filter most have beyond the mean face.
+
+    The mean of the patches, of those as large as most, less the mean of all faces in their places:
+    grey where nothing differs, the largest difference white or black. The mean alone would look
+    much like one of the faces.
+    """
+    shown, typical = [], faces.images.mean(axis=0)
     for f in filters:
-        patches = [
-            _cut(faces.images, p)
-            for p in top_patches(seen, fields, f, count=MEAN_OF, by=by, group=faces.group)
-        ]
-        shapes = [p.shape for p in patches]
+        patches = top_patches(seen, fields, f, count=MEAN_OF, by=by, group=faces.group)
+        beyond = [_cut(faces.images, p) - _cut(typical[None], replace(p, row=0)) for p in patches]
+        shapes = [p.shape for p in beyond]
         usual = max(set(shapes), key=shapes.count)
-        same = [p for p in patches if p.shape == usual]
+        same = [p for p in beyond if p.shape == usual]
         mean = np.mean(same, axis=0)
-        means.append(release(mean) if len(same) >= MANY else mean)
-    title = Text(f"最強 {MEAN_OF} 塊的平均", f"mean of the {MEAN_OF} strongest")
-    return title, means
+        grey = 127.5 + 127.5 * mean / max(float(np.abs(mean).max()), 1e-9)
+        shown.append(release(grey) if len(same) >= CROWD else grey)
+    title = Text(
+        f"最強 {MEAN_OF} 塊的平均，減去平均臉",
+        f"mean of the {MEAN_OF} strongest, less the mean face",
+    )
+    return title, shown
 
 
 def _cut(images: np.ndarray, patch: Patch) -> np.ndarray:
