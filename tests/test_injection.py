@@ -29,8 +29,8 @@ REFUSED = {
 def case(tmp_path_factory) -> Case:
     folds = split_folds(synthetic_faces(1600))
     recipe = Recipe(
-        model="slim_resnet", width=0.25, epochs=7, batch_size=16, optimizer="muon", lr=0.02,
-        data=folds.fingerprint,
+        model="slim_resnet", width=0.25, epochs=12, batch_size=16, optimizer="muon", lr=0.02,
+        precision="fp32", data=folds.fingerprint,
     )  # fmt: skip
     run = get_run(recipe, folds, root=tmp_path_factory.mktemp("runs"), progress=False)
     return Case.of(run, folds)
