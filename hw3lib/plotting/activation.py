@@ -202,10 +202,7 @@ def _mean_patches(
         mean = np.mean(same, axis=0)
         grey = 127.5 + 127.5 * mean / max(float(np.abs(mean).max()), 1e-9)
         shown.append(release(grey) if len(same) >= CROWD else grey)
-    title = Text(
-        f"最強 {MEAN_OF} 塊的平均，減去平均臉",
-        f"mean of the {MEAN_OF} strongest, less the mean face",
-    )
+    title = Text(f"最強 {MEAN_OF} 塊減平均臉", f"{MEAN_OF} strongest,\nless mean face")
     return title, shown
 
 
