@@ -12,6 +12,7 @@ from hw3lib.bilingual import Text
 from hw3lib.recipe import Recipe
 from hw3lib.report.blocks import Block
 from hw3lib.report.document import Chapter
+from hw3lib.report.references import numbered
 from hw3lib.runs import Run
 
 NAME = "appendix"
@@ -32,7 +33,7 @@ def appendix(runs: dict[str, Run], bibliography: Path, number: int) -> Chapter:
         *_heading("參考文獻", "References"),
         _prose(*[references(bibliography)] * 2),
     ]
-    return Chapter(NAME, number, Text("附錄", "Appendix"), blocks)
+    return Chapter(NAME, number, Text("附錄", "Appendix"), numbered(blocks, number))
 
 
 def references(bibliography: Path) -> str:

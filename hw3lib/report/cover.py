@@ -102,14 +102,19 @@ def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, str | Tex
     devices = [d for d in _distinct(records, "device") if d != "cpu"]
     torch = _distinct(records, "torch")
     return {
-        Text("資料", "Data"): source if faces.synthetic else f"{name} ({faces.layout})",
+        Text("資料", "Data"): source
+        if faces.synthetic
+        else Text(f"{name}（{faces.layout}）", f"{name} ({faces.layout})"),
         Text("張數", "Pictures"): Text(
             "{:,}（訓練 {:,}、驗證 {:,}、測試 {:,}）".format(len(faces), *sizes),
             "{:,} (training {:,}, validation {:,}, test {:,})".format(len(faces), *sizes),
         ),
         Text("資料指紋", "Fingerprint"): faces.fingerprint,
         Text("設定檔", "Profile"): study.profile,
-        Text("訓練用機器", "Machine"): "; ".join([*machines, *devices]),
+        Text("訓練用機器", "Machine"): Text(
+            "；".join([m.replace(" cores", " 核心") for m in machines] + devices),
+            "; ".join([*machines, *devices]),
+        ),
         Text("版本", "Versions"): ", ".join(
             [f"hw3lib {__version__}", f"Python {platform.python_version()}"]
             + [f"torch {t}" for t in torch]

@@ -12,7 +12,7 @@ from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.report import references
 from hw3lib.report.blocks import Block, pieces
 from hw3lib.report.cover import cover_notes
-from hw3lib.report.document import Chapter, Document
+from hw3lib.report.document import Chapter, Document, Question
 from hw3lib.report.pandoc import ConversionError, to_typst
 from hw3lib.report.source import Source, as_heading, listed, plain, quote
 from hw3lib.report.tabular import table
@@ -56,6 +56,8 @@ def build(document: Document, language: str, families: list[str]) -> Source:
             call = _block(block, before, source)
             if block.kind == "markdown" and _is_formula(following):
                 call = f"#[#set block(sticky: true)\n{call}]"
+            if block.kind == "heading" and following is not None and following.kind == "answer":
+                call = f"#place.flush()\n{call}"  # no figure floats past the answer
             source.lines += [f"// {place(block)}", call]
     return source
 
@@ -130,7 +132,7 @@ def _front(document: Document, source: Source) -> list[str]:
             for w in ("question", "title", "chapter", "page", "marks", "total")
         ]
         rows = [
-            f"({quote(q.id)}, couple({source.text(q.title)}), {q.chapter}, "
+            f"({quote(q.id)}, couple({source.text(q.title)}), {listed(answered(document, q))}, "
             f"{'none' if q.marks is None else f'[{q.marks:g}]'})"
             for q in document.questions
         ]
@@ -141,6 +143,16 @@ def _front(document: Document, source: Source) -> list[str]:
         lines.append(f"#question-table({table})")
     lines += [f"#front-heading({source.text(WORDS['contents'])})", "#contents()"]
     return lines
+
+
+def answered(document: Document, question: Question) -> list[str]:
+    """Numbers of the chapters that answer the question; else of the one that should."""
+    found = [
+        str(chapter.number)
+        for chapter in document.chapters
+        if any(b.kind == "answer" and question.id in b.data["questions"] for b in chapter.blocks)
+    ]
+    return found or [str(question.chapter)]
 
 
 def _chapter(chapter: Chapter, document: Document, source: Source) -> str:
