@@ -59,6 +59,20 @@ GLOSSARY: dict[str, str] = {
     "receptive field": "感受野",
 }
 
+# Settings of a Recipe that are words, as tables show them.
+SETTINGS: dict[str, str] = {
+    "none": "無",
+    "horizontal": "左右",
+    "vertical": "上下",
+    "alternating": "左右輪流",
+    "constant": "固定",
+    "onecycle": "單週期（先升後降）",
+    "linear": "線性下降",
+    "cosine": "餘弦下降",
+    "last": "最後一個",
+    "best": "驗證損失最低的",
+}
+
 
 @dataclass(frozen=True)
 class Text:
@@ -82,6 +96,11 @@ class Text:
 def term(english: str) -> Text:
     """The glossary's entry; KeyError names a term that is not in it."""
     return Text(zh=GLOSSARY[english], en=english)
+
+
+def setting(value: object) -> Text:
+    """A setting of a Recipe for a table: words in both languages, anything else as it is."""
+    return Text(SETTINGS.get(str(value), str(value)), str(value))
 
 
 def listing(texts: Iterable[Text]) -> Text:

@@ -67,7 +67,7 @@ class Subject:
         """Which network this is, for a sentence."""
         if self.published:
             return Text("已公布的網路", "the published network")
-        return Text("本設定檔訓練的網路", "the network trained by this profile")
+        return Text("以本設定檔訓練出的網路", "the network trained by this profile")
 
     @property
     def pictures(self) -> Text:
