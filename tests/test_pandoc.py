@@ -83,3 +83,9 @@ def test_a_fault_names_the_snippet_and_its_place(convert, text, reason):
     with pytest.raises(ConversionError, match=reason) as caught:
         convert(["good", text, "also good"])
     assert caught.value.index == 1 and text.split("\n")[0][:20] in str(caught.value)
+
+
+def test_a_hyphen_before_a_number_is_a_minus_and_elsewhere_a_hyphen():
+    text = "差-0.3、-0.1 [-2.1%, -1.5%]；2026-11-25 `-1` ResNet-18 1e-05"
+    (shown,) = to_html([text])
+    assert "差−0.3、−0.1 [−2.1%, −1.5%]；2026-11-25 <code>-1</code> ResNet-18 1e-05" in shown
