@@ -46,20 +46,26 @@ _one_at_a_time = threading.Lock()  # a training's random numbers are those of th
 
 
 class Workers(DaskDistributedBackend):
-    """joblib's dask backend, mended in two places.
+    """joblib's dask backend, mended in three places.
 
-    One worker with one thread counts as "one job" there, for which joblib would train here. And
-    where dask itself ends a task (its workers died, its input is lost), joblib is not told, and
-    waits for ever.
+    One worker with one thread counts as "one job" there, for which joblib would train here. Where
+    dask itself ends a task (its workers died, its input is lost), joblib is not told, and waits
+    for ever. And it holds on to a result that it has handed on, so that dask makes that one again
+    when the worker that made it dies.
     """
 
     def effective_n_jobs(self, n_jobs: int) -> int:
         return max(2, super().effective_n_jobs(n_jobs))
 
-    def submit(self, func, callback=None):
-        future = super().submit(func, callback)
-        future.add_done_callback(lambda done: done.exception() and callback(done.exception()))
-        return future
+    async def _collect(self) -> None:
+        while self._continue:
+            async for future, result in self.waiting_futures:
+                if future.status == "error":
+                    _, result, _ = result  # type, exception, traceback
+                future.release()
+                self._results.pop(future).set_result(result)
+                self._callbacks.pop(future)(result)  # an exception is raised by joblib, here
+            await asyncio.sleep(0.01)
 
 
 def on_workers(address: str, study, names: list[str]) -> Iterator[str]:
