@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import html
+import re
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
 _real = True  # are the faces of this process real people's? until `data_note` says otherwise
+NEGATIVE_ZERO = re.compile(r"-0(\.0*)?%?")
 TALL, SCROLLS = 20, "max-height:32em;overflow:auto"  # rows of a table, beyond which it scrolls
 
 
@@ -200,7 +202,8 @@ def _cell(value: Any, spec: str) -> Any:
         return value
     if value is None or value != value:  # NaN
         return "–"
-    return format(value, spec)
+    shown = format(value, spec)
+    return shown.removeprefix("-") if NEGATIVE_ZERO.fullmatch(shown) else shown
 
 
 def _html_table(payload: dict) -> str:
