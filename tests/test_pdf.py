@@ -22,6 +22,7 @@ from hw3lib.report import pdf
 from hw3lib.report.blocks import notebook_blocks
 from hw3lib.report.cover import ARRANGEMENTS
 from hw3lib.report.document import Document, Question, chapter_of, one_notebook
+from hw3lib.report.tabular import typeset
 
 ZH = "網路依驗證影像選定，測試影像從未參與任何選擇。"
 EN = "The network was chosen on the validation pictures."
@@ -212,6 +213,12 @@ def test_the_question_table_names_the_page_of_the_answer():
     page = next(n for n, text in enumerate(told, 1) if "答案是四" in text)
     assert page > 5
     assert f"A3混淆矩陣5{page}2" in squeezed(told[1])
+
+
+def test_intervals_in_tables_stay_on_one_line():
+    said = typeset({"zh": "0.1 [-0.02, 0.04] ○", "en": "[a sentence, not an interval] -3"})
+    assert said.zh == "0.1 [−0.02,\u00a00.04]\u00a0○"
+    assert said.en == "[a sentence, not an interval] −3"
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -25,7 +25,7 @@ from hw3lib.report.document import Chapter, Document
 from hw3lib.report.images import Pictures, pictures, uri
 from hw3lib.report.panel import check_rows, question_rows
 from hw3lib.report.prose import converted
-from hw3lib.report.tabular import minus
+from hw3lib.report.tabular import typeset
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
 LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
@@ -215,7 +215,7 @@ def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
     env.filters |= {
         "markdown": lambda text: prose[text, False],
         "inline": lambda text: prose[text, True],
-        "minus": minus,
+        "typeset": typeset,
         "both": lambda text: text.in_language("both"),
         "px": lambda points: round(points * PX_PER_POINT),
         "uri": uri,

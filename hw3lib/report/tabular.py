@@ -13,6 +13,8 @@ NAME_LENGTH = 16  # letters; a column with longer cells may be broken into lines
 LINE_LENGTH = 28  # letters in both languages; longer ones stand below each other
 WORD_LENGTH = 30  # letters; a longer word of a body cell may run over its column
 MINUS = re.compile(r"(?<![A-Za-z0-9.-])-(?=\.?[0-9])")  # as in pandoc.lua
+INTERVAL = re.compile(r"\[[^\[\],]{1,12}, [^\[\],]{1,12}\](?: [○×△])?")  # and its verdict
+WORD = re.compile(rf"{INTERVAL.pattern}|[A-Za-z0-9_.]+")  # within it no line breaks
 
 
 def table(block: Block, source: Source) -> str:
@@ -20,7 +22,7 @@ def table(block: Block, source: Source) -> str:
     data = block.data
 
     def cell(text: dict[str, str], stack: bool) -> str:
-        return f"cell-text(stack: {str(stack).lower()}, {source.text(minus(text))})"
+        return f"cell-text(stack: {str(stack).lower()}, {source.text(typeset(text))})"
 
     stacks = [width > LINE_LENGTH for width in _widths(data, lambda zh, en: zh + en)]
     head = listed([cell(c, True) for c in data["columns"]])
@@ -36,9 +38,13 @@ def table(block: Block, source: Source) -> str:
     )
 
 
-def minus(text: dict[str, str]) -> Text:
-    """A cell's text; the hyphen before a negative number becomes a minus."""
-    return Text(**{code: MINUS.sub("−", said) for code, said in text.items()})
+def typeset(text: dict[str, str]) -> Text:
+    """A cell's text: a minus before negative numbers, and intervals that stay on one line."""
+
+    def whole(found: re.Match) -> str:
+        return found[0].replace(" ", "\u00a0")
+
+    return Text(**{c: INTERVAL.sub(whole, MINUS.sub("−", said)) for c, said in text.items()})
 
 
 def _widths(data: dict, combine: Callable[[int, int], int]) -> list[int]:
@@ -59,5 +65,5 @@ def _longest_word(text: dict[str, str], language: str) -> str:
 
 def _longest_name(cells: Iterable[dict[str, str]]) -> str:
     """The longest word of a column's body cells, as far as no line can break within it."""
-    names = (n for c in cells for text in c.values() for n in re.findall(r"[A-Za-z0-9_.]+", text))
+    names = (n for c in cells for text in c.values() for n in WORD.findall(text))
     return max((n for n in names if len(n) <= WORD_LENGTH), key=len, default="")
