@@ -126,6 +126,18 @@ def test_the_file_declares_and_holds_what_the_standards_ask():
     assert {"/H1", "/H2"} & set(kinds) and kinds["/Formula"] == "a^2"
 
 
+def test_a_packed_pdf_is_smaller_and_says_the_same(monkeypatch):
+    small = pdf.render(document(), "both")
+    monkeypatch.setattr(pdf, "packed", lambda made: made)
+    whole = pdf.render(document(), "both")
+    assert len(small) < 0.9 * len(whole) and pages(small) == pages(whole)
+    roots = [pypdf.PdfReader(io.BytesIO(made)).trailer["/Root"] for made in (small, whole)]
+    tagged = [list(_elements(root["/StructTreeRoot"])) for root in roots]
+    assert tagged[0] == tagged[1] and len(tagged[0]) > 20
+    stated = [root["/Metadata"].get_data() for root in roots]
+    assert stated[0] == stated[1]
+
+
 @pytest.mark.parametrize("arrangement", [*ARRANGEMENTS, ""])
 def test_both_languages_stand_as_the_author_says(arrangement):
     made = document(*pair(ZH, EN), author={"languages": arrangement} if arrangement else {})

@@ -37,7 +37,7 @@ PACKAGES = (
     "statsmodels", "sympy", "captum", "safetensors", "pillow", "ipykernel",
 )  # fmt: skip
 SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
-RENDERERS = ("typst", "pypandoc-binary", "jinja2", "pygments")
+RENDERERS = ("typst", "pikepdf", "pypandoc-binary", "jinja2", "pygments")
 STATED = ("author.toml", "questions.toml", "bibliography.bib")
 NAME, STAMP = "hw3_report", ".stamp.json"
 PDFS = {"zh": f"{NAME}.zh.pdf", "en": f"{NAME}.en.pdf", "both": f"{NAME}.pdf"}

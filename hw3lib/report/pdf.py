@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 import shutil
 import tempfile
@@ -47,7 +48,28 @@ def render(document: Document, language: str) -> bytes:
         main = Path(folder) / "main.typ"
         main.write_text("\n".join(source.lines) + "\n", encoding="utf-8")
         inputs = {"languages": document.author.get("languages", "")}
-        return _compile(main, document.date, source.lines, inputs)
+        return packed(_compile(main, document.date, source.lines, inputs))
+
+
+def packed(pdf: bytes) -> bytes:
+    """The same PDF, a quarter smaller: better compressed, its small objects packed together.
+
+    PDF/A-2 (ISO 19005-2, 6.1.7) and PDF/UA allow the object streams of PDF 1.5. The same bytes
+    give the same bytes.
+    """
+    import pikepdf
+
+    pikepdf.settings.set_flate_compression_level(9)
+    made = io.BytesIO()
+    with pikepdf.open(io.BytesIO(pdf)) as opened:
+        opened.save(
+            made,
+            object_stream_mode=pikepdf.ObjectStreamMode.generate,
+            recompress_flate=True,
+            deterministic_id=True,
+            fix_metadata_version=False,
+        )
+    return made.getvalue()
 
 
 def _compile(main: Path, date: str, lines: list[str], inputs: dict[str, str]) -> bytes:
