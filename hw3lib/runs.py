@@ -189,6 +189,7 @@ def get_run(
         run = open_run(path, recipe)
         with contextlib.suppress(OSError):  # a kill between the Run and its checkpoint's end
             checkpoint_of(path).unlink()
+        sweep(path.parent, path.name)
         if run.record["test_fingerprint"] == test_fingerprint(folds):
             return run
     name, leads = name or recipe.model, distributed.rank() == 0
