@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from faulty import PATIENCE, PROFILE, RNG, hw3, pictures, profile
+from faulty import PATIENCE, PROFILE, RNG, below_of, hw3, pictures, profile
 
 from hw3lib.paths import ROOT
 from hw3lib.runs import open_run
@@ -115,7 +115,7 @@ def test_the_report(promise, tmp_path):
         command.begun()
         time.sleep(after)
         if command.process.is_alive():
-            below = psutil.Process(command.process.pid).children(recursive=True)
+            below = below_of(command.process)
             os.kill(command.process.pid, signal.SIGINT)
             status = command.ended()
             assert status in (0, 130), command.err
@@ -133,13 +133,22 @@ def test_the_report(promise, tmp_path):
     promise.seen(f"{stopped} stopped, no process left", stopped)
 
 
+# pytest's workers ignore Ctrl-C, and what they start would too
+AS_IN_A_TERMINAL = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from hw3lib.cli import main
+main()
+"""
+
+
 def start_side_by_side(folder: Path) -> subprocess.Popen:
     """`hw3 train --jobs 2` of two recipes, as a terminal starts it, once both have begun."""
     folder.mkdir(exist_ok=True)
     toml = folder / "two.toml"
     toml.write_text(PROFILE.replace("epochs = 16", "epochs = 400") + "seeds = [0, 1]\n")
     process = subprocess.Popen(
-        [sys.executable, "-m", "hw3lib.cli", "train", "--profile", str(toml), "--data",
+        [sys.executable, "-c", AS_IN_A_TERMINAL, "train", "--profile", str(toml), "--data",
          str(pictures(folder)), "--jobs", "2"],
         env={**os.environ, "HW3_RUNS": str(folder / "runs"), "HW3_CACHE": str(folder / "cache")},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
