@@ -19,6 +19,7 @@ from pathlib import Path
 
 import layouts
 import numpy as np
+import psutil
 import pytest
 from conftest import make_faces
 
@@ -74,6 +75,14 @@ def ended(process: multiprocessing.Process) -> int:
         process.kill()
         raise AssertionError(f"still running after {PATIENCE} s")
     return process.exitcode
+
+
+def below_of(process) -> list[psutil.Process]:
+    """The kernels and all else that a process has started; none where it has ended."""
+    try:
+        return psutil.Process(process.pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
 
 
 @dataclass

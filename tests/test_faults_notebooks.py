@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import psutil
 import pytest
-from faulty import PATIENCE, RNG, ended, flips, start
+from faulty import PATIENCE, RNG, below_of, ended, flips, start
 from nbformat import v4
 from test_execute import PARAMETERS, notebook, texts, tiny
 
@@ -35,12 +35,12 @@ def test_the_report_is_killed(promise, tmp_path):
     promise("SIGKILL while executing notebooks", "an executed notebook is there whole or not at "
             "all; its kernel and temporary files go; finished ones are not run again")  # fmt: skip
     paths, out, kills = sources(tmp_path), tmp_path / "out", 0
-    for after in RNG.uniform(1, 7, 4):
+    for after in RNG.uniform(0.5, 5, 4):
         for path in out.glob("*.ipynb"):
             path.unlink()
         process = start(execute, str(tmp_path), str(out))
         time.sleep(after)
-        below = psutil.Process(process.pid).children(recursive=True)
+        below = below_of(process)
         process.kill()
         kills += ended(process) != 0
         for path in out.glob("*.ipynb"):
