@@ -35,7 +35,7 @@ def scores() -> Block:
     ]
     rows = [
         [{"zh": f"類{n}", "en": f"class {n}"}, *[{"zh": v, "en": v}] * 10]
-        for n, v in enumerate(("9.5%", "10.5%", "–", "1,000.0%", "-3.0%"))
+        for n, v in enumerate(("9.5%", "10.5%", "–", "1,000.0%", "-3.0%", "1.0%"))
     ]
     data = {"columns": columns, "rows": rows, "align": ["left", *["right"] * 10]}
     return Block("table", NOTEBOOK, 4, Text("分數", "Scores"), data=data)
@@ -101,9 +101,9 @@ def test_a_table_sorts_by_its_numbers_and_goes_back(file):
             button.click()
             texts = table.locator("tbody tr td:nth-child(2)").all_inner_texts()
             orders.append((table.locator("th").nth(1).get_attribute("aria-sort"), texts))
-    falling = ["1,000.0%", "10.5%", "9.5%", "-3.0%", "–"]
+    falling = ["1,000.0%", "10.5%", "9.5%", "1.0%", "\N{MINUS SIGN}3.0%", "–"]
     assert orders == [
         ("descending", falling),
         ("ascending", falling[::-1]),
-        (None, ["9.5%", "10.5%", "–", "1,000.0%", "-3.0%"]),
+        (None, ["9.5%", "10.5%", "–", "1,000.0%", "\N{MINUS SIGN}3.0%", "1.0%"]),
     ]
