@@ -20,8 +20,9 @@ COSTLY = {
     "unscaled", "overflow", "transposed", "by_position",
 }  # fmt: skip
 REFUSED = {
-    "non_strict": "do not fit", "lost_statistics": "running_mean is missing", "minus_one_to_one": "uint8",
-    "zero_to_one": "uint8", "unscaled": "uint8", "re_drawn": "made for data",
+    "non_strict": "do not fit", "lost_statistics": "running_mean is missing",
+    "minus_one_to_one": "uint8", "zero_to_one": "uint8", "unscaled": "uint8",
+    "re_drawn": "made for data",
 }  # fmt: skip
 
 
