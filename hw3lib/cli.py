@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 import typer.exceptions
 
-from hw3lib import UserError
+from hw3lib import UserError, distributed
 from hw3lib.ending import INTERRUPTED, tell, watch_interrupts
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -41,7 +41,7 @@ def main() -> None:
         status = tell(KeyboardInterrupt())
     except BaseException as error:
         status = tell(error)
-    sys.exit(status)
+    distributed.leave(status or 0)
 
 
 @app.command()
@@ -76,7 +76,6 @@ def train(
 
     Under torchrun its processes train each Run together.
     """
-    from hw3lib import distributed
     from hw3lib.grid import make_runs
     from hw3lib.study import open_study
 

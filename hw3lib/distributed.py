@@ -33,6 +33,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -81,8 +82,23 @@ def joined() -> Iterator[None]:
     dist.init_process_group("nccl" if torch.cuda.is_available() else "gloo", timeout=PATIENCE)
     _rank, _world_size = dist.get_rank(), dist.get_world_size()
     yield  # after an error there is no parting in order: the process ends, and torchrun the others
+    dist.barrier()  # who left first would take the connections of the others along
     dist.destroy_process_group()
     _rank, _world_size = 0, 1
+
+
+def leave(status: int) -> None:
+    """End the program with this exit status.
+
+    Under torchrun without Python's own ending: there gloo's threads, if they are still at work,
+    abort the process ("terminate called without an active exception", exit status -6) now and
+    then, when all is done and written.
+    """
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        sys.exit(status)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def die_with_parent() -> None:

@@ -248,3 +248,4 @@ def test_the_number_of_processes_names_the_run_but_one_does_not():
 
 if __name__ == "__main__":
     in_each_process(Path(sys.argv[1]))
+    distributed.leave(0)
