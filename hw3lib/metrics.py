@@ -104,10 +104,6 @@ def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
     return float(balanced_accuracy_of(confusion(predictions, labels)))
 
 
-def macro_f1(predictions: np.ndarray, labels: np.ndarray) -> float:
-    return float(macro_f1_of(confusion(predictions, labels)))
-
-
 def per_class(predictions: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """One row a class: class, n, predicted, precision, recall (low, high: Wilson), f1.
 
