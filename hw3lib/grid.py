@@ -64,7 +64,10 @@ def _on_this_machine(study, missing: list[str], jobs: int) -> Iterator[str]:
         side_by_side = min(jobs or _room_for(threads), len(alike))
         if side_by_side > 1:
             yield from Parallel(side_by_side, backend="loky", return_as="generator_unordered")(
-                delayed(_make)(study.recipes[n], study.folds_of(study.recipes[n]), n) for n in alike
+                delayed(_make)(
+                    study.recipes[n], study.folds_of(study.recipes[n]), n, study.keeps_epochs(n)
+                )
+                for n in alike
             )
         else:
             yield from _one_by_one(study, alike)
@@ -76,8 +79,8 @@ def _one_by_one(study, names: list[str]) -> Iterator[str]:
         yield name
 
 
-def _make(recipe: Recipe, folds: Folds, name: str) -> str:
-    get_run(recipe, folds, name=name)
+def _make(recipe: Recipe, folds: Folds, name: str, every_epoch: bool) -> str:
+    get_run(recipe, folds, name=name, every_epoch=every_epoch)
     return name
 
 

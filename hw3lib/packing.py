@@ -18,7 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from hw3lib import UserError
 from hw3lib.files import new_folder, write_atomic
-from hw3lib.run_files import HISTORY, LOGITS, RECIPE, RECORD, WEIGHT_FILE, sealed, weight_files
+from hw3lib.run_files import (
+    EPOCHS,
+    HISTORY,
+    LOGITS,
+    RECIPE,
+    RECORD,
+    WEIGHT_FILE,
+    sealed,
+    weight_files,
+)
 from hw3lib.runs import Run, open_run, run_path, runs_folder
 
 if TYPE_CHECKING:
@@ -114,7 +123,7 @@ class _Member(tarfile.TarInfo):
     def frombuf(cls, buf: bytes, encoding: str, errors: str) -> _Member:
         member = super().frombuf(buf, encoding, errors)
         folder, _, name = member.name.partition("/")
-        known = name in (RECORD, RECIPE, HISTORY, LOGITS) or WEIGHT_FILE.fullmatch(name)
+        known = name in (RECORD, RECIPE, HISTORY, LOGITS, EPOCHS) or WEIGHT_FILE.fullmatch(name)
         if not (member.isreg() and known and RUN_NAME.fullmatch(folder)):
             raise UserError(f"holds {member.name!r}, which is no part of a Run; pack it again")
         if not 0 <= member.size <= LARGEST:

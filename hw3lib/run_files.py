@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
 HISTORY, LOGITS = "history.csv", "logits.safetensors"
+EPOCHS = "epochs.safetensors"  # logits of every epoch, where they were asked for
 ALWAYS = (RECIPE, HISTORY, LOGITS)  # what no Run is without
 WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
 # fields of a record from before records had a check of their own
@@ -86,6 +87,12 @@ def write_run(
             "the network read back from disk gives other logits than the trained one"
         )
     (part / LOGITS).write_bytes(save(stored))
+    if state.logits:
+        folds_of_epochs = {
+            fold: np.stack([epoch[fold].numpy() for epoch in state.logits])
+            for fold in state.logits[0]
+        }
+        (part / EPOCHS).write_bytes(save(folds_of_epochs))
     (part / RECIPE).write_text(json.dumps(asdict(recipe), indent=1), encoding="utf-8")
     with open(part / HISTORY, "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=list(state.history[0]))
@@ -123,6 +130,8 @@ def score_again(run: Run, folds: Folds) -> None:
         (part / LOGITS).write_bytes(save(stored))
         record = {**run.record, "test_fingerprint": test_fingerprint(folds)}
         record["sha256"] = {**record["sha256"], LOGITS: sha256(part / LOGITS)}
+        (part / EPOCHS).unlink(missing_ok=True)  # of the other test set
+        record["sha256"].pop(EPOCHS, None)
         (part / RECORD).write_text(sealed(record), encoding="utf-8")
 
 
@@ -189,7 +198,7 @@ def read_record(folder: Path) -> dict[str, Any]:
         if not isinstance(record.get(name), kind):
             raise ValueError(f"{RECORD}: {name} is missing or of another type")
     for name in record["sha256"]:
-        if name not in ALWAYS and not WEIGHT_FILE.fullmatch(name):
+        if name not in (*ALWAYS, EPOCHS) and not WEIGHT_FILE.fullmatch(name):
             raise ValueError(f"{name[:80]!r} is no file of a Run")
     if missing := [name for name in ALWAYS if name not in record["sha256"]]:
         raise ValueError(f"{RECORD}: no hash of {missing[0]}")

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from hw3lib.files import locked, new_folder, parts_of, sweep
 from hw3lib.reading import parse_json, read_text
 from hw3lib.recipe import Recipe
 from hw3lib.run_files import (
+    EPOCHS,
     LOGITS,
     RECIPE,
     WEIGHT_FILE,
@@ -90,6 +91,23 @@ class Run:
     def labels(self, fold: str) -> np.ndarray:
         """(n,) int64, in the same order."""
         return self._stored[f"{fold}_labels"]
+
+    def epoch_logits(self, fold: str) -> np.ndarray:
+        """(epochs, n, 7) float32 of "validation" or "test" after every epoch, in the fold's order.
+
+        Rounded to half precision, as they are kept.
+
+        Raises
+        ------
+        UserError
+            if the Run was made without them: ask `get_run` for it with `every_epoch`.
+        """
+        from safetensors.numpy import load
+
+        if EPOCHS not in self.record["sha256"]:
+            raise UserError(f"{self.path}: holds no logits of every epoch; train it with them")
+        check_file(self.path, EPOCHS, self.record["sha256"][EPOCHS])
+        return load((self.path / EPOCHS).read_bytes())[fold].astype(np.float32)
 
     def network(self, device: str = "cpu", *, cycle: int = 0) -> Network:
         """The trained network; a packed Run of a comparison's arm has left its weights behind.
@@ -167,12 +185,16 @@ def get_run(
     root: Path | None = None,
     progress: bool | Callable[[str], None] = True,
     device: str = "",
+    every_epoch: bool = False,
 ) -> Run:
     """The Run of this Recipe on these folds: found, resumed or trained.
 
     name     : shown in progress and error lines
     progress : shown here; or a function that is given each line of it
     device   : "cpu" or "cuda"; "" takes the GPU where there is one
+    every_epoch : with the logits of every epoch; a Run that is there without them is made again
+
+    A Recipe without `data` is that of these folds: a Run belongs to its data.
 
     Raises
     ------
@@ -184,20 +206,27 @@ def get_run(
             f"recipe {name or recipe.model}: made for data {recipe.data}, these folds are "
             f"{folds.fingerprint}; open the study with the data it was made for"
         )
+    recipe = replace(recipe, data=folds.fingerprint)
     path = run_path(recipe, root)
+
+    def serves(run: Run) -> bool:
+        return not every_epoch or EPOCHS in run.record["sha256"]
+
     if distributed.first(path.exists()):
         run = open_run(path, recipe)
         with contextlib.suppress(OSError):  # a kill between the Run and its checkpoint's end
             checkpoint_of(path).unlink()
         sweep(path.parent, path.name)
-        if run.record["test_fingerprint"] == test_fingerprint(folds):
+        if run.record["test_fingerprint"] == test_fingerprint(folds) and serves(run):
             return run
     name, leads = name or recipe.model, distributed.rank() == 0
     waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
     with locked(path, waiting) if leads else contextlib.nullcontext():
-        missing = leads and not path.exists() and not _left_whole(path, recipe)
+        missing = leads and not (
+            (path.exists() or _left_whole(path, recipe)) and serves(open_run(path, recipe))
+        )
         if distributed.first(missing):
-            _train_into(path, recipe, folds, name, progress, device)
+            _train_into(path, recipe, folds, name, progress, device, every_epoch)
         if leads:
             run = open_run(path, recipe)
             if run.record["test_fingerprint"] != test_fingerprint(folds):
@@ -217,7 +246,9 @@ def _left_whole(path: Path, recipe: Recipe) -> bool:
     return False
 
 
-def _train_into(path: Path, recipe: Recipe, folds: Folds, name: str, progress, device: str) -> None:
+def _train_into(
+    path: Path, recipe: Recipe, folds: Folds, name: str, progress, device: str, every_epoch: bool
+) -> None:
     import torch
 
     from hw3lib.checkpoint import read_checkpoint, write_checkpoint
@@ -228,17 +259,32 @@ def _train_into(path: Path, recipe: Recipe, folds: Folds, name: str, progress, d
     where, leads = torch.device(device or device_of()), distributed.rank() == 0
     checkpoint = checkpoint_of(path)
     resume = read_checkpoint(checkpoint, recipe, where)
+    if resume and every_epoch and len(resume.logits) < len(resume.history):
+        resume = None  # of a training that was not asked for them
     began, report = time.perf_counter(), reporter(name, recipe, leads and progress)
     if resume:
         report.resumed(len(resume.history))
 
+    due = 0.0
+
     def after_epoch(state: State) -> None:
-        if leads:
+        nonlocal due
+        if not leads:
+            return
+        if (now := time.perf_counter()) >= due:
             write_checkpoint(checkpoint, state, recipe, where)
-            report.epoch(state.history)
+            wrote = time.perf_counter()
+            due = wrote + 20 * (wrote - now)  # checkpoints take at most 5 % of a training
+        report.epoch(state.history)
 
     network, state = train_within_memory(
-        name, recipe, folds, device=where, resume=resume, after_epoch=after_epoch
+        name,
+        recipe,
+        folds,
+        device=where,
+        resume=resume,
+        after_epoch=after_epoch,
+        every_epoch=every_epoch,
     )
     report.close()
     if not leads:

@@ -177,13 +177,25 @@ def _trained(client: Client, study, names: list[str]) -> Iterator[tuple[str, byt
         backend=backend, batch_size=1, pre_dispatch="all", return_as="generator_unordered"
     )
     return made(
-        delayed(_train_there)(study.folds, study.recipes[name], name, versions(), topic_of(client))
+        delayed(_train_there)(
+            study.folds,
+            study.recipes[name],
+            name,
+            study.keeps_epochs(name),
+            versions(),
+            topic_of(client),
+        )
         for name in names
     )
 
 
 def _train_there(
-    folds: Folds, recipe: Recipe, name: str, wanted: dict[str, str], topic: str
+    folds: Folds,
+    recipe: Recipe,
+    name: str,
+    every_epoch: bool,
+    wanted: dict[str, str],
+    topic: str,
 ) -> tuple[str, bytes]:
     """In a worker: name and archive of the Run, which is found, resumed or trained there."""
     worker = get_worker()
@@ -195,7 +207,8 @@ def _train_there(
 
     with _one_at_a_time:
         cut = recut(folds, recipe.split, recipe.seed)
-        return name, _pack(get_run(recipe, cut, name=name, progress=tell))
+        run = get_run(recipe, cut, name=name, progress=tell, every_epoch=every_epoch)
+        return name, _pack(run)
 
 
 def _pack(run: Run) -> bytes:

@@ -49,7 +49,15 @@ class Study:
                 f"profile {self.profile}: no recipe {name!r}; it has {', '.join(self.recipes)}"
             )
         recipe = self.recipes[name]
-        return get_run(recipe, self.folds_of(recipe), name=name, progress=progress)
+        return get_run(
+            recipe, self.folds_of(recipe), name=name, progress=progress,
+            every_epoch=self.keeps_epochs(name),
+        )  # fmt: skip
+
+    def keeps_epochs(self, name: str) -> bool:
+        """Whether the profile's setting `every_epoch` lists the recipe, or the name of its arm."""
+        kept = self.settings.get("every_epoch", [])
+        return any(name == arm or name.startswith(f"{arm}.") for arm in kept)
 
     def folds_of(self, recipe: Recipe) -> Folds:
         """The folds that a Recipe is trained on: the study's own, or cut anew as it says."""

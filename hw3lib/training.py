@@ -40,6 +40,9 @@ class State:
     snapshots: list[dict[str, torch.Tensor]] = field(
         default_factory=list
     )  # at the end of every cycle but the last
+    logits: list[dict[str, torch.Tensor]] = field(
+        default_factory=list
+    )  # of every epoch, where they are asked for: fold -> (n, 7) float16
 
     @property
     def best_epoch(self) -> int:
@@ -83,6 +86,7 @@ def train(
     device: torch.device,
     resume: State | None = None,
     after_epoch: Callable[[State], None] = lambda state: None,
+    every_epoch: bool = False,
 ) -> tuple[Network, State]:
     """Train by the Recipe and return the network it selects and the last State.
 
@@ -91,18 +95,24 @@ def train(
     resume : the State to go on from; the result is bit-identical to an unbroken training on the
         same device, torch version and thread count
     after_epoch : called with the State at each epoch's end (checkpoint, progress)
+    every_epoch : keep the logits on validation and test after every epoch (`State.logits`), so
+        that every patience can be read off one training at a constant rate
     """
     with exact(recipe, device):
         pictures = Pictures.of(folds, recipe.train_on, device, recipe.train_limit)
         held = Pictures.of(folds, "validation" if recipe.train_on == "train" else "", device).own()
         network, optimizer, state = start(recipe, pictures, device)
         model = network.model
+        watched = {
+            fold: Pictures.of(folds, fold, device)
+            for fold in (("validation", "test") if every_epoch else ())
+        }
         if resume is not None:
             state = resume
             model.load_state_dict(state.model, strict=True)
             optimizer.load_state_dict(state.optimizer)
         while not finished(recipe, state):
-            run_epoch(recipe, network, optimizer, pictures, held, state)
+            run_epoch(recipe, network, optimizer, pictures, held, state, watched)
             after_epoch(state)
         model.load_state_dict(
             state.best if recipe.select == "best" else (state.average or state.model)
@@ -152,6 +162,7 @@ def run_epoch(
     pictures: Pictures,
     held: Pictures,
     state: State,
+    watched: dict[str, Pictures],
 ) -> None:
     """One pass over the training pictures and one over the validation fold; updates `state`."""
     began, epoch, model = time.perf_counter(), len(state.history), network.model
@@ -170,6 +181,8 @@ def run_epoch(
             "seconds": time.perf_counter() - began,
         }
         state.history.append(row)
+        if watched:
+            state.logits.append({fold: logits_of(network, p) for fold, p in watched.items()})
         if state.best_epoch == epoch + 1:
             state.best = copy_of(model.state_dict())
         if (epoch + 1) % (recipe.epochs // recipe.cycles) == 0 and epoch + 1 < recipe.epochs:
@@ -241,6 +254,22 @@ def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[
     sums = torch.cat([loss, right, loss.new_tensor([len(pictures)])])
     loss, right, n = distributed.total(sums).tolist()
     return loss / (n or math.nan), right / (n or math.nan)
+
+
+@torch.no_grad()
+def logits_of(network: Network, pictures: Pictures, batch_size: int = 512) -> torch.Tensor:
+    """(n, 7) float16 on the CPU, in evaluation mode; the mode is put back.
+
+    Half precision keeps an epoch of both folds at 0.1 MB and moves a loss by less than 1e-3.
+    """
+    model, training = network.model, network.model.training
+    model.eval()
+    try:
+        batches = pictures.images.split(batch_size)
+        out = [model(normalize(batch, network)).float() for batch in batches]
+    finally:
+        model.train(training)
+    return torch.cat(out).half().cpu()
 
 
 def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:

@@ -39,7 +39,7 @@ def folds(faces: Faces) -> Folds:
 
 
 @pytest.fixture(scope="session")
-def recipe() -> Recipe:
+def recipe(folds: Folds) -> Recipe:
     """Everything that draws random numbers is on: augmentation, mixup, dropout, averaging."""
     return Recipe(
         model="slim_resnet",
@@ -55,6 +55,7 @@ def recipe() -> Recipe:
         ema=0.9,
         lr=0.05,
         weight_decay=5e-4,
+        data=folds.fingerprint,
     )
 
 

@@ -33,12 +33,6 @@ IMPORTS = ["hw3lib.training", "hw3lib.runs", "hw3lib.cli", "hw3lib.scoring", "hw
 RNG = np.random.default_rng()
 PATIENCE = 300  # seconds after which a child is given up; none takes more than a few
 
-# an epoch of some hundredths of a second, with all that draws random numbers
-RECIPE = Recipe(
-    model="slim_resnet", width=0.25, epochs=16, batch_size=16, optimizer="muon", lr=0.02,
-    flip="alternating", shift=2, rotate=10, scale=0.1, erase=0.3, mixup=0.2, ema=0.9,
-    precision="fp32",
-)  # fmt: skip
 PROFILE = """
 [folds]
 seed = 0
@@ -54,6 +48,14 @@ mixup = 0.2
 
 def folds():
     return split_folds(make_faces(150, test=30))
+
+
+# an epoch of some hundredths of a second, with all that draws random numbers
+RECIPE = Recipe(
+    model="slim_resnet", width=0.25, epochs=16, batch_size=16, optimizer="muon", lr=0.02,
+    flip="alternating", shift=2, rotate=10, scale=0.1, erase=0.3, mixup=0.2, ema=0.9,
+    precision="fp32", data=folds().fingerprint,
+)  # fmt: skip
 
 
 def context():

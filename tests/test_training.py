@@ -11,9 +11,9 @@ from conftest import make_faces
 
 from hw3lib import UserError
 from hw3lib.checkpoint import read_checkpoint, write_checkpoint
-from hw3lib.data.folds import split_folds
+from hw3lib.data.folds import recut, split_folds
 from hw3lib.recipe import Recipe
-from hw3lib.runs import get_run, open_run, run_path
+from hw3lib.runs import checkpoint_of, get_run, open_run, run_path
 from hw3lib.training import (
     Pictures,
     State,
@@ -137,6 +137,54 @@ def test_a_damaged_run_is_refused(run, tmp_path, name):
 def test_a_recipe_of_other_data_is_refused(recipe, folds, tmp_path):
     with pytest.raises(UserError, match="made for data"):
         get_run(replace(recipe, data="0" * 16), folds, root=tmp_path)
+
+
+def test_a_run_belongs_to_its_data_whoever_asks(recipe, folds, tmp_path):
+    """The same Recipe, its data left open, on other images, another split and another limit."""
+    bare = replace(recipe, data="", epochs=1, mixup=0)
+    first = get_run(bare, folds, root=tmp_path, progress=False)
+    other = split_folds(make_faces(seed=5))
+    for asked, on in (
+        (bare, other), (bare, recut(folds, "stratified", 3)), (replace(bare, train_limit=60), folds)
+    ):  # fmt: skip
+        run = get_run(asked, on, root=tmp_path, progress=False)
+        assert run.path != first.path and run.recipe.data == on.fingerprint
+        assert len(run.labels("validation")) == len(on.validation)
+        trained, _ = train(asked, on, device=CPU)
+        assert same_weights(run.network(), trained)
+    assert get_run(bare, folds, root=tmp_path, progress=False).path == first.path
+
+
+def test_the_logits_of_every_epoch_stay_where_they_are_asked_for(recipe, folds, tmp_path):
+    """Early stopping read off a training at a constant rate: the stopped one is its beginning."""
+    full = Recipe(model="dense", width=0.25, epochs=30, batch_size=16, optimizer="adam", lr=0.02,
+                  schedule="constant", precision="fp32", ema=0.5)  # fmt: skip
+    without = get_run(full, folds, root=tmp_path, progress=False)
+    with pytest.raises(UserError, match="no logits of every epoch"):
+        without.epoch_logits("test")
+    run = get_run(full, folds, root=tmp_path, progress=False, every_epoch=True)
+    assert run.path == without.path and same_weights(run.network(), without.network())
+    for fold in ("validation", "test"):
+        each = run.epoch_logits(fold)
+        assert each.shape == (30, len(run.labels(fold)), 7)
+        assert np.allclose(each[-1], run.logits(fold), rtol=1e-3, atol=1e-3)
+    stopping = replace(full, patience=3, select="best")
+    stopped = get_run(stopping, folds, root=tmp_path, progress=False, every_epoch=True)
+    kept, n = stopped_at(run.history["validation_loss"], 3)
+    assert n < 30 and stopped.record["kept_epoch"] == kept
+    columns = [c for c in run.history if c != "seconds"]
+    assert stopped.history[columns].equals(run.history[columns].head(n))
+    assert np.array_equal(stopped.epoch_logits("test"), run.epoch_logits("test")[:n])
+    expected = run.epoch_logits("test")[kept - 1]
+    assert np.allclose(stopped.logits("test"), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_a_checkpoint_without_the_logits_asked_for_is_not_gone_on_from(folds, recipe, tmp_path):
+    short = replace(recipe, epochs=2)
+    _, state = train(replace(short, epochs=1), folds, device=CPU)
+    write_checkpoint(checkpoint_of(run_path(short, tmp_path)), state, short, CPU)
+    run = get_run(short, folds, root=tmp_path, progress=False, every_epoch=True)
+    assert run.epoch_logits("validation").shape[0] == 2 and not run.record["resumed"]
 
 
 def test_a_damaged_checkpoint_is_an_error(recipe, folds, tmp_path):

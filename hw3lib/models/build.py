@@ -28,7 +28,8 @@ MODELS: dict[str, Callable[[float, int, int], nn.Module]] = {
     "five_block": FiveBlock,  # hand-in 2
     "vgg16": VGG16,
     "dense": _dense,
-    "slim_resnet": SlimResNet,  # ours
+    "slim_resnet": SlimResNet,  # ours, for a CPU
+    "fine_resnet": partial(SlimResNet, fine=True),  # ours, for a GPU
 }
 
 

@@ -238,6 +238,7 @@ CHOICES: dict[str, tuple[Choice, ...]] = {
     "vgg16": VGG16,
     "dense": DENSE,
     "slim_resnet": SLIM_RESNET,
+    "fine_resnet": SLIM_RESNET,
 }
 TITLES: dict[str, Text] = {
     "resnet18": Text("ResNet-18（第一份作業）", "ResNet-18 (hand-in 1)"),
@@ -249,4 +250,5 @@ TITLES: dict[str, Text] = {
     "vgg16": Text("VGG-16（批次正規化）", "VGG-16 with batch norm"),
     "dense": Text("全連接網路", "dense network"),
     "slim_resnet": Text("精簡殘差網路（我們）", "slim residual network (ours)"),
+    "fine_resnet": Text("高解析殘差網路（我們）", "residual network on finer maps (ours)"),
 }
