@@ -1,21 +1,20 @@
 """Notebook 07's explorer: two attributions of one picture side by side, chosen by hand.
 
-In JupyterLab it is a panel of controls; where nobody can click (papermill, the report) it is a
-figure of its first choice.
+In JupyterLab it is a panel of controls; beside it stands a figure of its first choice, `compare`,
+which is what an export shows and where nobody can click (papermill) all there is.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
 from hw3lib.inference import Network, logits
 from hw3lib.plotting import style
@@ -23,8 +22,10 @@ from hw3lib.plotting.mosaic import colour_bar, mosaic, stacked
 from hw3lib.plotting.saliency import overlay
 from hw3lib.portraits import cover, exhibit, publishing
 from hw3lib.saliency import METHODS, attribute_all, known
+from hw3lib.text import Text, term, tr
 
 if TYPE_CHECKING:
+    import ipywidgets as widgets
     from matplotlib.figure import Figure
     from torch import nn
 
@@ -98,26 +99,19 @@ def own_picture(data: bytes, name: str) -> Faces:
     return Faces(image, one + UNLABELLED, np.array([name]), np.array([""]), one, layout="own")
 
 
-def explore(
+def panel(
     networks: Mapping[str, tuple[Text, Network]],
     faces: Faces,
     predicted: np.ndarray,
+    looks: Sequence[Look],
     *,
-    show: Callable[[Faces, Callable[[], Figure]], None],
     options: Mapping[str, dict] | None = None,
-    looks: Sequence[Look] = (),
-) -> None:
-    """The panel where somebody can click; otherwise `show(face, draw)` with the first choice.
+) -> widgets.VBox | None:
+    """The panel of controls; None where nobody can click.
 
     predicted : (N,) class of each face, to choose a picture by;  looks : the two to begin with
     """
-    first = exhibit(faces.subset(np.array([0])))
-    if not interactive():
-        show(first, lambda: compare(networks, first, looks, options=options))
-        return
-    from IPython.display import display
-
-    display(_Panel(networks, faces, predicted, options, looks).box)
+    return _Panel(networks, faces, predicted, options, looks).box if interactive() else None
 
 
 class _Panel:

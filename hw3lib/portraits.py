@@ -1,7 +1,7 @@
 """Whose face a figure may show: in a published report of real data, no single person's.
 
 The photographs are of real people and not ours to spread. Every figure of a report passes
-`hw3lib.display.figure`, and there, while a report is being published, `cover` puts a grey
+`hw3lib.report.show.figure`, and there, while a report is being published, `cover` puts a grey
 silhouette over every picture that nobody has vouched for. So a notebook that knows nothing of this
 shows silhouettes, and what may be shown has to say why:
 
@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text
 from hw3lib.data.faces import CLASSES, SIZE, Faces
+from hw3lib.text import Text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

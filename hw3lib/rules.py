@@ -14,8 +14,8 @@ from typing import Self
 import numpy as np
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
 from hw3lib.metrics import STATISTICS, confusion, row_shares
+from hw3lib.text import Text
 
 TINY = 1e-12  # keeps log-probabilities finite
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text, term
 from hw3lib.edges import edge_strength
 from hw3lib.probing import layers, untouched
+from hw3lib.text import Text, term
 
 SMOOTH = 1.3  # pixels: deviation of the Gaussian under which maps are read
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from hw3lib.bilingual import Text
 from hw3lib.data.faces import SIZE
 from hw3lib.metrics import Estimate
 from hw3lib.probing import redrawn, weighted
 from hw3lib.saliency import METHODS, attribute_all, importance
+from hw3lib.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hw3lib import UserError
-from hw3lib.bilingual import set_language
 from hw3lib.data.faces import Faces
 from hw3lib.data.folds import Folds, recut, split_folds
-from hw3lib.display import data_note
 from hw3lib.paths import ROOT
 from hw3lib.profiles import read_profile, read_recipes
 from hw3lib.recipe import Recipe
@@ -96,13 +94,12 @@ class Study:
         return "synthetic" if self.faces.synthetic else "real"
 
 
-def open_study(profile: str = "demo", data: str = "", lang: str = "both") -> Study:
+def open_study(profile: str = "demo", data: str = "") -> Study:
     """Read the profile and the data it is to run on.
 
     profile : a name under report/profiles, or the path of a .toml file
     data    : a path in any layout; "" takes HW3_DATA, else the repository's data/ folder where it
               holds pictures, else the synthetic faces
-    lang    : zh, en or both, the language of what this process shows from now on
 
     Raises
     ------
@@ -111,7 +108,6 @@ def open_study(profile: str = "demo", data: str = "", lang: str = "both") -> Stu
     """
     from hw3lib.data import load
 
-    set_language(lang)
     path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
@@ -124,5 +120,4 @@ def open_study(profile: str = "demo", data: str = "", lang: str = "both") -> Stu
         name: replace(r, data=recut(folds, r.split, r.seed).fingerprint)
         for name, r in recipes.items()
     }
-    data_note(synthetic=faces.synthetic)
     return Study(path.stem, faces, folds, recipes, settings)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text, term
 from hw3lib.data.faces import Faces
 from hw3lib.study import Study
+from hw3lib.text import Text, term
 
 if TYPE_CHECKING:
     from hw3lib.inference import Network

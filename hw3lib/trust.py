@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, listing
 from hw3lib.metrics import Estimate
 from hw3lib.saliency import known
 from hw3lib.saliency_checks import LIMIT, above, mean_interval, notices_redrawing
+from hw3lib.text import Text, listing
 
 if TYPE_CHECKING:
     import pandas as pd

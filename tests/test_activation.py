@@ -237,10 +237,10 @@ def test_kernels_that_weigh_light_against_dark():
 
 
 def test_figures_draw_from_a_network():
-    from hw3lib.bilingual import Text, language
     from hw3lib.plotting import activation as draw
     from hw3lib.plotting import stages as draw_stages
     from hw3lib.plotting.style import house_style
+    from hw3lib.text import Text, language
 
     net, faces = network("slim_resnet"), synthetic_faces(21, seed=2)
     layer, title = activation.filter_layers(net)[0], Text("網路", "network")

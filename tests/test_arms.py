@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hw3lib.bilingual import Text, language
 from hw3lib.comparison import over_seeds
 from hw3lib.plotting import arms
+from hw3lib.text import Text, language
 
 A, B = Text("甲", "first"), Text("乙", "second")
 

@@ -8,10 +8,10 @@ import pytest
 from browser import PATIENCE, browser, chromium, faults
 from test_html import CHECKS, NOTEBOOK, RESULTS, block, document, figure
 
-from hw3lib.bilingual import Text
 from hw3lib.report.blocks import Block
 from hw3lib.report.html import render
 from hw3lib.report.references import numbered
+from hw3lib.text import Text
 
 pytestmark = pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium")
 SVG = b"""<svg xmlns="http://www.w3.org/2000/svg" width="900" height="300"><rect width="900"

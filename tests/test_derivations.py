@@ -10,8 +10,6 @@ import pytest
 import sympy as sp
 from mutation import mutants
 
-from hw3lib import display
-from hw3lib.bilingual import Text
 from hw3lib.derivations import (
     adagrad,
     adam,
@@ -25,6 +23,8 @@ from hw3lib.derivations import (
 from hw3lib.derivations.show import checked_line, overview, record, show, show_errata
 from hw3lib.derivations.terms import minus, mul
 from hw3lib.derivations.worlds.adam import zero_for_every_t
+from hw3lib.report import show as display
+from hw3lib.text import Text
 
 PARTS = {
     "M1": (convolution,),
@@ -183,7 +183,7 @@ def test_all_mathematics_becomes_mathml_and_typst(tmp_path):
 @pytest.fixture
 def shown(monkeypatch):
     payloads = []
-    monkeypatch.setattr(display, "_show", lambda payload, plain: payloads.append(payload))
+    monkeypatch.setattr(display, "_show", lambda payload, plain, **_: payloads.append(payload))
     return payloads
 
 

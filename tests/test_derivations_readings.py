@@ -141,9 +141,9 @@ def test_large_logits_break_the_formula_as_given_only():
 
 
 def test_figures_are_drawn_in_each_language():
-    from hw3lib.bilingual import LANGUAGES, language
     from hw3lib.plotting import mathematics
     from hw3lib.plotting.style import house_style
+    from hw3lib.text import LANGUAGES, language
 
     gaps, steps = [0.1, 0.01], (3, 30)
     for code in LANGUAGES:

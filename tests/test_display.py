@@ -5,13 +5,13 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from hw3lib import display
+from hw3lib.report import show as display
 
 
 @pytest.fixture
 def shown(monkeypatch):
     payloads: list[dict] = []
-    monkeypatch.setattr(display, "_show", lambda payload, plain: payloads.append(payload))
+    monkeypatch.setattr(display, "_show", lambda payload, plain, **_: payloads.append(payload))
     return payloads
 
 

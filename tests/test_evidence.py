@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from hw3lib import calibration
-from hw3lib.bilingual import Text, language, term
 from hw3lib.plotting import evidence
+from hw3lib.text import Text, language, term
 
 
 @pytest.fixture

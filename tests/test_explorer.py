@@ -8,12 +8,13 @@ import torch
 from PIL import Image
 
 from hw3lib import UserError, explorer, models, portraits
-from hw3lib.bilingual import Text, language
 from hw3lib.data.faces import Faces
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.explorer import Look
 from hw3lib.inference import Network
 from hw3lib.plotting.style import house_style
+from hw3lib.report import show
+from hw3lib.text import Text, language
 
 LOOKS = [Look("one", "gradient"), Look("two", "grad_cam")]
 
@@ -42,20 +43,17 @@ def panel(networks, faces, predicted):
     return explorer._Panel(networks, faces, predicted, None, LOOKS)
 
 
-def shown(panel) -> dict:
+def displayed(panel) -> dict:
     (output,) = panel.output.outputs
     return output.get("data", {}) or output["text"]
 
 
 def test_where_nobody_clicks_it_is_a_still_figure(networks, monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-    faces, calls = synthetic_faces(4, seed=0), []
-    explorer.explore(networks, faces, faces.labels, looks=LOOKS,
-                     show=lambda face, draw: calls.append((face, draw)))  # fmt: skip
-    face, draw = calls[0]
-    assert (face.images == faces.images[:1]).all()
+    faces = synthetic_faces(4, seed=0)
+    assert explorer.panel(networks, faces, faces.labels, LOOKS) is None
     with language("en"), house_style():
-        fig = draw()
+        fig = explorer.compare(networks, faces.subset(np.array([0])), LOOKS)
     assert len(fig.axes) == 3 + 1
     titles = [ax.get_title() for ax in fig.axes[1:3]]
     assert titles[0].startswith("one\ngradient\n") and titles[1].startswith("two\nGrad-CAM\n")
@@ -64,32 +62,32 @@ def test_where_nobody_clicks_it_is_a_still_figure(networks, monkeypatch):
 def test_every_control_draws_anew(networks, opened):
     faces = synthetic_faces(14, seed=0)
     seen = panel(networks, faces, faces.labels)
-    drawn = [shown(seen)]
+    drawn = [displayed(seen)]
     seen.picture.value = 3
     assert (seen.face().images == faces.images[3:4]).all()
-    drawn.append(shown(seen))
+    drawn.append(displayed(seen))
     seen.target.value = 5
-    drawn.append(shown(seen))
+    drawn.append(displayed(seen))
     seen.sides[0][1].value = "integrated_gradients"
-    drawn.append(shown(seen))
+    drawn.append(displayed(seen))
     seen.sides[1][0].value = "one"
-    drawn.append(shown(seen))
+    drawn.append(displayed(seen))
     seen.group.value = 2
     assert (seen.face().labels == 2).all() and seen.picture.value == 0
-    drawn.append(shown(seen))
+    drawn.append(displayed(seen))
     assert len({d["image/png"] for d in drawn}) == len(drawn)
     seen.predicted = np.zeros_like(faces.labels)
     seen.group.value = 6
-    assert "no picture" in shown(seen)
+    assert "no picture" in displayed(seen)
 
 
 def test_ones_own_file_is_read_like_any_other_and_a_bad_one_is_one_line(networks, opened):
     faces = synthetic_faces(3, seed=0)
     seen = panel(networks, faces, faces.labels)
     seen._upload({"new": ({"name": "me.png", "content": memoryview(png())},)})
-    assert (seen.face().images == 90).all() and "image/png" in shown(seen)
+    assert (seen.face().images == 90).all() and "image/png" in displayed(seen)
     seen._upload({"new": ({"name": "me.txt", "content": memoryview(b"text")},)})
-    assert shown(seen) == "me.txt: not a JPEG or PNG picture; convert or remove it\n"
+    assert displayed(seen) == "me.txt: not a JPEG or PNG picture; convert or remove it\n"
     seen.picture.value = 1  # back to the data
     assert (seen.face().images == faces.images[1:2]).all()
     with pytest.raises(UserError):
@@ -102,16 +100,13 @@ def test_while_publishing_no_face_of_the_data_is_shown(networks, opened, monkeyp
     assert (panel(networks, real, real.labels).face().images == real.images[:1]).all()
     monkeypatch.setenv(portraits.PUBLISH, "1")
     assert panel(networks, real, real.labels).face().synthetic
-    seen = []
-    monkeypatch.delenv("JPY_SESSION_NAME")
-    explorer.explore(networks, real, real.labels, looks=LOOKS,
-                     show=lambda face, draw: seen.append(face.synthetic))  # fmt: skip
-    assert seen == [True]
 
 
-def test_the_panel_goes_to_the_front_end_without_a_text(networks, opened, monkeypatch):
-    bundles = []
-    monkeypatch.setattr("IPython.display.display", bundles.append)
-    explorer.explore(networks, synthetic_faces(2, seed=0), np.zeros(2, int), looks=LOOKS,
-                     show=lambda *_: pytest.fail("a still figure besides"))  # fmt: skip
-    assert "application/vnd.jupyter.widget-view+json" in bundles[0]._repr_mimebundle_()
+def test_beside_the_panel_stands_its_still_figure(networks, opened, monkeypatch):
+    """A notebook saved from JupyterLab exports with the figure."""
+    shown, faces = [], synthetic_faces(2, seed=0)
+    monkeypatch.setattr(show, "_show", lambda payload, plain, **_: shown.append(plain))
+    box = explorer.panel(networks, faces, np.zeros(2, int), LOOKS)
+    still = explorer.compare(networks, faces.subset(np.array([0])), LOOKS)
+    show.figure(still, widget=box, zh="圖", en="figure")
+    assert {"image/png", "application/vnd.jupyter.widget-view+json"} <= set(shown[0])

@@ -101,7 +101,7 @@ def test_the_report(promise, tmp_path):
         (tmp_path / name).mkdir()
     write_notebook(tmp_path / "notebooks" / "05_confusion_matrix.ipynb", "A3 B3", "Confusion")
     write_notebook(tmp_path / "notebooks" / "06_decision_rules.ipynb", "B4", "Rules",
-                   "from hw3lib.display import answer\nimport time\ntime.sleep(2)")  # fmt: skip
+                   "from hw3lib.report.show import answer\nimport time\ntime.sleep(2)")  # fmt: skip
     for name in ("author.toml", "questions.toml", "bibliography.bib"):
         shutil.copy(ROOT / "report" / name, tmp_path / "report" / name)
     (tmp_path / "empty.toml").write_text("[settings]\n", encoding="utf-8")

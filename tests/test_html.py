@@ -13,12 +13,12 @@ from html.parser import HTMLParser
 import pytest
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
 from hw3lib.report import webfonts
 from hw3lib.report.blocks import Block
 from hw3lib.report.document import Chapter, Document, Question
 from hw3lib.report.html import render
 from hw3lib.report.references import numbered, referenced
+from hw3lib.text import Text
 
 EVIL = "</script></style><script>alert(1)</script><img src=x onerror=alert(1)>\" onload='alert(1)"
 VOID = {"meta", "img", "input", "br", "hr", "link"}

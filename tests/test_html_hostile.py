@@ -11,12 +11,12 @@ import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
-from hw3lib.display import MIME
 from hw3lib.report.build import rerun_command
 from hw3lib.report.document import Document, Question
 from hw3lib.report.exporters import Hw3HTMLExporter
 from hw3lib.report.html import render
+from hw3lib.report.show import MIME
+from hw3lib.text import Text
 
 SCRIPT = "<script>alert(1)</script>"
 EVIL = f"</code></script>{SCRIPT}<img src=x onerror=alert(1)><svg/onload=alert(1)>\" onx='alert(1)"
@@ -203,7 +203,7 @@ def test_what_jupyterlab_is_shown_is_escaped(monkeypatch):
     """The notebook itself: tables are HTML there, and their cells come from files."""
     import pandas as pd
 
-    from hw3lib import display
+    from hw3lib.report import show as display
 
     said = []
     monkeypatch.setattr(display, "_show", lambda _, plain: said.append(plain))

@@ -20,11 +20,11 @@ import pytest
 from browser import PATIENCE, browser, chromium
 
 from hw3lib import UserError
-from hw3lib.display import _html_table
 from hw3lib.paths import ROOT
 from hw3lib.report.check import clear, faults_of
 from hw3lib.report.cover import read_questions
 from hw3lib.report.lab import lab_arguments, lab_environment
+from hw3lib.report.show import _html_table
 
 NAME = "01_data_statistics"
 START = ROOT / "notebooks" / "README.md"

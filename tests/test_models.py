@@ -8,7 +8,6 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text, language
 from hw3lib.models import (
     MODELS,
     VGG16,
@@ -25,6 +24,7 @@ from hw3lib.models import (
 from hw3lib.models.choices import CHOICES, TITLES
 from hw3lib.models.trace import main_path
 from hw3lib.plotting import diagram, history
+from hw3lib.text import Text, language
 
 torch.set_num_threads(1)
 NAMES = list(MODELS)

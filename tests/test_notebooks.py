@@ -76,7 +76,7 @@ def test_it_opens_and_closes_as_all_do(nb):
     first = [tags(c) for c in nb.cells[:4]]
     assert first == [{"lang-zh"}, {"lang-en"}, {"parameters"}, {"setup"}]
     assert nb.cells[2].source == PARAMETERS
-    assert "study = open_study(PROFILE, DATA, LANG)" in nb.cells[3].source
+    assert "study = open_study(PROFILE, DATA)\nnotebook(study, LANG)" in nb.cells[3].source
     headings = [zh.splitlines()[0] for zh, _ in pairs(nb) if zh.startswith("## ")]
     assert headings[-1] == "## 答案"
     assert [en for _, en in pairs(nb) if en.startswith("## ")][-1].startswith("## Answer")

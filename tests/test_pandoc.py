@@ -73,7 +73,7 @@ def test_markup_from_outside_is_text(text):
     [
         (r"令 $\foo{x}$", r"\\foo"),
         (r"$\frac{a$", "frac"),
-        ("![alt](face.png)", "hw3lib.display.figure"),
+        ("![alt](face.png)", "hw3lib.report.show.figure"),
         ("[x](javascript:alert(1))", "http, https or mailto"),
         ("[x]: data:text/html,a\n\n[x]", "http, https or mailto"),
         ("<file:///etc/passwd>", "http, https or mailto"),

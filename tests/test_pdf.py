@@ -14,15 +14,15 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pypdf._text_extraction import mult
 
 from hw3lib import UserError
-from hw3lib.bilingual import GLOSSARY, LANGUAGES, Text, tr
-from hw3lib.display import MIME, SYNTHETIC_NOTE
 from hw3lib.plotting import style
 from hw3lib.plotting.encoding import encode
 from hw3lib.report import pdf
 from hw3lib.report.blocks import notebook_blocks
 from hw3lib.report.cover import ARRANGEMENTS
 from hw3lib.report.document import Document, Question, chapter_of, one_notebook
+from hw3lib.report.show import MIME, SYNTHETIC_NOTE
 from hw3lib.report.tabular import typeset
+from hw3lib.text import GLOSSARY, LANGUAGES, Text, tr
 
 ZH = "網路依驗證影像選定，測試影像從未參與任何選擇。"
 EN = "The network was chosen on the validation pictures."

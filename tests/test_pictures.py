@@ -4,11 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from hw3lib.bilingual import Text, language, term
 from hw3lib.data.faces import CLASSES
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.plotting.data import class_shares
 from hw3lib.plotting.pictures import class_samples, face_grid, mean_faces
+from hw3lib.text import Text, language, term
 
 
 @pytest.fixture(autouse=True)

@@ -15,29 +15,30 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from test_report import PARAMETERS, pair
 
-from hw3lib import UserError, display, portraits
-from hw3lib.bilingual import Text
+from hw3lib import UserError, portraits
 from hw3lib.data.faces import Faces, duplicate_groups
 from hw3lib.data.synthetic import synthetic_faces
-from hw3lib.display import MIME
 from hw3lib.paths import ROOT
 from hw3lib.plotting import pictures
+from hw3lib.report import show as display
 from hw3lib.report.build import build_report
 from hw3lib.report.likeness import ALIKE, grey, likeness, parts, refuse_portraits
+from hw3lib.text import Text
 
 PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "fer2013.parquet"
 CODE = """\
 import numpy as np
-from hw3lib.display import figure, result
+from hw3lib.report.show import figure, notebook, result
 from hw3lib.plotting import pictures
 from hw3lib.portraits import exhibit
 from hw3lib.study import open_study
-study = open_study(PROFILE, DATA, LANG)
+study = open_study(PROFILE, DATA)
+notebook(study, LANG)
 faces = study.faces
 few = exhibit(pictures.first_of_each_class(faces, 3))
-figure(lambda: pictures.class_samples(few, columns=3), of=few, zh="樣本。", en="Samples.")
-figure(lambda: pictures.face_grid(faces.images[:8]), zh="臉。", en="Faces.")
-figure(lambda: pictures.mean_faces(faces), zh="平均臉。", en="Mean faces.")
+figure(pictures.class_samples(few, columns=3), of=few, zh="樣本。", en="Samples.")
+figure(pictures.face_grid(faces.images[:8]), zh="臉。", en="Faces.")
+figure(pictures.mean_faces(faces), zh="平均臉。", en="Mean faces.")
 result("data.mean", faces.images.mean(), split="all", rule="none", n=len(faces))"""
 
 
@@ -68,20 +69,21 @@ def publishing(monkeypatch):
 
 @pytest.fixture
 def shown(monkeypatch):
-    """The payloads of what is shown."""
+    """The payloads of what is shown, and with each what JupyterLab sees."""
     payloads: list[dict] = []
-    monkeypatch.setattr(display, "_show", lambda payload, plain: payloads.append(payload))
+    monkeypatch.setattr(
+        display, "_show", lambda payload, plain, **_: payloads.append({**payload, "shown": plain})
+    )
     return payloads
 
 
 def closest(payload: dict, faces: Faces) -> float:
-    variants = payload["variants"].values()
-    rasters = [Image.open(io.BytesIO(base64.b64decode(v["data"]))) for v in variants]
-    return max(likeness(list(parts(grey(r))), faces.images) for r in rasters)
+    raster = Image.open(io.BytesIO(payload["shown"]["image/png"]))
+    return likeness(list(parts(grey(raster))), faces.images)
 
 
 def grid(faces: Faces):
-    return lambda: pictures.face_grid(faces.images[:8], columns=4)
+    return pictures.face_grid(faces.images[:8], columns=4)
 
 
 def test_a_figure_that_nobody_vouched_for_shows_silhouettes(faces, publishing, shown):
@@ -141,10 +143,10 @@ def _boxed(ax, image):
 
 
 def test_means_of_many_stay_and_means_of_few_do_not(faces, publishing, shown):
-    display.figure(lambda: pictures.mean_faces(faces), zh="平均。", en="Means.")
+    display.figure(pictures.mean_faces(faces), zh="平均。", en="Means.")
     assert shown[0]["caption"]["en"] == "Means."
     few = faces.subset(pictures_of(faces, 2))
-    display.figure(lambda: pictures.mean_faces(few), zh="平均。", en="Means.")
+    display.figure(pictures.mean_faces(few), zh="平均。", en="Means.")
     assert shown[2]["caption"]["en"] == "Means." + portraits.WITHHELD.en
     assert closest(shown[2], faces) < ALIKE
 
@@ -192,7 +194,8 @@ def test_a_map_is_made_anew_for_the_stand_in(faces, publishing):
 
 def test_the_last_door_names_the_figure(faces, shown):
     display.figure(grid(faces), zh="臉。", en="Faces.")
-    output = v4.new_output("display_data", {MIME: shown[0]})
+    drawn = base64.b64encode(shown[0]["shown"]["image/png"]).decode()
+    output = v4.new_output("display_data", {"image/png": drawn})
     nb = v4.new_notebook(cells=[v4.new_code_cell("x", outputs=[output])])
     with pytest.raises(UserError, match=r"^05_x, cell 0: .* correlates (0.9|1.0).*exhibit"):
         refuse_portraits({"05_x": nb}, faces)

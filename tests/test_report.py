@@ -14,8 +14,6 @@ import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
-from hw3lib.display import MIME
 from hw3lib.paths import ROOT
 from hw3lib.report.blocks import Block
 from hw3lib.report.build import PDFS, build_report, dependencies, unanswered
@@ -23,11 +21,13 @@ from hw3lib.report.collect import collect_results
 from hw3lib.report.cover import read_author, read_questions
 from hw3lib.report.document import Chapter, Question
 from hw3lib.report.rerun import rerun
+from hw3lib.report.show import MIME
 from hw3lib.study import Study
+from hw3lib.text import Text
 
 PARAMETERS = 'PROFILE = ""\nDATA = ""\nLANG = ""'
 CODE = """\
-from hw3lib.display import answer, check, result, say
+from hw3lib.report.show import answer, check, result, say
 say(zh="準確率是 {a:.1%}。", en="The accuracy is {a:.1%}.", a=0.625)
 result("best.test.accuracy", 0.625, split="test", rule="validation loss", n=40)
 check("a.reload", 1 + 1 == 2, zh="讀回 {n} 個數。", en="{n} numbers read back.", n=3)"""

@@ -7,10 +7,10 @@ from test_probing import assert_same, small_net, state
 from torch import nn
 
 from hw3lib import UserError, models, saliency
-from hw3lib.bilingual import term
 from hw3lib.inference import Network
 from hw3lib.probing import layers
 from hw3lib.saliency import METHODS, attribute
+from hw3lib.text import term
 
 INPUTS = torch.randn(3, 1, 48, 48, generator=torch.Generator().manual_seed(5))
 TARGET = [0, 3, 6]
@@ -169,12 +169,12 @@ def test_grad_cam_reads_the_last_layer_that_is_fine_enough(net):
 
 def test_figures_draw(net):
     from hw3lib import saliency_checks as checks
-    from hw3lib.bilingual import language
     from hw3lib.data.synthetic import synthetic_faces
     from hw3lib.plotting import checks as draw_checks
     from hw3lib.plotting import regions
     from hw3lib.plotting import saliency as draw
     from hw3lib.plotting.style import house_style
+    from hw3lib.text import language
 
     network, faces = Network(net, 0.5, 0.25), synthetic_faces(8, seed=0)
     labels = draw.decision_labels(np.eye(7)[faces.labels], faces.labels)

@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
 from hw3lib.data.faces import CLASSES
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.report.check import faults_of
 from hw3lib.report.cover import read_author, read_questions
 from hw3lib.student import new_handin, train_handin
+from hw3lib.text import Text
 
 LIBRARY_ASKED = """\
 import os

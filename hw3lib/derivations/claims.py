@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from hw3lib.bilingual import Text
 from hw3lib.derivations.terms import (
     Values,
     latex,
     vanishes,
 )
+from hw3lib.text import Text
 
 EQUAL, AT_MOST = "=", r"\leq"
 

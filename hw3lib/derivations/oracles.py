@@ -6,8 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hw3lib.bilingual import Text
 from hw3lib.derivations.claims import Oracle
+from hw3lib.text import Text
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hw3lib import display
-from hw3lib.bilingual import Text, listing
 from hw3lib.derivations.checking import check
 from hw3lib.derivations.claims import Checked, Derivation
 from hw3lib.derivations.terms import decimal
-from hw3lib.display import say
+from hw3lib.report import show as display
+from hw3lib.report.show import say
+from hw3lib.text import Text, listing
 
 if TYPE_CHECKING:
     import pandas as pd

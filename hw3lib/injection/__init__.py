@@ -5,9 +5,9 @@ nothing had happened, refuses, or names the fault. The list is hand-in 2's two a
 reading path, saving and re-loading) with every cause of them that we could think of.
 """
 
-from hw3lib.bilingual import Text
 from hw3lib.injection import loading, reading
 from hw3lib.injection.case import Case, Fault, Outcome, inject
+from hw3lib.text import Text
 
 __all__ = ["FAULTS", "Case", "Fault", "Outcome", "inject"]
 

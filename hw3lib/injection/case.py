@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
 from hw3lib.data.faces import Faces
 from hw3lib.data.folds import Folds
 from hw3lib.inference import Network, logits
 from hw3lib.runs import Run
+from hw3lib.text import Text
 
 BATCH = 64  # pictures, as in training: batch norm's own statistics are those of a batch
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from hw3lib.bilingual import Text
 from hw3lib.models.five_block import FiveBlock
 from hw3lib.models.resnet import SlimResNet
 from hw3lib.models.two_conv import TwoConv
+from hw3lib.text import Text
 
 FIRST = Text("第一份作業", "hand-in 1")
 SECOND = Text("第二份作業", "hand-in 2")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw3lib.activation import FilterLayer, Patch, Survey, field_size, top_patches
-from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import colour_bar, mosaic, row_label, stacked, two_lines
 from hw3lib.portraits import CROWD, SMALL, publishing, release
+from hw3lib.text import Text, term, tr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, term, tr
 from hw3lib.comparison import over_seeds
 from hw3lib.plotting import style
 from hw3lib.plotting.evidence import COLOURS, MARKERS, percent
 from hw3lib.plotting.mosaic import stacked
+from hw3lib.text import Text, term, tr
 
 if TYPE_CHECKING:
     import pandas as pd

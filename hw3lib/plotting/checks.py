@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, tr
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import stacked, two_lines
 from hw3lib.saliency import known
+from hw3lib.text import Text, tr
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, term
 from hw3lib.data.faces import CLASSES
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import stacked
+from hw3lib.text import Text, term
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES
 from hw3lib.metrics import row_shares, wilson
 from hw3lib.plotting import style
+from hw3lib.text import Text, term, tr
 
 if TYPE_CHECKING:
     import pandas as pd

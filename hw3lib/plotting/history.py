@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hw3lib.bilingual import Text, current_language, term, tr
 from hw3lib.data.faces import CLASSES
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import stacked
+from hw3lib.text import Text, current_language, term, tr
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import tr
 from hw3lib.plotting import style
+from hw3lib.text import tr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

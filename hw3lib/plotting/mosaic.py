@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, current_language
 from hw3lib.plotting import style
+from hw3lib.text import Text, current_language
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

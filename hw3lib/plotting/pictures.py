@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked
 from hw3lib.portraits import CROWD, mean_face, release
+from hw3lib.text import Text, term, tr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

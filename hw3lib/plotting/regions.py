@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, term
 from hw3lib.data.faces import CLASSES
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import bare, stacked, two_lines
 from hw3lib.portraits import mean_face
 from hw3lib.saliency_checks import REGIONS, region_masks
+from hw3lib.text import Text, term
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.bilingual import Text, term, tr
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked, two_lines
 from hw3lib.portraits import MANY, exhibit, mean_face, release
 from hw3lib.saliency import attribute_all, known
+from hw3lib.text import Text, term, tr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

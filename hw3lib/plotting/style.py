@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING
 
 from hw3lib.paths import ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -33,27 +32,34 @@ def _family() -> str:
     return font_manager.FontProperties(fname=FONT).get_name()
 
 
-@contextmanager
-def house_style() -> Iterator[None]:
+def house_style() -> AbstractContextManager[None]:
     """Matplotlib settings of the report, undone on leaving."""
     import matplotlib.pyplot as plt
 
-    with plt.rc_context(
-        {
-            "font.family": _family(),
-            "font.size": 8.5,
-            "axes.titlesize": 9,
-            "axes.unicode_minus": False,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "axes.grid": False,
-            "legend.frameon": False,
-            "figure.constrained_layout.use": True,
-            "svg.fonttype": "path",
-            "mathtext.fontset": "stix",
-        }
-    ):
-        yield
+    return plt.rc_context(_settings())
+
+
+def apply_house_style() -> None:
+    """The same for all figures from now on, as a notebook wants it."""
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update(_settings())
+
+
+def _settings() -> dict[str, object]:
+    return {
+        "font.family": _family(),
+        "font.size": 8.5,
+        "axes.titlesize": 9,
+        "axes.unicode_minus": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.grid": False,
+        "legend.frameon": False,
+        "figure.constrained_layout.use": True,
+        "svg.fonttype": "path",
+        "mathtext.fontset": "stix",
+    }
 
 
 def subplots(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from nbformat import NotebookNode
 
-from hw3lib.bilingual import Text
-from hw3lib.display import MIME
 from hw3lib.report.payloads import checked
+from hw3lib.report.show import MIME
+from hw3lib.text import LANGUAGES, Text
 
 LANGUAGE_TAGS = {"lang-zh": "zh", "lang-en": "en"}
 EQUATION = re.compile(r"^(\$\$.+?\$\$)[ \t]*$", re.MULTILINE | re.DOTALL)
@@ -21,7 +22,7 @@ class Block:
     """One thing on the page.
 
     kind : "heading" (text, level 1-4), "markdown" (text), "answer" (text, data["questions"]),
-           "figure" and "table" (text is the caption, data the payload of hw3lib.display),
+           "figure" and "table" (text is the caption, data the payload of hw3lib.report.show),
            "code" (data["source"]), "output" (data["text"], plain text), "error" (data["text"])
     notebook, cell : where it stands, e.g. "05_confusion_matrix", 12
     number : of a figure or a table, e.g. "5.2"; `chapter_of` gives it
@@ -127,6 +128,8 @@ def _output(output: NotebookNode, notebook: str, cell: int) -> list[Block]:
     if payload is None:
         text = output.data.get("text/plain", "")
         return [Block("output", notebook, cell, data={"text": text})] if text.strip() else []
+    if isinstance(payload, dict) and payload.get("kind") == "figure":
+        payload = _with_picture(payload, output.data)
     payload = checked(payload, f"{notebook}, cell {cell}")
     kind = payload["kind"]
     if kind in ("text", "answer"):
@@ -135,3 +138,16 @@ def _output(output: NotebookNode, notebook: str, cell: int) -> list[Block]:
     if kind in ("figure", "table"):
         return [Block(kind, notebook, cell, Text(**payload["caption"]), data=dict(payload))]
     return []  # "caption" repeats the figure's for JupyterLab; "result" goes to results.json
+
+
+def _with_picture(payload: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
+    """The payload of a figure with the picture that stands beside it, the same in all languages."""
+    for mime in ("image/svg+xml", "image/png"):
+        if mime in shown:
+            data = "".join(shown[mime])
+            if mime == "image/svg+xml":
+                data = base64.b64encode(data.encode()).decode()
+            size = {k: payload.get(k) for k in ("width", "height")}
+            drawn = {"mime": mime, "data": data, **size}
+            return {**payload, "variants": dict.fromkeys(LANGUAGES, drawn)}
+    return payload

@@ -16,7 +16,6 @@ from pathlib import Path
 import nbformat
 
 from hw3lib import UserError
-from hw3lib.bilingual import LANGUAGES
 from hw3lib.files import write_atomic
 from hw3lib.grid import make_runs
 from hw3lib.paths import ROOT, absolute
@@ -30,6 +29,7 @@ from hw3lib.report.execute import execute_notebooks
 from hw3lib.report.likeness import refuse_portraits
 from hw3lib.runs import Run, open_run, run_path
 from hw3lib.study import Study, open_study
+from hw3lib.text import LANGUAGES
 
 LIBRARY = ROOT / "hw3lib"
 PACKAGES = (
@@ -254,13 +254,17 @@ def _renderer() -> str:
     """Digest of all that turns a Document into files."""
     folders = [LIBRARY / "report", ROOT / "report" / "templates", ROOT / "report" / "fonts"]
     files = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix in SUFFIXES]
-    files += [LIBRARY / "bilingual.py", LIBRARY / "display.py"]
+    files += [LIBRARY / "text.py"]
     return _stated(_digest(files), _versions(RENDERERS))
 
 
 def _is_report(path: Path) -> bool:
     parts = path.relative_to(LIBRARY).parts
-    return parts[0] == "report" or parts in (("cli.py",), ("bench.py",), ("student.py",))
+    return (parts[0] == "report" and parts[-1] != "show.py") or parts in (
+        ("cli.py",),
+        ("bench.py",),
+        ("student.py",),
+    )
 
 
 def _versions(packages: Iterable[str]) -> list[str]:

@@ -111,7 +111,7 @@ def _prose(cell: NotebookNode) -> Iterator[str]:
     if not tags(cell) & set(LANGUAGE_TAGS) and re.sub(r"[\s.,;]", "", prose):
         yield "words without a language; tag the cell lang-zh or lang-en and give it its other half"
     if re.search(r"</?[a-zA-Z!][^>]*>|!\[", re.sub(r"`[^`]*`", "", prose)):
-        yield "HTML or a picture in Markdown; show pictures with hw3lib.display.figure"
+        yield "HTML or a picture in Markdown; show pictures with hw3lib.report.show.figure"
 
 
 def _code(source: str) -> Iterator[str]:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from nbformat import NotebookNode
 
 from hw3lib import UserError
-from hw3lib.display import MIME
 from hw3lib.report.execute import code_cells
+from hw3lib.report.show import MIME
 
 
 def collect_results(notebooks: dict[str, NotebookNode]) -> list[dict]:

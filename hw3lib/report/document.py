@@ -7,10 +7,10 @@ from typing import Any
 
 from nbformat import NotebookNode
 
-from hw3lib.bilingual import Text
-from hw3lib.display import MIME
 from hw3lib.report.blocks import Block, notebook_blocks
 from hw3lib.report.references import numbered, referenced
+from hw3lib.report.show import MIME
+from hw3lib.text import Text
 
 NOT_RUN = Text(
     zh="**尚未執行**：這本筆記本還沒有結果。請先執行全部儲存格（nbconvert 加 `--execute`）再匯出。",

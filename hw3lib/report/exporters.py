@@ -10,7 +10,7 @@ from __future__ import annotations
 from nbconvert.exporters import Exporter
 from traitlets import Enum
 
-from hw3lib.bilingual import LANGUAGES
+from hw3lib.text import LANGUAGES
 
 
 class _Hw3Exporter(Exporter):

@@ -15,8 +15,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hw3lib import __version__
-from hw3lib.bilingual import Text
-from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.paths import ROOT
 from hw3lib.report import references, webfonts
 from hw3lib.report.blocks import Block, pieces
@@ -25,7 +23,9 @@ from hw3lib.report.document import Chapter, Document
 from hw3lib.report.images import Pictures, pictures, uri
 from hw3lib.report.panel import check_rows, question_rows
 from hw3lib.report.prose import converted
+from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.report.tabular import typeset
+from hw3lib.text import Text
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
 LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
@@ -84,8 +84,8 @@ def render(
     """The page as a string.
 
     language : zh, en or both: what is shown until the reader chooses; the page holds both
-    results  : payloads of `hw3lib.display.result`, with "notebook", for the grader's panel
-    checks   : likewise of `hw3lib.display.check`
+    results  : payloads of `hw3lib.report.show.result`, with "notebook", for the grader's panel
+    checks   : likewise of `hw3lib.report.show.check`
 
     Raises
     ------

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import numpy as np
 
 from hw3lib import UserError
-from hw3lib.bilingual import LANGUAGES
+from hw3lib.text import LANGUAGES
 
 IMAGES = ("image/webp", "image/png", "image/svg+xml")
 WORTH = 0.8  # of the bytes of the whole pictures; more than that is not worth two layers
@@ -20,7 +20,7 @@ UNQUOTED = " !$'()*+,-./:;=?@[]^_`{|}~"  # what a data URI may hold as it is, wi
 @dataclass(frozen=True)
 class Pictures:
     """variants : (languages, picture) of each different one, a picture being {"mime", "data",
-    "width", "height"} as `hw3lib.display` makes it; over `base`, where there is one, they hold
+    "width", "height"} as `hw3lib.report.show` makes it; over `base`, where there is one, they hold
     only what they do not share and are transparent elsewhere.
     """
 

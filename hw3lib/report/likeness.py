@@ -11,7 +11,6 @@ from nbformat import NotebookNode
 
 from hw3lib import UserError
 from hw3lib.data.faces import SIZE, Faces
-from hw3lib.display import MIME
 from hw3lib.portraits import SMALL
 
 ALIKE = 0.9  # correlation of grey values from which two pictures show the same
@@ -39,20 +38,16 @@ def refuse_portraits(notebooks: dict[str, NotebookNode], faces: Faces) -> None:
 
 
 def rasters(notebooks: dict[str, NotebookNode]) -> Iterator[tuple[str, np.ndarray]]:
-    """(where, (H, W) grey values) of every picture in the notebooks' figures, each once."""
+    """(where, (H, W) grey values) of every picture in the notebooks' outputs."""
     from PIL import Image
 
-    seen: set[str] = set()
     for name, nb in notebooks.items():
         for number, cell in enumerate(nb.cells):
             for output in cell.get("outputs", []):
-                variants = output.get("data", {}).get(MIME, {}).get("variants", {})
-                for variant in variants.values():
-                    if variant["mime"] == "image/svg+xml" or variant["data"] in seen:
-                        continue
-                    seen.add(variant["data"])
-                    with Image.open(io.BytesIO(base64.b64decode(variant["data"]))) as picture:
-                        yield f"{name}, cell {number}", grey(picture)
+                for mime, data in output.get("data", {}).items():
+                    if mime in ("image/png", "image/jpeg", "image/webp"):
+                        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
+                            yield f"{name}, cell {number}", grey(picture)
 
 
 def grey(picture) -> np.ndarray:

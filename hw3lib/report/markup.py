@@ -7,15 +7,15 @@ import re
 from collections.abc import Iterator
 
 from hw3lib import UserError
-from hw3lib.bilingual import Text
-from hw3lib.display import SYNTHETIC_NOTE
 from hw3lib.report import references
 from hw3lib.report.blocks import Block, pieces
 from hw3lib.report.cover import cover_notes
 from hw3lib.report.document import Chapter, Document, Question
 from hw3lib.report.pandoc import ConversionError, to_typst
+from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.report.source import Source, as_heading, listed, plain, quote
 from hw3lib.report.tabular import table
+from hw3lib.text import Text
 
 WORDS = references.WORDS | {
     "answer": Text("答案", "Answer"),

@@ -46,7 +46,7 @@ local function check_link(link)
 end
 
 local function no_image()
-  error('a picture in Markdown; show pictures with hw3lib.display.figure', 0)
+  error('a picture in Markdown; show pictures with hw3lib.report.show.figure', 0)
 end
 
 -- What a reader hears for an equation: its TeX without the commands that only lay it out.

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from hw3lib.bilingual import Text
 from hw3lib.report.document import Document, Question
+from hw3lib.text import Text
 
 SHOWN = 3  # results of a question that names none
 

@@ -1,11 +1,11 @@
-"""What hw3lib.display leaves in a notebook, checked before it is shown: anyone can write one."""
+"""What hw3lib.report.show leaves in a notebook, checked before use: anyone can write one."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from hw3lib import UserError
-from hw3lib.bilingual import LANGUAGES
+from hw3lib.text import LANGUAGES
 
 TEXT = {"zh": str, "en": str}
 PICTURE = {"mime": str, "data": str, "width": (int, float), "height": (int, float)}
@@ -31,7 +31,7 @@ def checked(payload: object, where: str) -> dict[str, Any]:
         widths = {len(row) for row in (payload["columns"], payload["align"], *payload["rows"])}
         sound = len(widths) == 1 and set(payload["align"]) <= {"left", "right"}
     if not sound:
-        raise UserError(f"{where}: an output that hw3lib.display did not make; run the cell again")
+        raise UserError(f"{where}: an output hw3lib.report.show did not make; run the cell again")
     return payload
 
 

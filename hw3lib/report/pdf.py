@@ -14,10 +14,10 @@ from functools import cache
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.bilingual import LANGUAGES
 from hw3lib.paths import ROOT
 from hw3lib.report import markup
 from hw3lib.report.document import Document
+from hw3lib.text import LANGUAGES
 
 FONTS = ROOT / "report" / "fonts"
 TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf"

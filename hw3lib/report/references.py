@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hw3lib.bilingual import Text
 from hw3lib.report.blocks import Block
+from hw3lib.text import Text
 
 WORDS = {"figure": Text("圖", "Figure"), "table": Text("表", "Table")}
 REFERENCE = re.compile(r"\[@([a-z0-9-]+)\]")

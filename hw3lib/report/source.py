@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hw3lib.bilingual import Text
 from hw3lib.report.blocks import pieces
+from hw3lib.text import Text
 
 
 @dataclass

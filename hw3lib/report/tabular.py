@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
-from hw3lib.bilingual import Text
 from hw3lib.report.blocks import Block
 from hw3lib.report.source import Source, listed, quote
+from hw3lib.text import Text
 
 NAME_LENGTH = 16  # letters; a column with longer cells may be broken into lines
 LINE_LENGTH = 28  # letters in both languages; longer ones stand below each other

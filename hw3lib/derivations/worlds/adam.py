@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import sympy as sp
 
-from hw3lib.bilingual import Text
 from hw3lib.derivations.claims import Oracle, World
 from hw3lib.derivations.terms import Array, Values
+from hw3lib.text import Text
 
 MOMENT, SQUARE, G = (sp.IndexedBase(n) for n in ("m", "v", "g"))
 BETA1, BETA2 = sp.symbols(r"\beta_1 \beta_2", positive=True)

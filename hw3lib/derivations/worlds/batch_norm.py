@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import sympy as sp
 
-from hw3lib.bilingual import Text
 from hw3lib.derivations.claims import World
 from hw3lib.derivations.oracles import Gradient, gradient_oracles, jacobian
 from hw3lib.derivations.terms import Array, Values
+from hw3lib.text import Text
 
 if TYPE_CHECKING:
     from torch import Tensor

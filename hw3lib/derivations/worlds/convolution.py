@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import sympy as sp
 
-from hw3lib.bilingual import Text
 from hw3lib.derivations.claims import Oracle, World
 from hw3lib.derivations.terms import Values
+from hw3lib.text import Text
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -98,14 +98,25 @@ def term(english: str) -> Text:
     return Text(zh=GLOSSARY[english], en=english)
 
 
+def as_text(value: object) -> Text:
+    """A Text as it is, a word of the glossary in both languages, anything else the same in both."""
+    if isinstance(value, Text):
+        return value
+    if isinstance(value, tuple):  # a column of a table with several header rows
+        return Text(
+            *(" ".join(t) for t in zip(*((x.zh, x.en) for x in map(as_text, value)), strict=True))
+        )
+    return Text(GLOSSARY.get(str(value), str(value)), str(value))
+
+
 def setting(value: object) -> Text:
     """A setting of a Recipe for a table: words in both languages, anything else as it is."""
     return Text(SETTINGS.get(str(value), str(value)), str(value))
 
 
-def listing(texts: Iterable[Text]) -> Text:
+def listing(texts: Iterable[Text | str]) -> Text:
     """Texts in a row: "a、b、c" and "a, b, c"."""
-    texts = list(texts)
+    texts = [as_text(t) for t in texts]
     return Text("、".join(t.zh for t in texts), ", ".join(t.en for t in texts))
 
 

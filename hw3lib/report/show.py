@@ -1,0 +1,293 @@
+"""What a notebook shows: notebook, say, answer, figure, table, result, check.
+
+Each call leaves one output that JupyterLab shows as it is (Markdown, a picture, an HTML table) and
+that carries, under the MIME type `MIME`, its words in both languages as data. The exporters read
+those, so neither language can be lost on the way.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hw3lib import portraits
+from hw3lib.text import Text, as_text, current_language, set_language
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from hw3lib.data.faces import Faces
+    from hw3lib.study import Study
+
+MIME = "application/vnd.hw3+json"
+SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
+DPI = 200  # of figures that hold images; a chart stays vector
+HEAVY = 250_000  # letters of an SVG (a cloud of points), from which the raster is smaller
+POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
+TALL, SCROLLS = 20, "max-height:32em;overflow:auto"  # rows of a table, beyond which it scrolls
+NEGATIVE_ZERO = re.compile(r"-0(\.0*)?%?")
+SENTENCE = re.compile(r".*?(?:[。！？]|[.!?](?=\s|$))", re.DOTALL)
+_real = True  # are the faces of this process real people's? until `notebook` says otherwise
+
+
+def notebook(study: Study, language: str = "both") -> None:
+    """Open a notebook: its language ("zh", "en" or "both"), the look of its figures, its data.
+
+    Where the faces are synthetic, a note says so, here and on every page of what is exported.
+    """
+    global _real
+    from hw3lib.plotting.style import apply_house_style
+
+    set_language(language)
+    apply_house_style()
+    _real = not study.faces.synthetic
+    note = {} if _real else {"text/markdown": _quiet(SYNTHETIC_NOTE)}
+    _show({"kind": "study", "synthetic": not _real, "language": language}, note)
+
+
+def say(zh: str, en: str, **values: Any) -> None:
+    """Show a sentence (Markdown) in both languages, numbers formatted from `values`.
+
+    say(zh="準確率 {acc:.1%}", en="Accuracy {acc:.1%}", acc=0.64). A Text among the values, or a
+    word of the glossary, is put into each sentence in that sentence's language. A literal brace is
+    doubled.
+    """
+    text = _fill(zh, en, values)
+    _show({"kind": "text", "zh": text.zh, "en": text.en}, {"text/markdown": _markdown(text)})
+
+
+def answer(
+    question: str, zh: str, en: str, short_zh: str = "", short_en: str = "", **values: Any
+) -> None:
+    """Like `say`, marked as the answer to `question` ("A3", "B4", "M2"; several: "A3 B3").
+
+    short_zh, short_en : the answer in one line, for the first page; else its first sentence
+    """
+    text, short = _fill(zh, en, values), _fill(short_zh, short_en, values)
+    short = Text(short.zh or _first_sentence(text.zh), short.en or _first_sentence(text.en))
+    head = Text(zh=f"**{question} 的答案**　", en=f"**Answer to {question}** ")
+    shown = Text(head.zh + text.zh, head.en + text.en)
+    payload = {
+        "kind": "answer",
+        "questions": question.split(),
+        **_both(text),
+        "short": _both(short),
+    }
+    _show(payload, {"text/markdown": _markdown(shown)})
+
+
+def figure(
+    drawn: Any,
+    *,
+    zh: str,
+    en: str,
+    alt_zh: str = "",
+    alt_en: str = "",
+    ref: str = "",
+    of: Faces | None = None,
+    widget: Any = None,
+    detail: bool = False,
+    **values: Any,
+) -> None:
+    """Show a matplotlib Figure, or the one that an Axes or an array of them is of, and close it.
+
+    zh, en : its caption, as for `say`
+    alt_*  : what a blind reader hears; the caption if empty
+    ref    : a name (a-z, 0-9, -) by which the notebook's Markdown refers to it: `[@name]`
+    of     : the faces that its images are made of, where they are those of
+             `hw3lib.portraits.exhibit`; any other image of a face is covered in a published report
+    widget : an ipywidget that stands in its place where somebody can click; exports show `drawn`
+    detail : on the web page only, as in a cell tagged "detail"
+    """
+    fig = drawn if hasattr(drawn, "savefig") else np.ravel(drawn)[0].figure
+    caption, alt = _fill(zh, en, values), _fill(alt_zh or zh, alt_en or en, values)
+    caption = _published(fig, caption, of)
+    width, height = (float(inches) * POINTS for inches in fig.get_size_inches())
+    payload = {
+        "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
+        "width": width, "height": height, "detail": detail,
+    }  # fmt: skip
+    plain = {"text/plain": str(alt), **_encoded(fig)}
+    _show(payload, {**plain, **_bundle(widget)}, width=round(width * PIXELS / POINTS))
+    _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
+
+
+def table(
+    frame: pd.DataFrame,
+    *,
+    zh: str,
+    en: str,
+    formats: dict[str, str] | None = None,
+    ref: str = "",
+    detail: bool = False,
+    **values: Any,
+) -> None:
+    """Show a table with its caption.
+
+    frame   : names of columns and cells are Text, words of the glossary, other strings or numbers;
+              the index is shown where it has a name
+    formats : column (its English text) -> format specification, e.g. ".1%"
+    ref, detail : as in `figure`
+    """
+    if any(name is not None for name in frame.index.names):
+        frame = frame.reset_index()
+    caption, formats = _fill(zh, en, values), formats or {}
+    columns = [as_text(c) for c in frame.columns]
+    specs = [formats.get(c.en, "") for c in columns]
+    rows = [
+        [_both(_cell(value, spec)) for value, spec in zip(row, specs, strict=True)]
+        for row in frame.itertuples(index=False)
+    ]
+    payload = {
+        "kind": "table", "caption": _both(caption), "name": ref, "detail": detail,
+        "columns": [_both(c) for c in columns],  # [{"zh", "en"}]
+        "rows": rows,  # [[{"zh", "en"}]]
+        "align": ["right" if _numeric(frame.iloc[:, i]) else "left" for i in range(len(columns))],
+    }  # fmt: skip
+    _show(payload, {"text/html": _html_table(payload), "text/plain": frame.to_string(index=False)})
+    _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
+
+
+def result(name: str, value: float, split: str, rule: str, n: int | None = None) -> None:
+    """Record a headline number for results.json; shows nothing in the report.
+
+    name : dotted, e.g. "best.test.accuracy";  split : the images it was measured on;
+    rule : how whatever was chosen was chosen;  n : images
+    """
+    payload = {"kind": "result", "name": name, "value": float(value), "split": split, "rule": rule}
+    _show(payload | {"n": n}, {"text/plain": f"{name} = {value:.6g} ({split}; {rule})"})
+
+
+def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
+    """Record whether something that must hold does, for the grader's panel of the web page.
+
+    name : dotted, e.g. "best.reload";  zh, en : what was checked, formatted as by `say`
+    """
+    text = _fill(zh, en, values)
+    payload = {"kind": "check", "name": name, "holds": bool(holds), **_both(text)}
+    _show(payload, {"text/plain": f"{'✓' if holds else '✗'} {text}"})
+
+
+def _fill(zh: str, en: str, values: dict[str, Any]) -> Text:
+    said = {k: as_text(v) if isinstance(v, str) else v for k, v in values.items()}
+
+    def pick(code: str) -> dict[str, Any]:
+        return {k: getattr(v, code) if isinstance(v, Text) else v for k, v in said.items()}
+
+    return Text(zh=zh.format(**pick("zh")), en=en.format(**pick("en")))
+
+
+def _first_sentence(text: str) -> str:
+    found = SENTENCE.match(text.strip())
+    return found[0] if found else text.strip()
+
+
+def _markdown(text: Text) -> str:
+    if current_language() == "both":
+        return text.zh if text.zh == text.en else f"{text.zh}\n\n{text.en}"
+    return str(text)
+
+
+def _quiet(text: Text) -> str:
+    return "\n\n".join(f"*{part}*" for part in _markdown(text).split("\n\n"))
+
+
+def _published(fig: Figure, caption: Text, of: Faces | None) -> Text:
+    """The caption; while a report is published, with what was done so that it shows nobody."""
+    if not (portraits.publishing() and _real):
+        return caption
+    if of is not None and of.synthetic:
+        said = portraits.STAND_INS
+    else:
+        said = portraits.WITHHELD if portraits.cover(fig) else Text("", "")
+    return Text(caption.zh + said.zh, caption.en + said.en)
+
+
+def _encoded(fig: Figure) -> dict[str, Any]:
+    """MIME type -> the figure, which is closed: a chart as SVG, what holds images as PNG."""
+    import matplotlib.pyplot as plt
+
+    try:
+        if not any(ax.images or any(map(_fine_mesh, ax.collections)) for ax in fig.axes):
+            drawn = io.StringIO()
+            unstated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+            with plt.rc_context({"svg.hashsalt": "hw3"}):  # the same figure, the same bytes
+                fig.savefig(drawn, format="svg", metadata=unstated)
+            if len(drawn.getvalue()) <= HEAVY:
+                return {"image/svg+xml": drawn.getvalue()}
+        raster = io.BytesIO()
+        fig.savefig(raster, format="png", dpi=DPI, metadata={"Software": None})
+        return {"image/png": raster.getvalue()}
+    finally:
+        plt.close(fig)
+
+
+def _fine_mesh(collection: Any) -> bool:
+    """A mesh of as many cells as an image has; a confusion matrix or a colour bar is none."""
+    from matplotlib.collections import QuadMesh
+
+    return isinstance(collection, QuadMesh) and min(collection.get_coordinates().shape[:2]) > 24
+
+
+def _bundle(widget: Any) -> dict[str, Any]:
+    """What shows a widget, where there is one."""
+    if widget is None:
+        return {}
+    from IPython.core.formatters import format_display_data
+
+    data, _ = format_display_data(widget)
+    return {mime: shown for mime, shown in data.items() if "widget-view" in mime}
+
+
+def _show(payload: dict, plain: dict[str, Any], width: int | None = None) -> None:
+    """Leave an output in the notebook; print its words where this process is no notebook's."""
+    shell = sys.modules.get("IPython")
+    if shell is None or shell.get_ipython() is None:
+        print(plain.get("text/markdown") or plain.get("text/plain", ""))
+        return
+    from IPython.display import display
+
+    sized = {mime: {"width": width} for mime in plain if width and mime.startswith("image/png")}
+    display({MIME: payload, **plain}, metadata=sized, raw=True)
+
+
+def _both(text: Text) -> dict[str, str]:
+    return {"zh": text.zh, "en": text.en}
+
+
+def _cell(value: Any, spec: str) -> Text:
+    if isinstance(value, (bool, np.bool_)):
+        return Text("是", "yes") if value else Text("否", "no")
+    if isinstance(value, (Text, str)):
+        return as_text(value)
+    if value is None or value != value:  # NaN
+        return as_text("–")
+    shown = format(value, spec)
+    return as_text(shown.removeprefix("-") if NEGATIVE_ZERO.fullmatch(shown) else shown)
+
+
+def _numeric(column: pd.Series) -> bool:
+    return all(isinstance(v, (int, float)) or hasattr(v, "dtype") for v in column)
+
+
+def _html_table(payload: dict) -> str:
+    """What JupyterLab shows; a tall table scrolls."""
+    code = current_language()
+
+    def line(tag: str, texts: list[dict[str, str]]) -> str:
+        cells = (
+            f'<{tag} style="text-align:{align}">{html.escape(Text(**t).in_language(code))}</{tag}>'
+            for t, align in zip(texts, payload["align"], strict=True)
+        )
+        return f"<tr>{''.join(cells)}</tr>"
+
+    head, rows = line("th", payload["columns"]), payload["rows"]
+    body = "".join(line("td", row) for row in rows)
+    shown = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
+    return shown if len(rows) <= TALL else f'<div style="{SCROLLS}">{shown}</div>'
