@@ -12,6 +12,7 @@ from conftest import make_faces
 from hw3lib import UserError
 from hw3lib.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.data.folds import recut, split_folds
+from hw3lib.inference import logits
 from hw3lib.recipe import Recipe
 from hw3lib.runs import checkpoint_of, get_run, open_run, run_path
 from hw3lib.training import (
@@ -285,6 +286,32 @@ def test_blank_training_pictures_do_not_divide_by_zero():
     recipe = Recipe(model="dense", width=0.25, epochs=1, batch_size=16)
     network, _ = train(recipe, split_folds(faces), device=CPU)
     assert all(torch.isfinite(p).all() for p in network.model.parameters())
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["slim_resnet", "fine_resnet", "vgg16"])
+def test_on_a_gpu_twice_and_through_a_kill_the_same_bits(recipe, folds, tmp_path, model):
+    gpu, asked = torch.device("cuda"), replace(recipe, model=model, epochs=3)
+    whole, state = train(asked, folds, device=gpu)
+    again, _ = train(asked, folds, device=gpu)
+    file, kept = tmp_path / "checkpoint", []
+    train(replace(asked), folds, device=gpu, after_epoch=lambda s: kept or (
+        write_checkpoint(file, s, asked, gpu), kept.append(1)))  # fmt: skip
+    resumed, state2 = train(asked, folds, device=gpu, resume=read_checkpoint(file, asked, gpu))
+    assert same_weights(whole, again) and same_weights(whole, resumed)
+    assert len(state.history) == len(state2.history) == 3
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("model", ["slim_resnet", "fine_resnet", "resnet18", "five_block"])
+def test_a_gpu_and_a_cpu_see_the_same(folds, model):
+    """In fp32; a GPU's convolutions round to TF32, 11 bits: 1e-2 of the largest logit."""
+    run = Recipe(model=model, width=0.25, epochs=2, batch_size=16, precision="fp32", lr=0.01)
+    network, _ = train(run, folds, device=CPU)
+    images = folds.faces.images[folds.test]
+    here = logits(network, images)
+    there = logits(replace(network, model=network.model.to("cuda")), images)
+    assert np.abs(here - there).max() < 1e-2 * np.abs(here).max()
 
 
 @pytest.mark.gpu
