@@ -1,4 +1,4 @@
-"""What a notebook shows: notebook, say, answer, figure, table, result, check.
+"""What a notebook shows: notebook, say, answer, derive, figure, table, result, check.
 
 Each call leaves one output that JupyterLab shows as it is (Markdown, a picture, an HTML table) and
 that carries, under the MIME type `MIME`, its words in both languages as data. The exporters read
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hw3lib.data.faces import Faces
+    from hw3lib.mathematics import Checked
     from hw3lib.study import Study
 
 MIME = "application/vnd.hw3+json"
@@ -80,6 +81,27 @@ def answer(
         "short": _both(short),
     }
     _show(payload, {"text/markdown": _markdown(shown)})
+
+
+def derive(
+    name: str, latex: str, *, setting: str = "", each: str = "", where: str = "", zh: str, en: str
+) -> Checked:
+    """Show a step of a derivation: its reason, the formula as it stands, what checking it gave.
+
+    name    : e.g. "M3.5"; the question decides on the setting where none is given
+    latex, each, where : as `hw3lib.mathematics.check`; `\\\\` starts a new line before a sign
+    """
+    from hw3lib.mathematics import QUESTIONS, check  # torch; a command that renders needs none
+
+    found = check(setting or QUESTIONS[name[:2]], latex, each=each, where=where)
+    formula = latex + (rf" \qquad ({where})" if where else "")
+    if r"\\" in latex:
+        formula = rf"\begin{{aligned}} {formula} \end{{aligned}}"
+    told, formula = _told(found), f"$$\n{formula}\n$$"
+    reason = Text(f"**{name}**　{zh}（{told.zh}）", f"**{name}** {en} ({told.en})")
+    shown = {code: f"{told}\n\n{formula}" for code, told in _both(reason).items()}
+    _show({"kind": "text", **shown}, {"text/markdown": f"{_markdown(reason)}\n\n{formula}"})
+    return found
 
 
 def figure(
@@ -172,6 +194,30 @@ def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
     text = _fill(zh, en, values)
     payload = {"kind": "check", "name": name, "holds": bool(holds), **_both(text)}
     _show(payload, {"text/plain": f"{'✓' if holds else '✗'} {text}"})
+
+
+def _told(found: Checked) -> Text:
+    if found.counterexample:
+        *where, left, right = (f"{k} = {v:.4g}" for k, v in found.counterexample.items())
+        at = f"${', '.join(where)}$"
+        left, right = left.removeprefix("left = "), right.removeprefix("right = ")
+        return Text(
+            f"**不成立**，反例 {at}：左邊 {left}，右邊 {right}",
+            f"**refuted**: {at}: left {left}, right {right}",
+        )
+    if found.ok is None:
+        why = found.reason.removeprefix("not decided: ")
+        return Text(f"**無法判定**：{why}", f"**not decided**: {why}")
+    if not found.ok:
+        return Text(f"**未通過**：{found.reason}", f"**not accepted**: {found.reason}")
+    error = f"{found.error:.0e}" if found.error > 1e-16 else "10⁻¹⁶" if found.error else "0"
+    zh = f"已檢查 {found.cases} 例，最大相對誤差 {error}"
+    en = f"checked: {found.cases} cases, largest relative error {error}"
+    if found.attained:
+        tight = all(found.attained)
+        zh += "，等號可達" if tight else "，等號不可達"
+        en += ", equality is attained" if tight else ", equality is never attained"
+    return Text(zh, en)
 
 
 def _fill(zh: str, en: str, values: dict[str, Any]) -> Text:

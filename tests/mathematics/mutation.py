@@ -1,0 +1,119 @@
+"""Small faults in a claim, made by operators on its tree, and the tree as LaTeX again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lark import Tree
+
+NEXT = {"1": "2", "2": "1"}  # of the axes, of Adam's two rates
+
+
+def number(value: int) -> Tree:
+    return Tree("number", [str(value)])
+
+
+def mutants(claim: Tree, each: list[str]) -> Iterator[tuple[str, Tree]]:
+    """(operator, faulty claim), for every operator at every place of every side."""
+    for place, part in enumerate(claim.children):
+        if place % 2:
+            turned = {r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<"}.get(part)
+            faults = [("relation turned", turned)] if turned else []
+        else:
+            faults = _faults(part, set(each))
+        for operator, faulty in faults:
+            yield operator, _replaced(claim, place, faulty)
+
+
+def _replaced(node: Tree, place: int, child: object) -> Tree:
+    return Tree(node.data, [*node.children[:place], child, *node.children[place + 1 :]])
+
+
+def _faults(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:
+    """Every fault within a node that stands where a value stands."""
+    if node.data != "tuple":
+        yield "sign", Tree("negative", [node])
+        yield "factor", Tree("multiply", [number(2), node])
+        yield "term", Tree("add", [node, number(1)])
+    if node.data in ("add", "subtract", "multiply"):
+        yield from (("dropped", child) for child in node.children)
+    if node.data in ("divide", "power", "root", "floor", "ceil", "absolute", "negative"):
+        yield "dropped", node.children[0]
+    if node.data == "call":
+        yield "dropped", node.children[1]
+    if node.data in ("symbol", "derivative", "delta"):
+        yield from _moved(node, scope)
+    elif node.data == "big":
+        yield from _bounds(node, scope)
+    elif node.data != "number":
+        for place, child in enumerate(node.children):
+            if isinstance(child, Tree):
+                for operator, faulty in _faults(child, scope):
+                    yield operator, _replaced(node, place, faulty)
+
+
+def _bounds(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:
+    *bounds, body = node.children[2:]
+    for place, bound in enumerate(bounds, start=2):
+        yield "bound", _replaced(node, place, Tree("add", [bound, number(1)]))
+        yield "bound", _replaced(node, place, Tree("subtract", [bound, number(1)]))
+    for operator, faulty in _faults(body, scope | {node.children[1]}):
+        yield operator, _replaced(node, len(node.children) - 1, faulty)
+
+
+def _moved(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:
+    """Each index moved by one or replaced by another one in use; beta_1 is beta_2."""
+    for place, child in enumerate(node.children):
+        if not isinstance(child, Tree):
+            continue
+        if node.data == "derivative":
+            for operator, faulty in _moved(child, scope):
+                yield operator, _replaced(node, place, faulty)
+        elif child.data == "number" and child.children[0] in NEXT:
+            yield "index", _replaced(node, place, number(NEXT[child.children[0]]))
+        elif child.data in ("symbol", "add", "subtract") and _is_index(child, scope):
+            yield "index", _replaced(node, place, Tree("add", [child, number(1)]))
+            yield "index", _replaced(node, place, Tree("subtract", [child, number(1)]))
+            for other in sorted(scope - set(child.children)):
+                yield "index", _replaced(node, place, Tree("symbol", [other, None]))
+
+
+def _is_index(node: Tree, scope: set[str]) -> bool:
+    return any(s.children[0] in scope | {"t"} for s in node.find_data("symbol"))
+
+
+def latex(node: Tree | str) -> str:
+    """The tree as LaTeX that parses to it again, with more brackets than a person would write."""
+    if isinstance(node, str):
+        return node
+    c = node.children
+    if node.data == "symbol":
+        return c[0] if c[1] is None else f"{c[0]}_{{{latex(c[1])}}}"
+    if node.data == "derivative":
+        power = "^2" if len(c) > 2 else ""
+        below = r" \partial ".join(map(_variable, c[1:]))
+        return rf"\frac{{\partial{power} {_variable(c[0])}}}{{\partial {below}}}"
+    if node.data == "big":
+        span = {4: rf"{c[1]} \ne {latex(c[2])}", 3: c[1]}.get(len(c), f"{c[1]}={latex(c[2])}")
+        top = f"^{{{latex(c[3])}}}" if len(c) == 5 else ""
+        return rf"(\{c[0]}_{{{span}}}{top} ({latex(c[-1])}))"
+    if node.data == "limit":
+        return rf"(\lim_{{{c[0]} \to {latex(c[1])}}} ({latex(c[2])}))"
+    inner = [latex(child) for child in c]
+    return _FORMS[node.data].format(*inner) if node.data in _FORMS else _joined(node.data, inner)
+
+
+def _variable(node: Tree) -> str:
+    return f"{latex(node.children[0])}^2" if node.data == "power" else latex(node)
+
+
+_FORMS = {
+    "number": "{}", "negative": "(-({}))", "add": "({} + {})", "subtract": "({} - ({}))",
+    "multiply": r"({}) \cdot ({})", "divide": r"\frac{{{}}}{{{}}}", "power": "({})^{{{}}}",
+    "root": r"\sqrt{{{}}}", "call": r"\{}({})", "floor": r"\lfloor {} \rfloor",
+    "ceil": r"\lceil {} \rceil", "absolute": "|{}|", "delta": r"\delta_{{{}, {}}}",
+}  # fmt: skip
+
+
+def _joined(kind: str, inner: list[str]) -> str:
+    return f"({', '.join(inner)})" if kind == "tuple" else " ".join(inner)

@@ -1,0 +1,47 @@
+"""A step as the notebook shows it: reason, formula once, and what checking it gave."""
+
+from __future__ import annotations
+
+import pytest
+
+from hw3lib.report import show
+from hw3lib.report.blocks import pieces
+from hw3lib.text import Text
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    payloads = []
+    monkeypatch.setattr(show, "_show", lambda payload, plain: payloads.append((payload, plain)))
+    return payloads
+
+
+def test_both_languages_share_the_formula(shown):
+    found = show.derive("M2.1", r"\mu_B = \frac{1}{m} \sum_i x_i", zh="平均", en="the mean")
+    assert found.ok
+    ((payload, plain),) = shown
+    reason, formula = pieces(Text(payload["zh"], payload["en"]))
+    assert formula.zh == formula.en == "$$\n\\mu_B = \\frac{1}{m} \\sum_i x_i\n$$"
+    assert "**M2.1**　平均（已檢查 180 例" in reason.zh and "checked: 180 cases" in reason.en
+    assert plain["text/markdown"].count("$$") == 2
+
+
+def test_a_condition_and_a_line_break_are_shown(shown):
+    show.derive("M2.2", r"m &= m \\ &> 1", where="m > 1", zh="一", en="one")
+    ((payload, _),) = shown
+    assert "\\begin{aligned} m &= m \\\\ &> 1 \\qquad (m > 1) \\end{aligned}" in payload["en"]
+
+
+@pytest.mark.parametrize(
+    ("latex", "zh", "en"),
+    [
+        (r"\hat{y}_i \le 1", "等號不可達", "equality is never attained"),
+        (r"\hat{y}_i = y_i", "**不成立**，反例 $K =", "**refuted**: $K ="),
+        (r"q_i = 1", "**未通過**：the setting softmax", "**not accepted**: the setting softmax"),
+        (r"\frac{y_i}{y_i} = 1", "**無法判定**：a side", "**not decided**: a side"),
+    ],
+)
+def test_what_is_wrong_is_told_and_what_is_loose(shown, latex, zh, en):
+    show.derive("M3.1", latex, each="i", zh="一", en="one")
+    ((payload, _),) = shown
+    assert zh in payload["zh"] and en in payload["en"]
