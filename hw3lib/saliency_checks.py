@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from hw3lib.data.faces import SIZE
-from hw3lib.metrics import Estimate
+from hw3lib.evaluation.metrics import Estimate
 from hw3lib.probing import redrawn, weighted
 from hw3lib.saliency import METHODS, attribute_all, importance
 from hw3lib.text import Text

@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -141,18 +141,6 @@ def finished(recipe: Recipe, state: State) -> bool:
     if done >= recipe.epochs:
         return True
     return bool(recipe.patience and done and done - state.best_epoch >= recipe.patience)
-
-
-def stopped_at(losses: Sequence[float], patience: int) -> tuple[int, int]:
-    """(epoch kept, epochs run), both from 1, had a training with these validation losses stopped.
-
-    Before it stops, a training at a constant rate is the one that does not stop.
-    """
-    for run in range(1, len(losses) + 1):
-        kept = 1 + int(np.nanargmin(losses[:run]))
-        if run - kept >= patience:
-            break
-    return kept, run
 
 
 def run_epoch(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.metrics import Estimate
+from hw3lib.evaluation.metrics import Estimate
 from hw3lib.saliency import known
 from hw3lib.saliency_checks import LIMIT, above, mean_interval, notices_redrawing
 from hw3lib.text import Text, listing

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hw3lib.comparison import over_seeds
+from hw3lib.evaluation.statistics import over_seeds
 from hw3lib.plotting import arms
 from hw3lib.text import Text, language
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hw3lib import calibration
+from hw3lib.evaluation import metrics
 from hw3lib.plotting import evidence
 from hw3lib.text import Text, language, term
 
@@ -59,7 +59,7 @@ def test_reliability_diagram_counts_empty_bins_as_zero():
     p = np.full((30, 7), 0.05 / 6)
     p[:10] = 0.6 / 6
     p[:10, 0], p[10:, 0] = 0.4, 0.95
-    table = calibration.reliability(p, np.zeros(30, int), bins=10)
+    table = metrics.reliability(p, np.zeros(30, int), bins=10)
     stairs = evidence.reliability_diagram({Text("原本", "raw"): table}).axes[1].patches[0]
     counts = stairs.get_data().values
     assert counts.sum() == 30 and counts[3] == 10 and counts[9] == 20 and counts[5] == 0

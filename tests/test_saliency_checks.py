@@ -140,7 +140,7 @@ def test_sensitivity_and_shift_catch_a_map_that_does_not_hold_still(net, monkeyp
 
 
 def test_the_verdict_follows_its_rule():
-    from hw3lib.metrics import Estimate
+    from hw3lib.evaluation.metrics import Estimate
 
     def found(**passes):
         return {n: {"gradient": trust.Finding(Estimate(0, 0, 0), p)} for n, p in passes.items()}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hw3lib.comparison import over_seeds
+from hw3lib.evaluation.statistics import over_seeds
 from hw3lib.plotting import style
 from hw3lib.plotting.evidence import COLOURS, MARKERS, percent
 from hw3lib.plotting.mosaic import stacked
@@ -80,7 +80,7 @@ def gain_rows(names: Sequence[Text], frame: pd.DataFrame, *, label: Text) -> Fig
 def growth_curves(series: Mapping[Text, pd.DataFrame]) -> Figure:
     """Accuracy by ensemble size, a line each; the band is the range over all choices of members.
 
-    series : name -> frame of ensemble.ensemble_growth (size, mean, low, high)
+    series : name -> frame of statistics.ensemble_growth (size, mean, low, high)
     """
     fig, ax = style.subplots(width=5.4, height=2.9)
     for i, (name, frame) in enumerate(series.items()):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hw3lib.data.faces import CLASSES
-from hw3lib.metrics import row_shares, wilson
+from hw3lib.evaluation.metrics import row_shares, wilson
 from hw3lib.plotting import style
 from hw3lib.text import Text, term, tr
 

@@ -1,21 +1,32 @@
-"""Decision rules: from a network's probabilities to one class a picture.
+"""Decision rules: from a network's probabilities to one class an image.
 
-Every rule is a small estimator: `fit(probabilities, labels, priors)` on the validation fold,
-`predict(probabilities)` on any other. Probabilities are (n, C) with rows that add up to 1, labels
-(n,) integers, priors (C,) shares of the training pictures. A rule that only moves log-probabilities
-(`scores`) gives probabilities of its own by their softmax.
+Every rule is a small estimator: `fit(probabilities, labels, priors)` on validation,
+`predict(probabilities)` on anything else. Probabilities are (n, C) with rows that add up to 1,
+labels (n,) integers, priors (C,) shares of the training images. A rule that only moves
+log-probabilities (`scores`) gives probabilities of its own by their softmax.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 from hw3lib import UserError
-from hw3lib.metrics import STATISTICS, confusion, row_shares
-from hw3lib.text import Text
+from hw3lib.evaluation.metrics import (
+    STATISTICS,
+    Estimate,
+    accuracy,
+    confusion,
+    per_class,
+    row_shares,
+)
+from hw3lib.evaluation.statistics import grouped_mean
 
 TINY = 1e-12  # keeps log-probabilities finite
 
@@ -23,9 +34,9 @@ TINY = 1e-12  # keeps log-probabilities finite
 class Rule:
     """What the rules share; a subclass gives `name` and either `scores` or `predict`."""
 
-    name: Text
+    name: str  # a key of the glossary
     priors: np.ndarray
-    moves_logits = True  # its scores are log-probabilities up to a constant a picture
+    moves_logits = True  # its scores are log-probabilities up to a constant an image
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
         """Learn what the rule needs. Raises UserError on priors that are no distribution."""
@@ -33,7 +44,7 @@ class Rule:
         if priors.shape != (probabilities.shape[1],) or not np.isclose(priors.sum(), 1):
             raise UserError(f"rule: {probabilities.shape[1]} priors that add up to 1 are needed")
         if (priors <= 0).any():
-            raise UserError("rule: a class has no training pictures, so its prior is 0")
+            raise UserError("rule: a class has no training images, so its prior is 0")
         self.priors = priors
         return self
 
@@ -50,7 +61,7 @@ class Rule:
 class Argmax(Rule):
     """The most probable class."""
 
-    name: Text = field(default=Text("取最大機率", "argmax"))
+    name: str = "argmax"
 
 
 @dataclass
@@ -60,7 +71,7 @@ class AbovePrior(Rule):
     Where no class exceeds its prior (then all are equal to it), the most probable of all.
     """
 
-    name: Text = field(default=Text("超過先驗者中取最大", "largest above its prior"))
+    name: str = "largest above its prior"
     moves_logits = False
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
@@ -79,7 +90,7 @@ class AbovePrior(Rule):
 class RatioToPrior(Rule):
     """The class whose probability is largest relative to its prior."""
 
-    name: Text = field(default=Text("與先驗之比取最大", "largest ratio to its prior"))
+    name: str = "largest ratio to its prior"
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         return super().scores(probabilities) - np.log(self.priors)
@@ -97,7 +108,7 @@ class LogitAdjustment(Rule):
     tau: float | None = None
     target: str = "balanced accuracy"
     grid: np.ndarray = field(default_factory=lambda: np.linspace(0, 2, 41))
-    name: Text = field(default=Text("logit 調整", "logit adjustment"))
+    name: str = "logit adjustment"
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
         super().fit(probabilities, labels, priors)
@@ -126,13 +137,13 @@ class Offsets(Rule):
 
     rounds: int = 4
     span: float = 4.0  # nats
-    name: Text = field(default=Text("各類別偏移", "per-class offsets"))
+    name: str = "per-class offsets"
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
         super().fit(probabilities, labels, priors)
         self.offsets = np.zeros(len(self.priors))
         counts = np.maximum(np.bincount(labels, minlength=len(self.priors)), 1)
-        worth = 1 / counts[labels]  # of a picture classified right, in C x balanced accuracy
+        worth = 1 / counts[labels]  # of an image classified right, in C x balanced accuracy
         for _ in range(self.rounds):
             before = self.offsets.copy()
             for c in range(len(self.priors)):
@@ -168,7 +179,7 @@ class LeastCost(Rule):
     """
 
     cost: np.ndarray | None = None
-    name: Text = field(default=Text("期望成本最小", "least expected cost"))
+    name: str = "least expected cost"
     moves_logits = False
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
@@ -190,7 +201,7 @@ class PriorShift(Rule):
     """
 
     new_priors: np.ndarray | None = None
-    name: Text = field(default=Text("換先驗", "changed priors"))
+    name: str = "changed priors"
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         new = self.new_priors
@@ -202,10 +213,10 @@ class PriorShift(Rule):
 def estimate_priors(
     probabilities: np.ndarray, priors: np.ndarray, *, tolerance: float = 1e-8, steps: int = 10_000
 ) -> np.ndarray:
-    """(C,) class shares among pictures without labels, by expectation maximisation.
+    """(C,) class shares among images without labels, by expectation maximisation.
 
     Each step re-weights the probabilities to the shares so far and takes their mean; the
-    likelihood of the pictures rises to its one maximum (Saerens, Latinne & Decaestecker 2002,
+    likelihood of the images rises to its one maximum (Saerens, Latinne & Decaestecker 2002,
     "Adjusting the outputs of a classifier to new a priori probabilities"). What it finds is as
     true as the probabilities are calibrated.
 
@@ -223,11 +234,41 @@ def estimate_priors(
 def expected_scores(posteriors: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
     """(accuracy, balanced accuracy) to expect were `posteriors` (n, C) the true ones.
 
-    Each picture counts p(c) for class c, so nothing is drawn and no label is needed.
+    Each image counts p(c) for class c, so nothing is drawn and no label is needed.
     """
     matrix = np.zeros((posteriors.shape[1],) * 2)  # rows true, columns predicted
     np.add.at(matrix.T, predictions, posteriors)
     return float(np.trace(matrix) / matrix.sum()), float(np.diag(row_shares(matrix)).mean())
+
+
+def class_recall(
+    rules: Sequence[Rule],
+    probabilities: np.ndarray,
+    labels: np.ndarray,
+    group: np.ndarray,
+    *,
+    class_id: int,
+) -> pd.DataFrame:
+    """How the recall of one class depends on the decision, the network and its images the same.
+
+    rules : fitted, the first to compare with, as Argmax() with RatioToPrior();  group : (n,)
+
+    Returns
+    -------
+    One row a rule: rule (its name), recall, gain (Estimate, paired, of the recall over the first
+    rule's, drawing groups), precision, accuracy. A low recall that division by the prior lifts
+    is the prior's doing, and the price stands in the other two columns.
+    """
+    inside = np.asarray(labels) == class_id
+    predicted = [rule.predict(probabilities) for rule in rules]
+    found = [(z == class_id)[inside].astype(float) for z in predicted]
+    rows = []
+    for rule, z, hit in zip(rules, predicted, found, strict=True):
+        scores = per_class(z, labels).iloc[class_id]
+        recall = Estimate(scores["recall"], scores["low"], scores["high"])
+        gain = grouped_mean(hit - found[0], group[inside])
+        rows.append((rule.name, recall, gain, scores["precision"], accuracy(z, labels)))
+    return pd.DataFrame(rows, columns=["rule", "recall", "gain", "precision", "accuracy"])
 
 
 def cross_fitted(
@@ -239,15 +280,11 @@ def cross_fitted(
     *,
     parts: int = 5,
 ) -> np.ndarray:
-    """(n,) predictions of a rule for each part of a fold, fitted on the other parts.
+    """(n,) predictions of a rule for each part of the images, fitted on the other parts.
 
-    What a tuned rule gains on the pictures it was tuned on is partly luck; this is what remains.
-    group : (n,) duplicate groups, kept together.
+    What a tuned rule gains on the images it was tuned on is partly luck; this is what remains.
+    group : (n,) groups of copies, kept together.
     """
-    from copy import deepcopy
-
-    from sklearn.model_selection import StratifiedGroupKFold
-
     predictions = np.empty(len(labels), dtype=int)
     parts = StratifiedGroupKFold(parts, shuffle=True, random_state=0)
     for fit, apply in parts.split(probabilities, labels, group):
@@ -257,7 +294,7 @@ def cross_fitted(
 
 
 def rejection_threshold(probabilities: np.ndarray, coverage: float) -> float:
-    """The confidence that the share `coverage` of the pictures reaches; fit it on validation."""
+    """The confidence that the share `coverage` of the images reaches; fit it on validation."""
     if not 0 < coverage <= 1:
         raise UserError(f"rejection: coverage={coverage} must be above 0 and at most 1")
     return float(np.quantile(probabilities.max(1), 1 - coverage))

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from scipy.special import softmax
+from scipy.stats import norm
 
-from hw3lib import UserError, metrics, rules
+from hw3lib import UserError
+from hw3lib.evaluation import metrics, rules
 
 PRIORS = np.array([0.6, 0.3, 0.1])
 
@@ -132,7 +134,7 @@ def test_expected_scores_are_the_mean_over_drawn_labels():
     assert rules.expected_scores(p, predictions) == pytest.approx(np.mean(drawn, 0), abs=0.005)
 
 
-def test_cross_fitting_never_shows_a_picture_to_the_rule_that_judges_it():
+def test_cross_fitting_never_shows_an_image_to_the_rule_that_judges_it():
     class Memory(rules.Argmax):
         def fit(self, probabilities, labels, priors):
             self.seen = {row.tobytes() for row in probabilities}
@@ -142,9 +144,29 @@ def test_cross_fitting_never_shows_a_picture_to_the_rule_that_judges_it():
             return np.array([row.tobytes() in self.seen for row in probabilities]).astype(int)
 
     p, labels, priors = cases(200)
-    p, labels = np.repeat(p, 2, axis=0), np.repeat(labels, 2)  # every picture has a copy
+    p, labels = np.repeat(p, 2, axis=0), np.repeat(labels, 2)  # every image has a copy
     group = np.repeat(np.arange(200), 2)
     assert not rules.cross_fitted(Memory(), p, labels, priors, group).any()
+
+
+def test_a_rare_class_comes_back_under_the_ratio_where_the_prior_alone_hid_it():
+    """Posteriors of equal likelihoods under unequal priors: the ratio undoes the priors."""
+    rng, n, means = np.random.default_rng(0), 30_000, np.arange(7) * 1.5
+    priors = np.array([0.3, 0.02, 0.14, 0.14, 0.13, 0.13, 0.14])
+    labels = rng.choice(7, n, p=priors)
+    x = means[labels] + rng.normal(size=n)
+    p = softmax(-((x[:, None] - means) ** 2) / 2 + np.log(priors), axis=1)
+    pair = [r.fit(p, labels, priors) for r in (rules.Argmax(), rules.RatioToPrior())]
+    table = rules.class_recall(pair, p, labels, np.arange(n), class_id=1)
+    assert table["rule"].tolist() == ["argmax", "largest ratio to its prior"]
+    before, after = table["recall"]
+    inside = norm.cdf(0.75) - norm.cdf(-0.75)  # midpoints between its neighbours' means
+    assert after.low < inside < after.high and before.value < 0.2
+    gain = table["gain"][1]
+    assert gain.value == pytest.approx(after.value - before.value) and gain.low > 0.2
+    assert table["gain"][0] == (0, 0, 0)
+    assert table["precision"][1] < 0.2  # the price: most that are called it are not
+    assert table["accuracy"][1].high < table["accuracy"][0].low
 
 
 def test_rejection_threshold_keeps_the_wanted_share():
@@ -157,14 +179,14 @@ def test_rejection_threshold_keeps_the_wanted_share():
 
 
 def shifted_cases(new, n=20_000, seed=3):
-    """Three Gaussians: posteriors under PRIORS of pictures drawn with the shares `new`."""
+    """Three Gaussians: posteriors under PRIORS of images drawn with the shares `new`."""
     rng, means = np.random.default_rng(seed), np.array([0.0, 1.0, 3.0])
     labels = rng.choice(3, n, p=new)
     x = means[labels] + rng.normal(size=n)
     return softmax(-((x[:, None] - means) ** 2) / 2 + np.log(PRIORS), axis=1), labels, x, means
 
 
-def test_shares_of_unlabelled_pictures_are_found():
+def test_shares_of_unlabelled_images_are_found():
     for new in ([0.2, 0.3, 0.5], [0.6, 0.3, 0.1], [0.1, 0.8, 0.1]):
         p, *_ = shifted_cases(new)
         assert rules.estimate_priors(p, PRIORS) == pytest.approx(new, abs=0.03)

@@ -1,0 +1,1 @@
+"""How good the predictions are, how sure that is, what decides, and what spoils it unseen."""

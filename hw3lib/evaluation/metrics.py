@@ -1,0 +1,237 @@
+"""How good predictions are: accuracy, per class, per pair of classes, and calibration.
+
+`predictions` are (n,) classes, or (n, C) scores whose largest counts; `labels` (n,) integers in
+0..C-1; `logits` and `probabilities` (n, C). Rows of a confusion matrix are true classes.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import log_softmax
+from scipy.stats import fisher_exact
+from statsmodels.stats.proportion import proportion_confint
+
+from hw3lib.data.faces import CLASSES
+
+C = len(CLASSES)
+LEVEL = 0.95  # of every interval that does not say otherwise
+BINS = 15  # of confidence, as in Guo et al. 2017
+
+
+class Estimate(NamedTuple):
+    """A value with its interval; `format(e, ".1%")` gives "64.2% [62.6%, 65.7%]"."""
+
+    value: float
+    low: float
+    high: float
+
+    def __format__(self, spec: str) -> str:
+        value, low, high = (format(x, spec) for x in self)
+        return f"{value} [{low}, {high}]"
+
+
+def wilson(successes: int, n: int, *, level: float = LEVEL) -> Estimate:
+    """Share successes / n with Wilson's score interval (statsmodels); n = 0 gives NaNs."""
+    if n == 0:
+        return Estimate(np.nan, np.nan, np.nan)
+    low, high = proportion_confint(int(successes), int(n), alpha=1 - level, method="wilson")
+    return Estimate(int(successes) / int(n), float(low), float(high))
+
+
+def as_classes(predictions: np.ndarray) -> np.ndarray:
+    """(n,) classes from (n,) classes or (n, C) scores."""
+    predictions = np.asarray(predictions)
+    return predictions.argmax(1) if predictions.ndim == 2 else predictions
+
+
+def accuracy(predictions: np.ndarray, labels: np.ndarray, *, level: float = LEVEL) -> Estimate:
+    """Share of images classified right, with Wilson's interval."""
+    return wilson(int((as_classes(predictions) == labels).sum()), len(labels), level=level)
+
+
+def confusion(predictions: np.ndarray, labels: np.ndarray, *, classes: int = C) -> np.ndarray:
+    """(C, C) int64 counts, rows true, columns predicted."""
+    cells = np.asarray(labels) * classes + as_classes(predictions)
+    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+
+
+def row_shares(matrix: np.ndarray) -> np.ndarray:
+    """(..., C, C) counts -> shares of each row; a class without images gives NaN."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return matrix / matrix.sum(-1, keepdims=True)
+
+
+def accuracy_of(matrix: np.ndarray) -> np.ndarray:
+    """(..., C, C) confusion -> (...) accuracy."""
+    return np.trace(matrix, axis1=-2, axis2=-1) / matrix.sum((-2, -1))
+
+
+def balanced_accuracy_of(matrix: np.ndarray) -> np.ndarray:
+    """(..., C, C) confusion -> (...) mean recall of the classes that have images."""
+    return np.nanmean(np.diagonal(row_shares(matrix), axis1=-2, axis2=-1), axis=-1)
+
+
+def f1_of(matrix: np.ndarray) -> np.ndarray:
+    """(..., C, C) confusion -> (..., C) F1; NaN for a class without images."""
+    hits = np.diagonal(matrix, axis1=-2, axis2=-1)
+    true, called = matrix.sum(-1), matrix.sum(-2)
+    return np.where(true > 0, 2 * hits / np.maximum(true + called, 1), np.nan)
+
+
+def macro_f1_of(matrix: np.ndarray) -> np.ndarray:
+    """(..., C, C) confusion -> (...) mean F1 of the classes that have images."""
+    return np.nanmean(f1_of(matrix), axis=-1)
+
+
+STATISTICS = {
+    "accuracy": accuracy_of,
+    "balanced accuracy": balanced_accuracy_of,
+    "macro F1": macro_f1_of,
+}
+
+
+def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
+    """Mean recall of the classes that have images."""
+    return float(balanced_accuracy_of(confusion(predictions, labels)))
+
+
+def per_class(predictions: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """One row a class: class, n, predicted, precision, recall (low, high: Wilson), f1.
+
+    A class that was never predicted has precision 0, one without images recall and F1 NaN.
+    """
+    matrix = confusion(predictions, labels)
+    hits, n, called = np.diag(matrix), matrix.sum(1), matrix.sum(0)
+    recall = [wilson(h, m) for h, m in zip(hits, n, strict=True)]
+    frame = pd.DataFrame(recall).rename(columns={"value": "recall"})
+    frame.insert(0, "precision", hits / np.maximum(called, 1))
+    frame.insert(0, "predicted", called)
+    frame.insert(0, "n", n)
+    frame.insert(0, "class", CLASSES)
+    return frame.assign(f1=f1_of(matrix))
+
+
+def pair_shares(matrix: np.ndarray) -> np.ndarray:
+    """(..., C, C) confusion -> (..., C, C) symmetric: mean of "a taken for b" and "b for a".
+
+    Each direction is a share of its own class. Pooling the two counts instead would let the larger
+    class rule the pair: Disgust taken for Angry, 46 % of Disgust, vanished among Angry's images.
+    """
+    shares = row_shares(matrix)
+    return (shares + shares.swapaxes(-1, -2)) / 2
+
+
+def confused_pairs(matrix: np.ndarray) -> pd.DataFrame:
+    """Every pair of classes, most confused first.
+
+    Returns
+    -------
+    Columns a, b (classes); a_as_b, b_as_a (counts); forth, back (Estimates: the share of a taken
+    for b, of b for a, with Wilson's intervals); share (their mean, by which the rows are sorted)
+    with low, high (Zou & Donner 2008: an interval of a sum from those of its terms); p (Fisher's
+    exact test of forth = back). A class without images gives NaN and comes last.
+    """
+    n, rows = matrix.sum(1), []
+    for a, b in combinations(range(len(matrix)), 2):
+        there, here = int(matrix[a, b]), int(matrix[b, a])
+        forth, back = wilson(there, n[a]), wilson(here, n[b])
+        below = np.hypot(forth.value - forth.low, back.value - back.low) / 2
+        above = np.hypot(forth.high - forth.value, back.high - back.value) / 2
+        share = (forth.value + back.value) / 2
+        p = fisher_exact([[there, n[a] - there], [here, n[b] - here]]).pvalue
+        rows.append((a, b, there, here, forth, back, share, share - below, share + above, float(p)))
+    columns = ["a", "b", "a_as_b", "b_as_a", "forth", "back", "share", "low", "high", "p"]
+    frame = pd.DataFrame(rows, columns=columns)
+    return frame.sort_values("share", ascending=False, kind="stable", ignore_index=True)
+
+
+def nll(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log-likelihood in nats; log-probabilities serve as logits."""
+    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def confidence_bins(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
+    """(n,) confidences -> (n,) numbers of bins of equal width, right edges included."""
+    edges = np.linspace(0, 1, bins + 1)
+    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+
+
+def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = BINS) -> pd.DataFrame:
+    """Bins of equal width over the confidence (largest probability), empty ones left out.
+
+    Columns: left, right (edges), n, confidence (mean), accuracy, low, high (Wilson).
+    """
+    sure, right = probabilities.max(1), as_classes(probabilities) == labels
+    where, rows = confidence_bins(sure, bins), []
+    for b in np.unique(where):
+        inside = where == b
+        estimate = wilson(int(right[inside].sum()), int(inside.sum()))
+        rows.append((b / bins, (b + 1) / bins, inside.sum(), sure[inside].mean(), *estimate))
+    columns = ["left", "right", "n", "confidence", "accuracy", "low", "high"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def ece(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = BINS) -> float:
+    """Expected calibration error: mean |accuracy - confidence| over the bins, weighted by n.
+
+    Guo et al. 2017, On Calibration of Modern Neural Networks, eq. 3.
+    """
+    sure, right = probabilities.max(1), as_classes(probabilities) == labels
+    gaps = np.bincount(confidence_bins(sure, bins), weights=right - sure)
+    return float(np.abs(gaps).sum() / len(sure))
+
+
+def calibrated_ece(
+    probabilities: np.ndarray, *, bins: int = BINS, draws: int = 1000, seed: int = 0
+) -> Estimate:
+    """The ECE that these probabilities would show were they true: mean and central 95 %.
+
+    An ECE is never 0 on finitely many images, so one is judged beside this, by parametric bootstrap
+    (Vaicenavicius et al. 2019, "consistency resampling"): each image is right with the
+    probability that its confidence says.
+    """
+    sure, rng = probabilities.max(1), np.random.default_rng(seed)
+    inside = np.eye(bins)[confidence_bins(sure, bins)]
+    right = rng.random((draws, len(sure))) < sure
+    found = np.abs((right - sure) @ inside).sum(1) / len(sure)
+    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(found.mean()), float(low), float(high))
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The T in [0.05, 20] that minimises nll(logits / T, labels); fit it on validation.
+
+    Guo et al. 2017, section 4.2.
+    """
+    logits = np.asarray(logits, dtype=np.float64)
+    span = (np.log(0.05), np.log(20.0))
+    found = minimize_scalar(
+        lambda t: nll(logits / np.exp(t), labels), bounds=span, method="bounded",
+        options={"xatol": 1e-6},
+    )  # fmt: skip
+    return float(np.exp(found.x))
+
+
+def fit_biased_temperature(logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+    """T > 0 and b (C,), adding up to 0, that minimise nll(logits / T + b, labels).
+
+    Bias-corrected temperature scaling, Alexandari, Kundaje & Shrikumar 2020 (arXiv:1901.06852):
+    unlike T alone it makes the mean probability of every class its share of the labels, which
+    estimating changed priors depends on.
+    """
+    logits, n = np.asarray(logits, dtype=np.float64), len(labels)
+
+    def loss(x: np.ndarray) -> tuple[float, np.ndarray]:
+        scaled = log_softmax(logits * np.exp(x[0]) + x[1:], axis=1)
+        error = np.exp(scaled)
+        error[np.arange(n), labels] -= 1
+        slope = (error * logits).sum() * np.exp(x[0])
+        return -scaled[np.arange(n), labels].mean(), np.append(slope, error.sum(axis=0)) / n
+
+    found = minimize(loss, np.zeros(1 + logits.shape[1]), jac=True, method="BFGS").x
+    return float(np.exp(-found[0])), found[1:] - found[1:].mean()
