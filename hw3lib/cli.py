@@ -117,7 +117,7 @@ def evaluate(
         print(json.dumps(facts, ensure_ascii=False))
         return
     for name, value in facts.items():
-        print(f"{name:28} {value:.4f}" if isinstance(value, float) else f"{name:28} {value}")
+        print(f"{name:30} {value:.4f}" if isinstance(value, float) else f"{name:30} {value}")
 
 
 @app.command()

@@ -23,7 +23,7 @@ FORMULA = re.compile(r"(?![+-][0-9]+(\.[0-9]+)?$)[=+\-@＝＋－＠]")
 def evaluate_network(
     network: Network, faces: Faces, *, split: str = "", views: str = "one"
 ) -> dict[str, Any]:
-    """Accuracy on labelled pictures, with and without copies of the data's training pictures.
+    """Accuracy on labelled images: all, and without copies and near copies of training images.
 
     split : "train", "test", "private" or "all"; "" takes test where the data has it, else
             private, else all that is labelled
@@ -42,24 +42,32 @@ def evaluate_network(
     facts = {"accuracy": float(right.mean()), "n": len(rows), "split": split, "views": views}
     training = labelled & (faces.split == "train")
     if split not in ("train", "all") and training.any():
-        fresh = ~np.isin(faces.group[rows], faces.group[training])
-        facts["accuracy_without_copies"] = float(right[fresh].mean())
-        facts["n_without_copies"] = int(fresh.sum())
+        for kind, group in (("exact", faces.exact), ("near", faces.group)):
+            facts |= accuracy_without(kind, right, np.isin(group[rows], group[training]))
     return facts
+
+
+def accuracy_without(kind: str, right: np.ndarray, copy: np.ndarray) -> dict[str, Any]:
+    """Accuracy and number of the images that are no `kind` ("exact" or "near") copies.
+
+    right, copy : (N,) bool; the accuracy is None where every image is a copy
+    """
+    fresh = right[~copy]
+    score = float(fresh.mean()) if len(fresh) else None
+    return {f"accuracy_without_{kind}_copies": score, f"n_without_{kind}_copies": len(fresh)}
 
 
 def evaluate_folds(
     network: Network, folds: Folds, *, views: str = "one", trained_on: str = "train"
 ) -> dict[str, Any]:
-    """Accuracy on validation, unless it was trained on, and on test, that also without copies."""
+    """Accuracy on validation, unless it was trained on, and on test, all and without copies."""
     facts: dict[str, Any] = {"views": views}
     for fold in ("validation", "test") if trained_on == "train" else ("test",):
         faces = folds.take(fold)
         right = logits(network, faces.images, views=views).argmax(1) == faces.labels
         facts[f"{fold}_accuracy"], facts[f"{fold}_n"] = float(right.mean()), len(right)
-    fresh = ~folds.test_is_copy
-    facts["test_accuracy_without_copies"] = float(right[fresh].mean())
-    facts["test_n_without_copies"] = int(fresh.sum())
+    for kind, copy in (("exact", folds.test_is_copy), ("near", folds.test_is_near_copy)):
+        facts |= {f"test_{k}": v for k, v in accuracy_without(kind, right, copy).items()}
     return facts
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from fault_table import promise, pytest_addoption, pytest_terminal_summary  # noqa: F401
 
-from hw3lib.data.faces import Faces, duplicate_groups
+from hw3lib.data.copies import exact_groups
+from hw3lib.data.faces import Faces
 from hw3lib.data.folds import Folds, split_folds
 from hw3lib.recipe import Recipe
 
@@ -25,7 +26,7 @@ def make_faces(n: int = 240, *, seed: int = 0, test: int = 60, copies: int = 12)
     images[n - copies :], labels[n - copies :] = images[:copies], labels[:copies]
     split = np.array(["train"] * (n - test) + ["test"] * test)
     ids = np.array([f"{i:05d}" for i in range(n)])
-    return Faces(images, labels.astype(np.int64), ids, split, duplicate_groups(images))
+    return Faces(images, labels.astype(np.int64), ids, split, exact_groups(images))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from hw3lib.data import load
-from hw3lib.data.faces import CLASSES, UNLABELLED, duplicate_groups
+from hw3lib.data.copies import exact_groups
+from hw3lib.data.faces import CLASSES, UNLABELLED
 from hw3lib.data.report import describe, pixel_statistics, to_text
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +33,7 @@ def faces():
         images=images,
         labels=np.array([0, 0, 1, 2, 3, 4, 0, 1, UNLABELLED]),
         split=np.array(["train"] * 6 + ["test"] * 3),
-        group=duplicate_groups(images),
+        group=exact_groups(images),
         problems=("something odd",),
     )
 

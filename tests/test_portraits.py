@@ -16,7 +16,8 @@ from scipy.ndimage import gaussian_filter
 from test_report import PARAMETERS, pair
 
 from hw3lib import UserError, portraits
-from hw3lib.data.faces import Faces, duplicate_groups
+from hw3lib.data.copies import exact_groups
+from hw3lib.data.faces import Faces
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.paths import ROOT
 from hw3lib.plotting import pictures
@@ -58,7 +59,7 @@ def faces() -> Faces:
         np.array([f"{i:05d}" for i in range(210)]),
         np.array(["train"] * 150 + ["test"] * 60),
     )
-    return Faces(images, np.arange(210) % 7, ids, split, duplicate_groups(images), layout="npz")
+    return Faces(images, np.arange(210) % 7, ids, split, exact_groups(images), layout="npz")
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from hw3lib import UserError
+from hw3lib.data.copies import exact_groups
 
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 SIZE = 48  # pixels a side
@@ -30,7 +31,7 @@ class Faces:
     labels : (N,) int64, an index into CLASSES, or UNLABELLED
     ids    : (N,) str, the picture's number or file stem where the layout has one, else its row
     split  : (N,) str, one of SPLITS, as the data says; "" where the data says nothing
-    group  : (N,) int64, equal for byte-identical pictures, numbered by first appearance
+    group  : (N,) int64, equal for copies and near copies, numbered by first appearance
     votes  : (N, 10) uint8 or None, FER+ votes in the order neutral, happiness, surprise,
              sadness, anger, disgust, fear, contempt, unknown, not a face
     layout : how the pictures lay on disk, e.g. "kaggle-csv", or "synthetic"
@@ -52,6 +53,11 @@ class Faces:
     @property
     def synthetic(self) -> bool:
         return self.layout == "synthetic"
+
+    @cached_property
+    def exact(self) -> np.ndarray:
+        """(N,) int64, equal for byte-identical images, numbered by first appearance."""
+        return exact_groups(self.images)
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -80,15 +86,6 @@ class Faces:
             group=self.group[index],
             votes=None if self.votes is None else self.votes[index],
         )
-
-
-def duplicate_groups(images: np.ndarray) -> np.ndarray:
-    """(N, 48, 48) uint8 -> (N,) int64: equal numbers for byte-identical pictures."""
-    seen: dict[bytes, int] = {}
-    return np.array(
-        [seen.setdefault(np.ascontiguousarray(image).tobytes(), len(seen)) for image in images],
-        dtype=np.int64,
-    )
 
 
 def orientation_problem(images: np.ndarray) -> str:

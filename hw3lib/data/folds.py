@@ -35,7 +35,14 @@ class Folds:
     @cached_property
     def test_is_copy(self) -> np.ndarray:
         """(n_test,) bool: a byte-identical copy stands in the train or the validation fold."""
-        group = self.faces.group
+        return self._in_training(self.faces.exact)
+
+    @cached_property
+    def test_is_near_copy(self) -> np.ndarray:
+        """(n_test,) bool: a copy or near copy stands in the train or the validation fold."""
+        return self._in_training(self.faces.group)
+
+    def _in_training(self, group: np.ndarray) -> np.ndarray:
         return np.isin(group[self.test], group[np.concatenate([self.train, self.validation])])
 
     def take(self, name: str) -> Faces:

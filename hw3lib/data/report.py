@@ -40,9 +40,9 @@ def describe(faces: Faces) -> dict:
         "mean": round(mean, 6),
         "std": round(std, 6),
         "duplicates": {
-            "all": duplicate_counts(faces.group, faces.labels),
+            "all": duplicate_counts(faces.exact, faces.labels),
             **{
-                name: duplicate_counts(faces.group[split == name], faces.labels[split == name])
+                name: duplicate_counts(faces.exact[split == name], faces.labels[split == name])
                 for name in names
             },
         },
@@ -86,9 +86,9 @@ def copies_of_training(faces: Faces, split: str) -> dict[str, int]:
     """Pictures of a split that stand in training too, and those whose copies all agree in label."""
     train, rows = _training(faces), faces.split == split
     known: dict[int, set[int]] = {}
-    for group, label in zip(faces.group[train].tolist(), faces.labels[train].tolist(), strict=True):
+    for group, label in zip(faces.exact[train].tolist(), faces.labels[train].tolist(), strict=True):
         known.setdefault(group, set()).add(label)
-    pairs = zip(faces.group[rows].tolist(), faces.labels[rows].tolist(), strict=True)
+    pairs = zip(faces.exact[rows].tolist(), faces.labels[rows].tolist(), strict=True)
     copied = [(known[group], label) for group, label in pairs if group in known]
     same = sum(labels == {label} != {UNLABELLED} for labels, label in copied)
     return {"pictures": len(copied), "same_label": same}

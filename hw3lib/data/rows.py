@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hw3lib import printable
-from hw3lib.data.faces import SIZE, DataError, Faces, duplicate_groups, orientation_problem
+from hw3lib.data.copies import near_groups
+from hw3lib.data.faces import SIZE, DataError, Faces, orientation_problem
 from hw3lib.data.names import settle_validation
 
 MAX_ID = 512  # letters; a file name has at most 255 bytes
@@ -77,7 +78,7 @@ def assemble(rows: Rows, layout: str, where: str, problems: list[str]) -> Faces:
         labels=rows.labels.astype(np.int64),
         ids=ids,
         split=split,
-        group=duplicate_groups(images),
+        group=near_groups(images),
         votes=rows.votes,
         layout=layout,
         problems=tuple(map(printable, (*problems, *rows.problems, *notes))),
