@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hw3lib import UserError
 from hw3lib.data.faces import SIZE
-from hw3lib.inference import Network
+from hw3lib.models.network import Network
 from hw3lib.probing import layers, redrawn, untouched, value_at, values_at
 
 

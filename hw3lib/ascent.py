@@ -14,7 +14,7 @@ from torch import Tensor
 from hw3lib.activation import FilterLayer, Survey
 from hw3lib.augment import warp
 from hw3lib.data.faces import SIZE
-from hw3lib.inference import Network
+from hw3lib.models.network import Network
 from hw3lib.probing import value_at
 
 

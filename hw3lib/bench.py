@@ -19,7 +19,7 @@ from hw3lib import models
 from hw3lib.augment import augment
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.data.folds import Folds, split_folds
-from hw3lib.inference import Network, normalize
+from hw3lib.models.network import Network, normalize
 from hw3lib.recipe import Recipe
 from hw3lib.runs import device_of
 from hw3lib.training import Pictures, arithmetic, autocast, exact, run_epoch, start

@@ -106,8 +106,8 @@ def evaluate(
 ) -> None:
     """Score weights on labelled pictures: the test split where the data has one."""
     from hw3lib.data import load
-    from hw3lib.inference import load_network
-    from hw3lib.scoring import evaluate_network
+    from hw3lib.models.network import evaluate as evaluate_network
+    from hw3lib.models.network import load_network
 
     network, faces = load_network(weights), load(data)
     tell_problems(faces)
@@ -131,8 +131,8 @@ def predict(
 ) -> None:
     """Predict the class of every picture, by id."""
     from hw3lib.data import load
-    from hw3lib.inference import load_network
-    from hw3lib.scoring import predict_faces, write_predictions
+    from hw3lib.models.network import load_network, write_predictions
+    from hw3lib.models.network import predict as predict_faces
 
     if path and data:
         raise UserError("predict: give the pictures once, as an argument or with --data")
@@ -306,8 +306,8 @@ def publish_run(
     views: Views = "one",
 ) -> None:
     """Write a Run's network to data/pretrained, with its measured accuracies inside."""
+    from hw3lib.models.network import evaluate_folds
     from hw3lib.packing import publish
-    from hw3lib.scoring import evaluate_folds
     from hw3lib.study import open_study
 
     study = open_study(profile, data)

@@ -16,7 +16,7 @@ import numpy as np
 
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
-from hw3lib.inference import Network, logits
+from hw3lib.models.network import Network, logits
 from hw3lib.plotting import style
 from hw3lib.plotting.mosaic import colour_bar, mosaic, stacked
 from hw3lib.plotting.saliency import overlay

@@ -31,7 +31,7 @@ from hw3lib.run_files import (
 from hw3lib.runs import Run, open_run, run_path, runs_folder
 
 if TYPE_CHECKING:
-    from hw3lib.inference import Network
+    from hw3lib.models.network import Network
 
 
 RUN_NAME = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
@@ -145,7 +145,7 @@ def _members(stream: _Unpacked) -> Iterator[tuple[str, str, bytes]]:
 
 def _write_run(part: Path | None, folder: str, files: Iterable[tuple[str, str, bytes]]) -> None:
     """The files of one Run into its new folder; UserError unless they are the Run of that name."""
-    from hw3lib.inference import load_network
+    from hw3lib.models.network import load_network
 
     for _, name, data in files:
         if part and (part / name).exists():
@@ -174,7 +174,7 @@ def publish(run: Run, name: str, measure: Callable[[Network], dict[str, Any]]) -
     """
     from dataclasses import replace
 
-    from hw3lib.inference import load_network, save_network
+    from hw3lib.models.network import load_network, save_network
     from hw3lib.paths import ROOT
 
     about = {k: run.record[k] for k in ("date", "device", "machine", "torch", "seconds")}

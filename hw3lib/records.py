@@ -15,7 +15,7 @@ import numpy as np
 
 from hw3lib import UserError
 from hw3lib.files import write_atomic
-from hw3lib.inference import VIEWS, logits
+from hw3lib.models.network import VIEWS, logits
 from hw3lib.study import Study, open_study
 
 

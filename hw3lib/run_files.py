@@ -24,7 +24,7 @@ from hw3lib.recipe import TRAINING_VERSION, Recipe
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hw3lib.inference import Network
+    from hw3lib.models.network import Network
     from hw3lib.runs import Run
     from hw3lib.training import State
 
@@ -61,7 +61,7 @@ def write_run(
 
     from safetensors.numpy import save
 
-    from hw3lib.inference import load_network, logits, save_network
+    from hw3lib.models.network import load_network, logits, save_network
     from hw3lib.training import exact
 
     metadata = {
@@ -104,7 +104,7 @@ def _fold_logits(
     members: list[Network], recipe: Recipe, folds: Folds, device
 ) -> dict[str, np.ndarray]:
     """members : the network, then those of its snapshots"""
-    from hw3lib.inference import logits
+    from hw3lib.models.network import logits
     from hw3lib.training import exact
 
     stored: dict[str, np.ndarray] = {}

@@ -38,7 +38,7 @@ from hw3lib.run_files import (
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hw3lib.inference import Network
+    from hw3lib.models.network import Network
     from hw3lib.training import State
 
 
@@ -114,7 +114,7 @@ class Run:
 
         cycle : the snapshot at the end of this cycle of the schedule (1, 2, ...) instead
         """
-        from hw3lib.inference import load_network
+        from hw3lib.models.network import load_network
 
         file = self.path / weight_files(self.recipe)[cycle]
         if not file.is_file():

@@ -11,7 +11,7 @@ import numpy as np
 from hw3lib.activation import FilterLayer
 from hw3lib.data.faces import CLASSES
 from hw3lib.evaluation.metrics import Estimate
-from hw3lib.inference import Network, logits
+from hw3lib.models.network import Network, logits
 from hw3lib.probing import untouched
 from hw3lib.saliency_checks import mean_interval
 

@@ -128,14 +128,13 @@ def predict_handin(pictures: Path, out: Path, handin: Path) -> int:
     if out.is_dir():
         raise UserError(f"{out}: a folder; give the name of a file, such as prediction.csv")
     from hw3lib.data import load
-    from hw3lib.inference import load_network
-    from hw3lib.scoring import predict_faces, write_predictions
+    from hw3lib.models.network import load_network, predict, write_predictions
 
     network, faces = load_network(str(handin / WEIGHTS)), load(str(pictures))
     out.absolute().parent.mkdir(parents=True, exist_ok=True)
     for line in faces.problems:
         print(f"hw3: problem: {line}", file=sys.stderr)
-    ids, probabilities = predict_faces(network, faces, views="ten")
+    ids, probabilities = predict(network, faces, views="ten")
     write_predictions(out, ids, probabilities.argmax(axis=1))
     return len(ids)
 

@@ -14,7 +14,7 @@ from hw3lib.study import Study
 from hw3lib.text import Text, term
 
 if TYPE_CHECKING:
-    from hw3lib.inference import Network
+    from hw3lib.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def subject(study: Study, name: str) -> Subject:
     UserError
         if there is neither.
     """
-    from hw3lib.inference import load_network, logits
+    from hw3lib.models.network import load_network, logits
     from hw3lib.runs import run_path
 
     if name in study.recipes and run_path(study.recipes[name]).exists():

@@ -22,8 +22,8 @@ import torch.nn.functional as F
 from hw3lib import distributed, models
 from hw3lib.augment import augment, turns
 from hw3lib.data.folds import Folds
-from hw3lib.inference import Network, normalize
 from hw3lib.losses import Loss, draw_order
+from hw3lib.models.network import Network, normalize
 from hw3lib.optimization import Average, copy_of, make_optimizer, set_rate, swapped
 from hw3lib.recipe import Recipe
 

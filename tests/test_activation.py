@@ -8,7 +8,7 @@ from torch import nn
 
 from hw3lib import UserError, activation, ascent, models, selectivity
 from hw3lib.data.synthetic import synthetic_faces
-from hw3lib.inference import Network
+from hw3lib.models.network import Network
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (12, 48, 48), dtype=np.uint8)
 PLAIN = {"shift": 0.0, "rotate": 0.0, "scale": 0.0}

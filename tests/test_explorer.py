@@ -11,7 +11,7 @@ from hw3lib import UserError, explorer, models, portraits
 from hw3lib.data.faces import Faces
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.explorer import Look
-from hw3lib.inference import Network
+from hw3lib.models.network import Network
 from hw3lib.plotting.style import house_style
 from hw3lib.report import show
 from hw3lib.text import Text, language

@@ -15,7 +15,7 @@ from faulty import RECIPE, flips, folds
 from hw3lib import UserError
 from hw3lib.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.data import cache, load
-from hw3lib.inference import load_network
+from hw3lib.models.network import load_network
 from hw3lib.packing import pack, unpack
 from hw3lib.run_files import UNSEALED
 from hw3lib.runs import get_run, open_run, run_path

@@ -19,7 +19,7 @@ from hostile.watch import RESIDENT, SECONDS, measured, tree
 
 from hw3lib import UserError, cli
 from hw3lib.data import load
-from hw3lib.inference import load_network
+from hw3lib.models.network import load_network
 from hw3lib.paths import ROOT
 
 pytestmark = pytest.mark.faults

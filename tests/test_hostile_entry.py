@@ -27,10 +27,9 @@ from hw3lib import UserError, printable
 from hw3lib.checkpoint import read_checkpoint
 from hw3lib.data import cache, load, source
 from hw3lib.data.faces import Faces
-from hw3lib.inference import load_network
+from hw3lib.models.network import load_network, predict, write_predictions
 from hw3lib.paths import ROOT
 from hw3lib.recipe import Recipe
-from hw3lib.scoring import predict_faces, write_predictions
 
 pytestmark = pytest.mark.faults
 FACES = layouts.small_faces(n=14)
@@ -121,7 +120,7 @@ def test_an_id_is_no_formula_in_a_table(tmp_path):
 def test_numbers_of_any_length_are_sorted_as_numbers():
     ids = ["10", "9" * 30, "2", "002", "1" * 5, "0"]
     faces = replace(FACES.subset(np.arange(6)), ids=np.array(ids))
-    found, _ = predict_faces(load_network(BEST), faces)
+    found, _ = predict(load_network(BEST), faces)
     assert found.tolist() == ["0", "2", "002", "10", "11111", "9" * 30]
 
 

@@ -16,7 +16,7 @@ from test_hostile import STEERS
 from hw3lib import UserError
 from hw3lib.data import load
 from hw3lib.data.faces import Faces
-from hw3lib.inference import load_network
+from hw3lib.models.network import load_network
 from hw3lib.packing import unpack
 from hw3lib.profiles import read_profile, read_recipes
 from hw3lib.report.cover import read_author

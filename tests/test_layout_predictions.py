@@ -8,7 +8,7 @@ import pytest
 from conftest import make_faces
 
 from hw3lib.data import load
-from hw3lib.inference import logits
+from hw3lib.models.network import logits
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from hw3lib import UserError
-from hw3lib.inference import logits
+from hw3lib.models.network import logits
 from hw3lib.records import measure_profile, spread
 from hw3lib.study import open_study
 from hw3lib.training import train
@@ -85,8 +85,7 @@ def test_recipes_for_a_gpu_train_here_for_a_few_steps(profile_name):
 
 def test_a_published_network_gives_the_figures_in_its_file(profile, tmp_path, monkeypatch):
     from hw3lib import packing, paths
-    from hw3lib.inference import load_network
-    from hw3lib.scoring import evaluate_folds
+    from hw3lib.models.network import evaluate_folds, load_network
 
     study = open_study(profile, "synthetic:300")
     monkeypatch.setattr(paths, "ROOT", tmp_path)

@@ -7,7 +7,7 @@ from test_probing import assert_same, small_net, state
 from torch import nn
 
 from hw3lib import UserError, models, saliency
-from hw3lib.inference import Network
+from hw3lib.models.network import Network
 from hw3lib.probing import layers
 from hw3lib.saliency import METHODS, attribute
 from hw3lib.text import term

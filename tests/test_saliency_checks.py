@@ -9,7 +9,7 @@ from torch import nn
 from hw3lib import edges, models, perturbation, saliency, trust
 from hw3lib import saliency_checks as checks
 from hw3lib.data.synthetic import synthetic_faces
-from hw3lib.inference import Network
+from hw3lib.models.network import Network
 from hw3lib.saliency import METHODS
 
 

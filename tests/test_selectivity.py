@@ -8,7 +8,7 @@ from torch import nn
 
 from hw3lib import activation, selectivity
 from hw3lib.data.faces import CLASSES
-from hw3lib.inference import Network, logits
+from hw3lib.models.network import Network, logits
 
 
 def test_profiles_selectivity_and_choice_of_filters():

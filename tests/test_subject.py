@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hw3lib import UserError
-from hw3lib.inference import logits
+from hw3lib.models.network import logits
 from hw3lib.runs import run_path
 from hw3lib.study import Study
 from hw3lib.subject import subject

@@ -13,7 +13,7 @@ from hw3lib import UserError
 from hw3lib.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.data.folds import recut, split_folds
 from hw3lib.evaluation.effects import stopped_at
-from hw3lib.inference import logits
+from hw3lib.models.network import logits
 from hw3lib.recipe import Recipe
 from hw3lib.runs import checkpoint_of, get_run, open_run, run_path
 from hw3lib.training import (
@@ -351,7 +351,7 @@ def test_snapshots_are_the_ends_of_the_cycles(folds, tmp_path):
     members = run.snapshots("test")
     assert len(members) == 3 and np.array_equal(members[2], run.logits("test"))
     assert not np.array_equal(members[0], members[1])
-    from hw3lib.inference import logits
+    from hw3lib.models.network import logits
 
     again = logits(run.network(cycle=1), folds.take("test").images)
     assert np.allclose(again, members[0], atol=1e-5)

@@ -25,9 +25,9 @@ from hw3lib.data.detect import read_source
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.data.folds import Folds, split_folds
 from hw3lib.data.source import Source, list_files
-from hw3lib.inference import Network, load_network, logits, normalize, save_network
+from hw3lib.models.network import Network, load_network, logits, normalize, save_network
+from hw3lib.models.network import predict as predict_faces
 from hw3lib.runs import Run, get_run
-from hw3lib.scoring import predict_faces
 
 BATCH = 64  # images, as in training: in training mode batch norm takes the statistics of a batch
 

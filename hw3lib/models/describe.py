@@ -1,94 +1,211 @@
-"""What a built network is made of: layers, shapes, parameters, multiply-adds."""
+"""What a built network is made of and how it is joined, traced by torch.fx on one black image.
+
+What the tables and the diagram say is therefore what runs. A network whose way depends on its
+input cannot be traced (torch.fx.proxy.TraceError). The model itself is left as it was.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import copy
+import operator
+import time
+from dataclasses import dataclass, replace
 from math import prod
-from typing import TYPE_CHECKING
+from typing import Any
 
+import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import fx, nn
 
-from hw3lib.data.faces import SIZE
+from hw3lib.data.faces import CLASSES, SIZE
+from hw3lib.models.networks import count_parameters
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-
-def count_parameters(model: nn.Module) -> int:
-    """Trainable numbers of the network (running means and deviations not counted)."""
-    return sum(p.numel() for p in model.parameters())
+JOINS = {operator.add: "+", torch.add: "+", operator.mul: "×", torch.mul: "×"}
+WINDOWS = (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
+# A unit opens with one of these; whatever follows it in a plain line belongs to the unit.
+OPENERS = (nn.Conv2d, nn.Linear, nn.AdaptiveAvgPool2d, nn.Flatten)
 
 
-def multiply_adds(model: nn.Module, in_channels: int = 1) -> int:
-    """Multiply-adds of one picture: convolutions and linear layers, biases not counted."""
-    return sum(row["multiply-adds"] for row in _layers(model, in_channels))
+def layer_table(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
+    """One row a layer, in the order in which an image passes them.
 
-
-def describe(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
-    """One row a layer, in the order in which a picture passes them.
-
-    Columns: layer (dotted name), kind (text, e.g. "Conv 3x3 /2"), output shape (text, without
-    the batch axis), parameters, multiply-adds (of one picture). Nothing of the model changes,
-    its hooks and modes least of all, even if it fails on the way.
+    Columns: layer (dotted name), kind (text, e.g. "Conv 3×3 /2"), output shape (text, without the
+    batch axis), receptive field (side in pixels, which may exceed the image's), parameters, MACs
+    (multiply-accumulates of one image).
     """
-    import pandas as pd
-
-    columns = ["layer", "kind", "output shape", "parameters", "multiply-adds"]
-    return pd.DataFrame(_layers(model, in_channels), columns=columns)
-
-
-def _layers(model: nn.Module, in_channels: int) -> list[dict]:
-    rows: list[dict] = []
-    leaves = {name: m for name, m in model.named_modules() if not any(m.children())}
-
-    def record(name: str, module: nn.Module, output: Tensor) -> None:
-        rows.append(
-            {
-                "layer": name,
-                "kind": kind_of(module),
-                "output shape": shape_text(output.shape[1:]),
-                "parameters": count_parameters(module),
-                "multiply-adds": layer_multiply_adds(module, output.shape[1:]),
-            }
-        )
-
-    with _hooked(leaves, record), in_eval_mode(model), torch.inference_mode():
-        model(picture_for(model, in_channels))
-    return rows
-
-
-def picture_for(model: nn.Module, in_channels: int) -> Tensor:
-    """One black picture (1, in_channels, 48, 48) in the type and on the device of the model."""
-    weight = next(model.parameters())
-    return torch.zeros(1, in_channels, SIZE, SIZE, dtype=weight.dtype, device=weight.device)
-
-
-@contextmanager
-def _hooked(leaves: dict[str, nn.Module], record) -> Iterator[None]:
-    handles = []
-    try:
-        for name, leaf in leaves.items():
-            handles.append(
-                leaf.register_forward_hook(lambda m, i, o, name=name: record(name, m, o))
+    fields: dict[fx.Node, tuple[int, int]] = {}
+    rows = []
+    for node, module in _nodes(model, in_channels):
+        fields[node] = _seen(module, [fields[source] for source in node.all_input_nodes])
+        if module is not None:
+            rows.append(
+                {
+                    "layer": node.target,
+                    "kind": kind_of(module),
+                    "output shape": shape_text(node.meta["shape"]),
+                    "receptive field": fields[node][0],
+                    "parameters": count_parameters(module),
+                    "MACs": layer_macs(module, node.meta["shape"]),
+                }
             )
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    return pd.DataFrame(rows)
 
 
-@contextmanager
-def in_eval_mode(model: nn.Module) -> Iterator[None]:
-    """Within the block the model is in eval mode; each module's mode comes back after it."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
+def macs(model: nn.Module, in_channels: int = 1) -> int:
+    """Multiply-accumulates of one image: convolutions and linear layers, biases not counted."""
+    return int(layer_table(model, in_channels)["MACs"].sum())
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A convolution (linear layer, pooling, join) and what follows it in a plain line.
+
+    name   : of a layer in it, e.g. "layer2.0.conv1"; "input" for the image
+    ops    : kinds in order, e.g. ("Conv 3×3 /2", "BatchNorm", "ReLU"); a join begins with + or ×
+    shape  : of the output, without the batch axis
+    inputs : numbers of the units it reads, in the tuple that `trace` returns
+    """
+
+    name: str
+    ops: tuple[str, ...]
+    shape: tuple[int, ...]
+    inputs: tuple[int, ...]
+    parameters: int = 0
+    macs: int = 0
+
+
+def trace(model: nn.Module, in_channels: int = 1) -> tuple[Unit, ...]:
+    """The network as Units, in the order in which an image passes them; unit 0 is the image."""
+    units: list[Unit] = []
+    home: dict[fx.Node, int] = {}  # the unit in which each node of the graph went
+    for node, module in _nodes(model, in_channels):
+        home[node] = _place(node, module, units, home)
+    return tuple(units)
+
+
+def unit_table(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
+    """One row a Unit: number, reads (numbers), layers, output shape, parameters, MACs."""
+    return pd.DataFrame(
+        [
+            {
+                "number": i,
+                "reads": ", ".join(map(str, unit.inputs)),
+                "layers": " → ".join(unit.ops),
+                "output shape": shape_text(unit.shape),
+                "parameters": unit.parameters,
+                "MACs": unit.macs,
+            }
+            for i, unit in enumerate(trace(model, in_channels))
+        ]
+    )
+
+
+def main_path(units: tuple[Unit, ...]) -> list[int]:
+    """The longest way from the image to the logits; what is not on it stands on a shortcut."""
+    length, before = [0] * len(units), [-1] * len(units)
+    for i, unit in enumerate(units):
+        for j in unit.inputs:
+            if length[j] + 1 > length[i]:
+                length[i], before[i] = length[j] + 1, j
+    path = [len(units) - 1]
+    while before[path[-1]] >= 0:
+        path.append(before[path[-1]])
+    return path[::-1]
+
+
+def step_seconds(
+    model: nn.Module, *, in_channels: int = 1, batch_size: int = 8, device: str = "cpu"
+) -> float:
+    """Seconds of one training step: forward, backward and one SGD update on a batch of noise.
+
+    The second of two is timed: the first sets up kernels and memory, which later ones do not pay
+    again. The model changes, as in any training.
+    """
+    model.to(device, memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    x = torch.randn(batch_size, in_channels, SIZE, SIZE, device=device)
+    y = torch.randint(len(CLASSES), (batch_size,), device=device)
+    for _ in range(2):
+        began = time.perf_counter()
+        loss = nn.functional.cross_entropy(model(x), y)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        loss.item()  # waits for the GPU
+    return time.perf_counter() - began
+
+
+def _nodes(model: nn.Module, in_channels: int) -> list[tuple[fx.Node, nn.Module | None]]:
+    """The graph's nodes in order, each with its layer and, in `meta`, its output's shape."""
+    graph = fx.symbolic_trace(copy.deepcopy(model).eval())
+    weight = next(graph.parameters())
+    image = torch.zeros(1, in_channels, SIZE, SIZE, dtype=weight.dtype, device=weight.device)
+    with torch.inference_mode():
+        _Shaped(graph).run(image)
+    found = []
+    for node in graph.graph.nodes:
+        if node.op != "output":
+            module = graph.get_submodule(node.target) if node.op == "call_module" else None
+            found.append((node, module))
+    return found
+
+
+class _Shaped(fx.Interpreter):
+    """Runs a graph and notes the shape of every output, without the batch axis."""
+
+    def run_node(self, n: fx.Node) -> Any:
+        output = super().run_node(n)
+        n.meta["shape"] = tuple(output.shape[1:])
+        return output
+
+
+def _seen(module: nn.Module | None, inputs: list[tuple[int, int]]) -> tuple[int, int]:
+    """Side of a layer's receptive field and of its steps, in pixels, from those of its inputs.
+
+    module : None for the image or a join, where the widest input counts
+    """
+    if not inputs:
+        return 1, 1
+    side, step = max(inputs)
+    if isinstance(module, WINDOWS):
+        settings = (getattr(module, name, 1) for name in ("kernel_size", "stride", "dilation"))
+        kernel, stride, dilation = (max(_pair(value)) for value in settings)
+        return side + (kernel - 1) * dilation * step, stride * step
+    if isinstance(module, (nn.AdaptiveAvgPool2d, nn.Flatten)):  # what follows sees all of it
+        return max(side, SIZE), step
+    return side, step
+
+
+def _place(
+    node: fx.Node, module: nn.Module | None, units: list[Unit], home: dict[fx.Node, int]
+) -> int:
+    """Put a node into its producer's unit, or open a new one; the unit's number."""
+    sources, shape = node.all_input_nodes, node.meta["shape"]
+    if module is None:
+        name = "input" if node.op == "placeholder" else node.name
+        op = "input" if node.op == "placeholder" else JOINS.get(node.target, node.name)
+        units.append(Unit(name, (op,), shape, tuple(home[s] for s in sources)))
+        return len(units) - 1
+    producer = home[sources[0]]
+    unit = units[producer]
+    new = Unit(node.target, (kind_of(module),), shape, (producer,), count_parameters(module),
+               layer_macs(module, shape))  # fmt: skip
+    waiting = len(unit.ops) == 1 and unit.ops[0].startswith(("Flatten", "AvgPool"))
+    opens = isinstance(module, OPENERS) and not waiting
+    if isinstance(module, nn.Flatten) and "Pool" in unit.ops[-1]:
+        opens = False
+    if opens or unit.ops == ("input",) or len(sources[0].users) > 1:
+        units.append(new)
+        return len(units) - 1
+    units[producer] = replace(
+        unit,
+        name=new.name if waiting or unit.ops[0] in JOINS.values() else unit.name,
+        ops=unit.ops + new.ops,
+        shape=shape,
+        parameters=unit.parameters + new.parameters,
+        macs=unit.macs + new.macs,
+    )
+    return producer
 
 
 def kind_of(module: nn.Module) -> str:
@@ -99,10 +216,10 @@ def kind_of(module: nn.Module) -> str:
             return f"Conv {k1}×{k2}" + (f" /{stride}" if stride > 1 else "")
         case nn.MaxPool2d() | nn.AvgPool2d():
             name = "MaxPool" if isinstance(module, nn.MaxPool2d) else "AvgPool"
-            side, stride = _first(module.kernel_size), _first(module.stride)
+            side, stride = _pair(module.kernel_size)[0], _pair(module.stride)[0]
             return f"{name} {side}×{side} /{stride}"
         case nn.AdaptiveAvgPool2d():
-            side = _first(module.output_size)
+            side = _pair(module.output_size)[0]
             return "GlobalAvgPool" if side == 1 else f"AvgPool → {side}×{side}"
         case nn.BatchNorm2d() | nn.BatchNorm1d():
             return "BatchNorm"
@@ -116,12 +233,12 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return " × ".join(map(str, shape))
 
 
-def _first(value: int | tuple[int, ...]) -> int:
-    return value if isinstance(value, int) else value[0]
+def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
+    return (value, value) if isinstance(value, int) else value
 
 
-def layer_multiply_adds(module: nn.Module, shape: tuple[int, ...]) -> int:
-    """Multiply-adds of one picture in a convolution or linear layer with output `shape`, else 0."""
+def layer_macs(module: nn.Module, shape: tuple[int, ...]) -> int:
+    """MACs of one image in a convolution or linear layer with output `shape`, else 0."""
     if isinstance(module, (nn.Conv2d, nn.Linear)):
         return prod(shape) * module.weight[0].numel()  # inputs / groups * k1 * k2 a number
     return 0

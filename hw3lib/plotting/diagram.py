@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from hw3lib.models.trace import Unit, main_path, trace
+from hw3lib.models.describe import Unit, main_path, trace
 from hw3lib.plotting import style
 from hw3lib.text import tr
 

@@ -9,7 +9,7 @@ from hw3lib.data.faces import orientation_problem
 from hw3lib.data.folds import split_folds
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.evaluation.faults import FAULTS, Case, inject
-from hw3lib.inference import logits
+from hw3lib.models.network import logits
 from hw3lib.recipe import Recipe
 from hw3lib.runs import get_run
 from hw3lib.text import term

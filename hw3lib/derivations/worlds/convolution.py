@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
@@ -188,8 +189,6 @@ def network_shapes(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
     import pandas as pd
     import torch
 
-    from hw3lib.models.describe import in_eval_mode, picture_for
-
     rows = []
 
     def one(value: int | tuple[int, int]) -> int:
@@ -201,12 +200,10 @@ def network_shapes(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
         rows.append((name, wide, k, s, p, (wide + 2 * p - k) // s + 1, output.shape[-2]))
 
     kinds = (torch.nn.Conv2d, torch.nn.MaxPool2d)
-    layers = [(n, m) for n, m in model.named_modules() if isinstance(m, kinds)]
-    hooks = [m.register_forward_hook(partial(record, name=n)) for n, m in layers]
-    try:
-        with in_eval_mode(model), torch.inference_mode():
-            model(picture_for(model, in_channels))
-    finally:
-        for hook in hooks:
-            hook.remove()
+    model = copy.deepcopy(model).eval()
+    for name, module in model.named_modules():
+        if isinstance(module, kinds):
+            module.register_forward_hook(partial(record, name=name))
+    with torch.inference_mode():
+        model(torch.zeros(1, in_channels, 48, 48))
     return pd.DataFrame(rows, columns=["layer", "input", "k", "s", "p", "formula", "torch"])
