@@ -66,6 +66,10 @@ GLOSSARY: dict[str, str] = {
     "least expected cost": "期望成本最小",
     "changed priors": "換先驗",
     "estimated shares (temperature)": "估計占比（只用溫度）",
+    # stopping rules
+    "last epoch": "最後一個週期",
+    "patience 5": "耐心值 5",
+    "patience 10": "耐心值 10",
     # faults, and what guards against each
     "training mode, images sorted by class": "訓練模式，影像依類別排序",
     "training mode, images shuffled": "訓練模式，影像打散",

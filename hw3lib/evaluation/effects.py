@@ -212,7 +212,8 @@ def simple_effects(
     -------
     One row an effect and outcome: factor ("configuration", "stopping" or "members"), the names of
     the cell that is compared with its reference, the columns of Sampled.table, and holm: p
-    corrected over every effect on the outcomes of `family`; NaN for the others, which are
+    corrected over every effect on the outcomes of `family`, so that the family is fixed by the
+    cells that are given (leave the triples out for a smaller one); NaN for the others, which are
     descriptive. Where patience never fired, early stopping did not happen: value, interval and p
     are NaN and fired is 0, and it still counts in the family.
     """

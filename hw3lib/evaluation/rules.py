@@ -18,14 +18,7 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from hw3lib import UserError
-from hw3lib.evaluation.metrics import (
-    STATISTICS,
-    Estimate,
-    accuracy,
-    confusion,
-    per_class,
-    row_shares,
-)
+from hw3lib.evaluation import metrics
 from hw3lib.evaluation.statistics import grouped_mean
 
 TINY = 1e-12  # keeps log-probabilities finite
@@ -98,7 +91,7 @@ class RatioToPrior(Rule):
 
 @dataclass
 class LogitAdjustment(Rule):
-    """The largest log p - tau log prior; tau is chosen on the fold that `fit` is given.
+    """The largest log p - tau log prior; tau is chosen on what `fit` is given.
 
     tau = 0 is argmax, tau = 1 the ratio to the prior (Menon et al. 2021, Long-tail learning via
     logit adjustment, section 4). tau : None to choose it from `grid` by `target`, a name in
@@ -115,10 +108,10 @@ class LogitAdjustment(Rule):
         if self.tau is not None:
             self.chosen = self.tau
             return self
-        measure, values = STATISTICS[self.target], []
+        measure, values = metrics.STATISTICS[self.target], []
         for tau in self.grid:
             self.chosen = float(tau)
-            values.append(measure(confusion(self.predict(probabilities), labels)))
+            values.append(measure(metrics.confusion(self.predict(probabilities), labels)))
         self.chosen = float(self.grid[int(np.argmax(values))])
         return self
 
@@ -238,7 +231,7 @@ def expected_scores(posteriors: np.ndarray, predictions: np.ndarray) -> tuple[fl
     """
     matrix = np.zeros((posteriors.shape[1],) * 2)  # rows true, columns predicted
     np.add.at(matrix.T, predictions, posteriors)
-    return float(np.trace(matrix) / matrix.sum()), float(np.diag(row_shares(matrix)).mean())
+    return float(np.trace(matrix) / matrix.sum()), float(np.diag(metrics.row_shares(matrix)).mean())
 
 
 def class_recall(
@@ -264,10 +257,10 @@ def class_recall(
     found = [(z == class_id)[inside].astype(float) for z in predicted]
     rows = []
     for rule, z, hit in zip(rules, predicted, found, strict=True):
-        scores = per_class(z, labels).iloc[class_id]
-        recall = Estimate(scores["recall"], scores["low"], scores["high"])
+        scores = metrics.per_class(z, labels).iloc[class_id]
+        recall = metrics.Estimate(scores["recall"], scores["low"], scores["high"])
         gain = grouped_mean(hit - found[0], group[inside])
-        rows.append((rule.name, recall, gain, scores["precision"], accuracy(z, labels)))
+        rows.append((rule.name, recall, gain, scores["precision"], metrics.accuracy(z, labels)))
     return pd.DataFrame(rows, columns=["rule", "recall", "gain", "precision", "accuracy"])
 
 

@@ -17,15 +17,8 @@ from scipy.special import softmax
 from scipy.stats import rankdata, t, ttest_1samp
 from statsmodels.stats.contingency_tables import mcnemar as exact_test
 
-from hw3lib.evaluation.metrics import (
-    LEVEL,
-    STATISTICS,
-    C,
-    Estimate,
-    as_classes,
-    confusion,
-    pair_shares,
-)
+from hw3lib.evaluation import metrics
+from hw3lib.evaluation.metrics import LEVEL, C, Estimate, as_classes
 
 
 def p_text(p: float) -> str:
@@ -107,11 +100,11 @@ def bootstrap(
 
     statistic : a name in metrics.STATISTICS;  group : (n,) groups of copies, drawn as a whole
     """
-    measure, draw = STATISTICS[statistic], {"resamples": resamples, "seed": seed}
-    value = measure(confusion(predictions, labels))
+    measure, draw = metrics.STATISTICS[statistic], {"resamples": resamples, "seed": seed}
+    value = measure(metrics.confusion(predictions, labels))
     samples = measure(resampled_confusions(predictions, labels, group, **draw))
     if against is not None:
-        value = value - measure(confusion(against, labels))
+        value = value - measure(metrics.confusion(against, labels))
         samples = samples - measure(resampled_confusions(against, labels, group, **draw))
     return percentile(value, samples)
 
@@ -144,7 +137,9 @@ def percentile(value: float, samples: np.ndarray, *, level: float = LEVEL) -> Es
 def first_pair_shares(samples: np.ndarray) -> np.ndarray:
     """(resamples, C, C) confusions -> (C, C): in what share of them a pair a < b is the first."""
     n, c, _ = samples.shape
-    shares = np.where(np.triu(np.ones((c, c), bool), 1), np.nan_to_num(pair_shares(samples)), -1)
+    shares = np.where(
+        np.triu(np.ones((c, c), bool), 1), np.nan_to_num(metrics.pair_shares(samples)), -1
+    )
     first = shares.reshape(n, -1).argmax(1)
     return np.bincount(first, minlength=c * c).reshape(c, c) / n
 
