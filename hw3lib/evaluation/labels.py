@@ -19,31 +19,35 @@ if TYPE_CHECKING:
 VOTE_COLUMNS = [4, 5, 6, 1, 3, 2, 0]  # the column of each class in Faces.votes
 
 
-def label_noise(labels: np.ndarray, group: np.ndarray) -> tuple[Estimate, pd.DataFrame]:
+def label_noise(
+    labels: np.ndarray, copies: np.ndarray, group: np.ndarray | None = None
+) -> tuple[Estimate, pd.DataFrame]:
     """How often the same image, labelled twice, bears two labels.
 
     Leave blank images out before: FER2013's eleven make one group whose 55 pairs gave a third of
     all disagreements, 6.2 % instead of 4.1 %, and they show no face.
 
-    labels, group : (n,);  equal groups are copies of one image
+    copies : (n,) equal for copies of one image, as Faces.exact
+    group  : (n,) what the interval draws as a whole, as Faces.group; by default the copies
 
     Returns
     -------
-    The share of pairs of copies whose labels differ, with an interval that draws whole groups (the
-    pairs of a group are no independent trials); and one row for each group of two or more: group,
-    n, pairs, apart (pairs whose labels differ). Without any the share is NaN.
+    The share of pairs of copies whose labels differ, with its interval (the pairs of a group are no
+    independent trials); and one row for each image that has copies: copies (its number), n, pairs,
+    apart (pairs whose labels differ). Without any the share is NaN.
     """
-    by_group = pd.Series(np.asarray(labels)).groupby(np.asarray(group))
-    n = by_group.size()
-    alike = by_group.value_counts()
+    copies = np.asarray(copies)
+    by_image = pd.DataFrame({"label": labels, "group": copies if group is None else group})
+    by_image = by_image.groupby(copies)
+    n, alike = by_image.size(), by_image["label"].value_counts()
     alike = (alike * (alike - 1) // 2).groupby(level=0).sum()
     pairs = n * (n - 1) // 2
-    frame = pd.DataFrame({"group": n.index, "n": n, "pairs": pairs, "apart": pairs - alike})
-    frame = frame[frame["n"] > 1].reset_index(drop=True)
+    frame = pd.DataFrame({"copies": n.index, "n": n, "pairs": pairs, "apart": pairs - alike})
+    frame, drawn = frame[n > 1].reset_index(drop=True), by_image["group"].first()[n > 1]
     if frame.empty:
         return Estimate(np.nan, np.nan, np.nan), frame
     weights = frame["pairs"].to_numpy(float)
-    return grouped_mean(frame["apart"] / weights, frame.index, weights=weights), frame
+    return grouped_mean(frame["apart"] / weights, drawn.to_numpy(), weights=weights), frame
 
 
 def out_of_fold(study: Study, prefix: str = "part") -> tuple[np.ndarray, np.ndarray]:

@@ -37,9 +37,11 @@ def test_label_noise_counts_pairs_and_draws_groups():
     labels = np.array([0, 0, 1, 2, 2, 5])
     group = np.array([7, 7, 7, 3, 3, 1])
     share, table = label_noise(labels, group)
-    assert share.value == 2 / 4 and table["group"].tolist() == [3, 7]
+    assert share.value == 2 / 4 and table["copies"].tolist() == [3, 7]
     assert table["pairs"].tolist() == [1, 3] and table["apart"].tolist() == [0, 2]
     assert share.low == 0 and share.high == pytest.approx(2 / 3)  # one of the groups, twice
+    together, _ = label_noise(labels, group, np.zeros(6))  # near copies: one draw holds both
+    assert together == (0.5, 0.5, 0.5)
     assert np.isnan(label_noise(labels[:1], group[:1])[0].value)
 
 
