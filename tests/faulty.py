@@ -26,8 +26,7 @@ from conftest import make_faces
 from hw3lib.data.folds import split_folds
 from hw3lib.recipe import Recipe
 
-IMPORTS = ["hw3lib.training", "hw3lib.runs", "hw3lib.cli",
-           "hw3lib.models.network", "hw3lib.data.detect",
+IMPORTS = ["hw3lib.training", "hw3lib.runs", "hw3lib.cli", "hw3lib.models.network", "hw3lib.data",
            "sklearn.model_selection", "safetensors.torch", "torch._dynamo", "typst",
            "hw3lib.report.build", "hw3lib.report.html", "hw3lib.report.pdf",
            "conftest", "layouts", "faulty", "test_pdf"]  # fmt: skip

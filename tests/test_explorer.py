@@ -87,7 +87,8 @@ def test_ones_own_file_is_read_like_any_other_and_a_bad_one_is_one_line(networks
     seen._upload({"new": ({"name": "me.png", "content": memoryview(png())},)})
     assert (seen.face().images == 90).all() and "image/png" in displayed(seen)
     seen._upload({"new": ({"name": "me.txt", "content": memoryview(b"text")},)})
-    assert displayed(seen) == "me.txt: not a JPEG or PNG picture; convert or remove it\n"
+    line = displayed(seen)
+    assert line.startswith("me.txt: not an image") and line.count("\n") == 1
     seen.picture.value = 1  # back to the data
     assert (seen.face().images == faces.images[1:2]).all()
     with pytest.raises(UserError):

@@ -124,7 +124,7 @@ def test_a_cache(promise, tmp_path, monkeypatch):
     file = layouts.write_npz(tmp_path / "faces.npz", make_faces(40, test=10))
     first = load(file)
     whole = {name: np.array(getattr(first, name)) for name in ("images", "labels", "ids", "split")}
-    (kept,) = (tmp_path / "cache").glob("*.faces")
+    (kept,) = (tmp_path / "cache").glob("*.safetensors")
     data = kept.read_bytes()
     count = 0
     for _, changed in flips(data, 300):
@@ -132,7 +132,7 @@ def test_a_cache(promise, tmp_path, monkeypatch):
         kept.write_bytes(changed)
         again = load(file)
         assert all(np.array_equal(getattr(again, name), whole[name]) for name in whole)
-    assert cache._read_header(kept) is not None
+    assert cache.read_header(kept)[0]
     promise.seen(f"{count} of {count} right", count)
 
 

@@ -43,8 +43,8 @@ def test_caching(promise, tmp_path, monkeypatch):
         faces = sets[number % 2]
         layouts.write_npz(data, faces)
         kills += killed(cache_faces, str(data), str(folder), **how)
-        for kept in folder.glob("*.faces"):
-            found = cache._read_arrays(kept, cache._read_header(kept))
+        for kept in folder.glob("*.safetensors"):
+            found = cache.read_arrays(kept, *cache.read_header(kept))
             assert any(np.array_equal(found.images, s.images) for s in sets)
             whole += 1
         assert np.array_equal(load(data).images, faces.images)

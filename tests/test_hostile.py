@@ -18,14 +18,11 @@ from hostile.case import Trap
 from hostile.watch import RESIDENT, SECONDS, measured, tree
 
 from hw3lib import UserError, cli
-from hw3lib.data import load
 from hw3lib.models.network import load_network
 from hw3lib.paths import ROOT
 
 pytestmark = pytest.mark.faults
 BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")
-OTHERS = ("weights", "Run", "archive", "profile", "author")
-DATA = [case for case in CASES if case.reader not in OTHERS]
 # control characters, line ends, marks that turn the direction of writing, halves of letters
 STEERS = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff]")
 REFUSED: dict[Case, int] = {}  # -> bytes at the peak
@@ -50,7 +47,6 @@ def place(tmp_path, monkeypatch) -> Place:
 def _libraries_are_there():
     """So that their size is no input's."""
     load_network(BEST)
-    importlib.import_module("pyarrow.parquet")
     importlib.import_module("pandas")
     importlib.import_module("hw3lib.report.cover")
 
@@ -70,12 +66,8 @@ def hw3(*arguments: str) -> str:
     return caught.value.code
 
 
-def refusal(case: Case, path: Path, sound: str, turn: int, capsys) -> str:
-    """The line by which the entry point whose turn it is refuses the path."""
-    if case in DATA and turn % 4 == 0:
-        with pytest.raises(UserError) as caught:
-            load(path)
-        return str(caught.value)
+def refusal(case: Case, path: Path, sound: str, capsys) -> str:
+    """The line by which the path is refused."""
     if case.reader == "author":
         from hw3lib.report.cover import read_author
 
@@ -90,11 +82,7 @@ def refusal(case: Case, path: Path, sound: str, turn: int, capsys) -> str:
         "weights": ["evaluate", str(path), "--data", sound],
         "archive": ["runs", "unpack", str(path)],
         "profile": ["runs", "list", "--profile", str(path), "--data", sound],
-    }.get(case.reader) or [
-        ["data", str(path), "--json"],
-        ["predict", BEST, "--data", str(path), "--out", "p.csv"],
-        ["evaluate", BEST, "--data", str(path)],
-    ][turn % 4 - 1]
+    }[case.reader]
     assert hw3(*arguments) == 2
     out, line = capsys.readouterr()
     assert out == ""
@@ -117,7 +105,7 @@ def test_it_is_refused(case, place, sound, capsys, monkeypatch):
     path = case.make(place)
     before = tree(place.root)
     with measured() as cost:
-        line = refusal(case, path, sound, CASES.index(case), capsys)
+        line = refusal(case, path, sound, capsys)
     assert not STEERS.search(line), "more than one line, or characters that steer a terminal"
     assert 20 < len(line) <= 1000, line
     for word in case.words:
@@ -139,7 +127,7 @@ def test_the_corpus(record_property):
     kinds = {reader: set() for reader in dict.fromkeys(case.reader for case in CASES)}
     for case in CASES:
         kinds[case.reader].add(case.kind)
-    assert len(CASES) >= 200
+    assert len(CASES) >= 60
     assert all(len(found) >= 12 for found in kinds.values()), {k: len(v) for k, v in kinds.items()}
     many = Counter(case.kind for case in CASES)
     assert max(many.values()) <= 25, many.most_common(9)

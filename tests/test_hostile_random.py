@@ -7,15 +7,12 @@ from pathlib import Path
 
 import pytest
 from hostile import runs
-from hostile.images import PNG
-from hostile.mutated import KAGGLE, KINDS
+from hostile.mutated import KINDS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from test_hostile import STEERS
 
 from hw3lib import UserError
-from hw3lib.data import load
-from hw3lib.data.faces import Faces
 from hw3lib.models.network import load_network
 from hw3lib.packing import unpack
 from hw3lib.profiles import read_profile, read_recipes
@@ -34,12 +31,7 @@ MANY = settings(max_examples=1000, **OPTIONS)
 
 def read(reader: str, file: Path) -> None:
     """What is read of a file of this kind; every exception but UserError is a fault of ours."""
-    if reader == "FER+ votes":
-        (file.parent / "fer2013.csv").write_bytes(KAGGLE)
-    elif reader == "numbered pictures":
-        for name in ("1.png", "2.png"):
-            (file.parent / name).write_bytes(PNG)
-    elif reader == "Run":
+    if reader == "Run":
         for name, data in runs.whole().items():
             if name != runs.RECORD:
                 (file.parent / name).write_bytes(data)
@@ -50,13 +42,7 @@ def read(reader: str, file: Path) -> None:
         "profile": lambda file: read_recipes(read_profile(file), file.name),
         "author": read_author,
     }
-    if reader in others:
-        others[reader](file)
-    else:
-        whole = reader in ("FER+ votes", "numbered pictures")
-        faces = load(file.parent if whole else file)
-        assert isinstance(faces, Faces) and len(faces) > 0
-        assert not any(map(STEERS.search, (*faces.problems, *faces.ids.tolist())))
+    others[reader](file)
 
 
 def check(reader: str, folder: Path, data: bytes) -> None:

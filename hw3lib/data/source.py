@@ -1,57 +1,81 @@
-"""Source: the files of a folder, a zip or a single file, listed and opened the same way."""
+"""The files that the user gave: of a folder, an archive, or a single file; listed and opened alike.
+
+What may stand in a file from anyone is bounded here, before any of it is unpacked. Whatever a
+parser raises later becomes one line at the `door`, which names what was being read.
+"""
 
 from __future__ import annotations
 
+import bz2
+import contextlib
+import gzip
 import io
 import lzma
 import os
 import re
 import stat
-import struct
+import tarfile
+import warnings
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from hw3lib import UserError
 from hw3lib.data.faces import DataError
 
-PICTURES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
-TABLES = {".csv", ".parquet", ".npz", ".npy"}
-KNOWN = PICTURES | TABLES | {".zip"}
-FERPLUS = "fer2013new.csv"  # the name that the FER+ authors gave their votes
 MAX_MEMBER = 4 * 2**30  # bytes, unpacked
 MAX_TOTAL = 8 * 2**30
 MAX_MEMBERS = 500_000
 BOMB = 2**27  # bytes, of a member or of all, from which a ratio over MAX_RATIO is not honest
 MAX_RATIO = 50  # text of pixels packs about 4 to 1, floats of three equal channels 25 to 1
 MAX_LINE = 2**20  # bytes; a row of 2,304 pixels has about 8,500
+UTF8 = 0x800  # the flag of a zip's member whose name is in UTF-8
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-# what zipfile raises for damaged bytes, for a password, and for what it does not know
-_FAULTS = (
-    OSError, EOFError, ValueError, RuntimeError, NotImplementedError, struct.error,
-    zipfile.BadZipFile, zlib.error, lzma.LZMAError,
+SYSTEM = ("__MACOSX", "Thumbs.db", "desktop.ini")  # left by file managers; passed over unsaid
+COMPRESSED = {"gzip": gzip.open, "bzip2": bz2.open, "xz": lzma.open}
+ARCHIVES = ("zip", "tar", *COMPRESSED)
+KINDS = {  # by the end of a name, where the content does not tell
+    **dict.fromkeys(
+        (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".gif", ".bmp", ".heic", ".heif",
+         ".tif", ".tiff"), "image"),
+    **dict.fromkeys((".csv", ".tsv", ".txt"), "table"),
+    ".npy": "npy", ".npz": "npz", ".parquet": "parquet", ".zip": "zip", ".tar": "tar",
+    ".gz": "gzip", ".tgz": "gzip", ".bz2": "bzip2", ".xz": "xz",
+}  # fmt: skip
+MAGIC = (  # what files begin with
+    (rb"\x93NUMPY", "npy"), (rb"PAR1", "parquet"), (rb"PK(\x03\x04|\x05\x06)", "zip"),
+    (rb"\x1f\x8b", "gzip"), (rb"BZh\d", "bzip2"), (rb"\xfd7zXZ", "xz"), (rb".{257}ustar", "tar"),
+    (rb"\xff\xd8\xff|\x89PNG|GIF8|RIFF....WEBP|....ftyp(avi|hei|mif|msf)|BM.{4}\0{4}"
+     rb"|II\*\0|MM\0\*", "image"),
+    (rb"\x80[\x02-\x05]", "pickle (it could run code)"), (rb"7z\xbc\xaf|Rar!", "7z or RAR archive"),
+    (rb"\x89HDF", "HDF5 file"), (rb"\(\xb5/\xfd", "Zstandard file"),
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One file of a Source.
+@dataclass
+class Place:
+    """What is being read, for the message of whatever a parser raises."""
 
-    name  : path below what the user gave, with forward slashes
-    where : the path to show in messages
+    at: str
+
+
+@dataclass
+class Entry:
+    """One file.
+
+    name  : path below what the user gave;  where : the path to show in messages
+    size  : bytes;  disk : bytes of the file on the disk that it is, or comes from
     """
 
     name: str
     where: str
     size: int
+    disk: int
     opener: Callable[[], BinaryIO]
-
-    @property
-    def suffix(self) -> str:
-        return PurePosixPath(self.name).suffix.casefold()
+    place: Place
 
     @property
     def stem(self) -> str:
@@ -63,116 +87,87 @@ class Entry:
         parent = str(PurePosixPath(self.name).parent)
         return "" if parent == "." else parent
 
+    @cached_property
+    def kind(self) -> str:
+        """What it is: by the name for an image, else by its first bytes, else by the name."""
+        by_name = KINDS.get(PurePosixPath(self.name).suffix.casefold(), "")
+        if by_name == "image":  # the decoder looks at the content of each
+            return by_name
+        with self.open() as stream:
+            head = stream.read(512)
+        found = next((k for m, k in MAGIC if re.match(m, head, re.DOTALL)), "")
+        if found == "zip" and by_name == "npz":
+            return "npz"
+        text = b"\0" not in head or head.startswith((b"\xff\xfe", b"\xfe\xff"))
+        return found or by_name or ("table" if text and head else "file of another kind")
+
     def open(self) -> BinaryIO:
-        """The file as a binary stream; a zip member is unpacked in memory as it is read."""
+        """The file as a binary stream; an archive's member is unpacked as it is read."""
+        self.place.at = self.where
         return self.opener()
 
     def read(self, limit: int = MAX_MEMBER) -> bytes:
-        """All of it; DataError where it is longer, cannot be read, or its zip is damaged."""
+        """All of it; DataError where it is longer than `limit` bytes."""
         if self.size > limit:
             raise DataError(f"{self.where}: {self.size:,} bytes are too much; remove the file")
-        try:
-            with self.open() as stream:
-                return stream.read()
-        except _FAULTS as error:
-            raise DataError(f"{self.where}: cannot be read ({error}); copy it again") from None
+        with self.open() as stream:
+            return stream.read()
 
     def lines(self) -> Iterator[bytes]:
-        """Its lines, without their ends; read as they are asked for."""
-        try:
-            with io.BufferedReader(self.open(), 2**20) as stream:
-                while line := stream.readline(MAX_LINE):
-                    if len(line) == MAX_LINE:
-                        raise DataError(f"{self.where}: lines too long to be a table; check it")
-                    yield line.rstrip(b"\r\n")
-        except _FAULTS as error:
-            raise DataError(f"{self.where}: cannot be read ({error}); copy it again") from None
+        """Its lines without their ends, UTF-8 where it was UTF-16; read as they are asked for."""
+        with io.BufferedReader(self.open(), 2**20) as stream:
+            head = stream.peek(2**16)
+            if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, as Excel saves "Unicode text"
+                text = io.TextIOWrapper(stream, "utf-16", newline="\n")
+                read = lambda: text.readline(MAX_LINE).encode()  # noqa: E731
+            elif b"\n" not in head and b"\r" in head:
+                text = io.TextIOWrapper(stream, "latin-1", newline="\r")
+                read = lambda: text.readline(MAX_LINE).encode("latin-1")  # noqa: E731
+            else:
+                read = lambda: stream.readline(MAX_LINE)  # noqa: E731
+            while line := read():
+                if len(line) >= MAX_LINE:
+                    raise DataError(f"{self.where}: lines too long to be a table; check it")
+                yield line.rstrip(b"\r\n")
 
 
-class Source:
-    """What the user gave, as entries in natural order (2 before 10).
+@contextlib.contextmanager
+def door(place: Place) -> Iterator[None]:
+    """The one place where what a parser raises becomes one line.
 
-    Zips inside a folder are opened as if they were folders of their name, but only where the
-    folder holds no pictures beside them: a zip usually lies beside what was unpacked from it.
+    Raises
+    ------
+    DataError
+        for any exception but a UserError: bad bytes raise nearly anything in parsers.
     """
-
-    def __init__(self, path: Path, files: list[Path]) -> None:
-        self.path = path
-        self.root = path.stem if path.is_file() else path.name
-        self.entries: list[Entry] = []
-        self.problems: list[str] = []
-        self._stack = ExitStack()
-        base = path if path.is_dir() else path.parent
-        zips = [f for f in files if f.suffix.casefold() == ".zip"]
-        plain = [f for f in files if f not in set(zips)]
-        for file in plain:
-            name = file.relative_to(base).as_posix()
-            self.entries.append(
-                Entry(name, str(file), file.stat().st_size, lambda file=file: file.open("rb"))
-            )
-        if zips and any(_holds_pictures(entry) for entry in self.entries):
-            self.problems.append(f"{zips[0].name} not read: the folder holds pictures beside it")
-            zips = []
-        for file in zips:
-            prefix = "" if file == path else file.relative_to(base).with_suffix("").as_posix() + "/"
-            self.entries += self._members(file, prefix)
-        self.entries.sort(key=lambda entry: natural(entry.name))
-
-    def __enter__(self) -> Source:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stack.close()
-
-    def _members(self, file: Path, prefix: str) -> list[Entry]:
-        try:
-            archive = self._stack.enter_context(zipfile.ZipFile(file))
-        except _FAULTS:
-            raise DataError(f"{file}: not a zip, or a damaged one; download it again") from None
-        members = [i for i in archive.infolist() if i.filename and not i.is_dir()]
-        check_archive(file, members)
-        return [
-            Entry(
-                prefix + info.filename,
-                f"{file}/{info.filename}",
-                info.file_size,
-                lambda info=info: _open_member(archive, info, file),
-            )
-            for info in members
-            if _wanted_member(info.filename)
-        ]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's of sizes: our own limit is stricter
+            yield
+    except UserError:
+        raise
+    except MemoryError as error:
+        raise DataError(f"{place.at}: too large for the memory; split it") from error
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno:  # no permission, a drive that went away
+            where = error.filename or place.at
+            raise DataError(f"{where}: cannot be read ({error.strerror})") from error
+        reason = (str(error).splitlines() or [""])[0][:80] or type(error).__name__
+        what = f"damaged, or not what its name says ({reason}); copy or download it again"
+        if "pickle" in reason or "Object arrays" in reason:
+            what = "refused: pickled Python objects could run code; save plain arrays (numpy.savez)"
+        raise DataError(f"{place.at}: {what}") from error
 
 
 def list_files(path: Path) -> list[Path]:
-    """The files under `path` that a layout could use, in a stable order.
-
-    A single file brings along what belongs to it: the FER+ votes, the other half of a `.npy` pair.
-    """
+    """All files at or under `path`, in a stable order."""
     if path.is_file():
-        return [path, *_mates(path)]
+        return [path]
     if path.exists() and not path.is_dir():
-        raise DataError(f"{path}: neither a file nor a folder; give the path of the pictures")
+        raise DataError(f"{path}: neither a file nor a folder; give the path of the images")
     if not path.is_dir():
         raise DataError(f"{path}: does not exist; check the spelling of the path")
     return [Path(file) for file in sorted(_walk(str(path)))]
-
-
-def _mates(path: Path) -> list[Path]:
-    from hw3lib.data.readers.arrays import parse_name
-
-    if path.suffix.casefold() == ".csv":
-        votes = path.with_name(FERPLUS)
-        return [votes] if votes.is_file() and votes != path else []
-    if path.suffix.casefold() != ".npy":
-        return []
-    role, rest = parse_name(path.stem)
-    others = [(m, *parse_name(m.stem)) for m in sorted(path.parent.glob("*.npy"))]
-    return [m for m, r, other in others if m != path and other == rest and r != role]
-
-
-def _is_utf8(name: str) -> bool:
-    """False for a name whose bytes Python could only keep as lone surrogates."""
-    return not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def _walk(top: str) -> Iterator[str]:
@@ -180,74 +175,136 @@ def _walk(top: str) -> Iterator[str]:
     folders, seen, count = [top], set(), 0
     while folders:
         folder = folders.pop()
-        try:
-            info = os.stat(folder)
-            if (info.st_dev, info.st_ino) in seen:  # a link that leads back up
-                continue
-            seen.add((info.st_dev, info.st_ino))
-            inside = list(os.scandir(folder))
-        except OSError as error:
-            raise DataError(f"{folder}: cannot be read ({error.strerror})") from None
+        info = os.stat(folder)
+        if (info.st_dev, info.st_ino) in seen:  # a link that leads back up
+            continue
+        seen.add((info.st_dev, info.st_ino))
+        inside = [item for item in os.scandir(folder) if _wanted(item.name)]
         count += len(inside)
         if count > MAX_MEMBERS:  # a link to the whole disk, perhaps
             raise DataError(
-                f"{top}: holds more than {MAX_MEMBERS:,} files; give the folder of the pictures"
+                f"{top}: holds more than {MAX_MEMBERS:,} files; give the folder of the images"
             )
         for item in inside:
-            if not _is_utf8(item.name):
+            if any("\ud800" <= letter <= "\udfff" for letter in item.name):
                 raise DataError(
                     f"{folder}: the file name {item.name!a} is not UTF-8; rename the file"
                 )
-            is_folder = item.is_dir()
-            if not _wanted(item.name, is_folder):
-                continue
-            if is_folder:
+            if item.is_dir():
                 folders.append(item.path)
             elif item.is_file():
                 yield item.path
             else:
-                raise DataError(f"{item.path}: a broken link, or no file; mend or remove it")
+                raise DataError(f"{item.path}: a broken link, or no file; fix or remove it")
 
 
-def _wanted(name: str, is_folder: bool = False) -> bool:
-    if name.startswith((".", "__MACOSX")) or name == "pretrained":
-        return False
-    return is_folder or os.path.splitext(name)[1].casefold() in KNOWN
+def _wanted(name: str) -> bool:
+    return not name.startswith(".") and name not in SYSTEM
 
 
-def _wanted_member(name: str) -> bool:
-    *folders, last = name.split("/")
-    return all(_wanted(f, True) for f in folders) and _wanted(last) and last[-4:].lower() != ".zip"
+def entry_of(file: Path, base: Path, place: Place) -> Entry:
+    """A file on the disk."""
+    name = file.relative_to(base).as_posix()
+    size = file.stat().st_size
+    return Entry(name, str(file), size, size, lambda: file.open("rb"), place)
 
 
-def _holds_pictures(entry: Entry) -> bool:
-    from hw3lib.data.table import open_table
+def members(entry: Entry, prefix: str, stack: contextlib.ExitStack) -> list[Entry]:
+    """The files in an archive, their names below `prefix`; nothing is unpacked to the disk.
 
-    return entry.suffix != ".csv" or open_table(entry).kind == "pixels"
+    Raises
+    ------
+    DataError
+        for an archive that leads outside, holds links, or unpacks to more than any data set.
+    """
+    if entry.kind in ("zip", "npz"):
+        found = list(_zip_members(entry, stack))
+    else:
+        data = entry.read() if entry.kind == "tar" else _unpacked(entry)
+        if data[257:262] != b"ustar":
+            name = re.sub(r"\.(gz|bz2|xz)$", "", PurePosixPath(entry.name).name)
+            found = [(name, len(data), lambda: io.BytesIO(data))]
+        else:
+            found = list(_tar_members(entry, data, stack))
+    return [
+        Entry(prefix + name, f"{entry.where}/{name}", size, entry.disk, opener, entry.place)
+        for name, size, opener in found
+        if all(map(_wanted, name.split("/")))
+    ]
 
 
-def check_archive(file: object, members: list[zipfile.ZipInfo]) -> None:
-    """Refuse a zip that leads outside, holds links or unpacks to more than any data set."""
-    total, packed = (sum(getattr(m, k) for m in members) for k in ("file_size", "compress_size"))
-    if len(members) > MAX_MEMBERS or total > honest(packed, MAX_TOTAL):
+Member = tuple[str, int, Callable[[], BinaryIO]]
+
+
+def _zip_members(entry: Entry, stack: contextlib.ExitStack) -> Iterator[Member]:
+    stream = stack.enter_context(entry.open())
+    if isinstance(stream, zipfile.ZipExtFile):  # a zip in a zip: seeking there starts anew
+        stream = io.BytesIO(entry.read())
+    archive = zipfile.ZipFile(stream)
+    infos = [i for i in archive.infolist() if i.filename and not i.is_dir()]
+    total, packed = (sum(getattr(i, k) for i in infos) for k in ("file_size", "compress_size"))
+    if len(infos) > MAX_MEMBERS or total > honest(min(packed, entry.disk), MAX_TOTAL):
         raise DataError(
-            f"{file}: unpacks to {total:,} bytes in {len(members):,} files; unpack a zip you trust"
+            f"{entry.where}: unpacks to {total:,} bytes in {len(infos):,} files; unpack an archive "
+            "that you trust"
         )
-    for info in members:
-        name = info.filename
-        what = ""
-        if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name[:3]:
-            what = "leads out of the archive"
-        elif stat.S_ISLNK(info.external_attr >> 16):
-            what = "is a link"
-        elif info.flag_bits & 1:
-            what = "is encrypted"
+    raw = [b"" if i.flag_bits & UTF8 else i.orig_filename.encode("cp437") for i in infos]
+    codec = code_page(raw)
+    for info, told in zip(infos, raw, strict=True):
+        name = told.decode(codec) or info.filename
+        reason = ""
+        if info.flag_bits & 1:
+            reason = "is encrypted"
         elif info.compress_type not in METHODS:
-            what = f"is packed by method {info.compress_type}, not deflated"
+            reason = f"is packed by method {info.compress_type}, not deflated"
         elif info.file_size > honest(info.compress_size, MAX_MEMBER):
-            what = f"unpacks to {info.file_size:,} bytes"
-        if what:
-            raise DataError(f"{file}: the member {name[:80]!r} {what}; unpack a zip you trust")
+            reason = f"unpacks to {info.file_size:,} bytes"
+        _check(entry, name, reason or _link(stat.S_ISLNK(info.external_attr >> 16)))
+        yield name, info.file_size, lambda info=info: archive.open(info)
+
+
+def _tar_members(entry: Entry, data: bytes, stack: contextlib.ExitStack) -> Iterator[Member]:
+    archive = stack.enter_context(tarfile.open(fileobj=io.BytesIO(data), mode="r:"))  # noqa: SIM115
+    most = 10_000 + entry.size // 40  # each takes some bytes, however it is packed
+    infos = []
+    for info in archive:
+        if len(infos) > most:
+            raise DataError(f"{entry.where}: more than {most:,} files; unpack one that you trust")
+        if not info.isdir():
+            infos.append(info)
+    raw = [i.name.encode("utf-8", "surrogateescape") for i in infos]
+    codec = code_page(raw)
+    for info, name in zip(infos, (text.decode(codec) for text in raw), strict=True):
+        plain = info.isreg() and not info.issparse()
+        _check(entry, name, "" if plain else _link(info.issym() or info.islnk()) or "is no file")
+        yield name, info.size, lambda info=info: archive.extractfile(info)
+
+
+def _link(is_link: bool) -> str:
+    return "is a link" if is_link else ""
+
+
+def _check(entry: Entry, name: str, reason: str) -> None:
+    if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name[:3]:
+        reason = "leads out of the archive"
+    if reason:
+        raise DataError(
+            f"{entry.where}: the member {name[:80]!r} {reason}; unpack an archive that you trust"
+        )
+
+
+def _unpacked(entry: Entry) -> bytes:
+    """What a compressed file holds."""
+    limit = honest(min(entry.size, entry.disk), MAX_MEMBER)
+    out = io.BytesIO()
+    with entry.open() as packed, COMPRESSED[entry.kind](packed) as stream:
+        while block := stream.read(2**20):
+            out.write(block)
+            if out.tell() > limit:
+                raise DataError(
+                    f"{entry.where}: unpacks to more than {limit:,} bytes; use one that you trust"
+                )
+    return out.getvalue()
 
 
 def honest(packed: int, most: int) -> int:
@@ -255,11 +312,20 @@ def honest(packed: int, most: int) -> int:
     return min(most, max(BOMB, MAX_RATIO * packed))
 
 
-def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, file: Path) -> BinaryIO:
-    try:
-        return archive.open(info)
-    except _FAULTS as error:
-        raise DataError(f"{file}/{info.filename}: cannot be unpacked ({error})") from None
+def code_page(raw: list[bytes]) -> str:
+    """The encoding of texts whose writer does not tell: UTF-8, Big5, GB 2312, else DOS's cp437.
+
+    Nearly all of GB 2312 could be Big5 as well. Big5's common characters begin with the bytes
+    0xA4 to 0xC6, which tells them apart but for very short names.
+    """
+    high = [pair[0] for text in raw for pair in re.findall(rb"[\x81-\xfe].", text, re.DOTALL)]
+    common = sum(0xA4 <= byte <= 0xC6 for byte in high) >= 0.8 * len(high)
+    for codec in ("utf-8", *(["cp950"] if common else []), "gb2312", "cp950"):
+        with contextlib.suppress(UnicodeDecodeError):
+            for text in raw:
+                text.decode(codec)
+            return codec
+    return "cp437"
 
 
 def natural(name: str) -> list[tuple[int, int, str, str]]:

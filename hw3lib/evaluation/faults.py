@@ -20,11 +20,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from hw3lib import UserError, models
-from hw3lib.data.decode import to_face
-from hw3lib.data.detect import read_source
+from hw3lib.data import read_faces
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.data.folds import Folds, split_folds
-from hw3lib.data.source import Source, list_files
+from hw3lib.data.images import to_face
 from hw3lib.models.network import Network, load_network, logits, normalize, save_network
 from hw3lib.models.network import predict as predict_faces
 from hw3lib.runs import Run, get_run
@@ -206,8 +205,7 @@ def read_back(case: Case, images: np.ndarray) -> Faces:
             file = Path(folder) / "test" / CLASSES[label].lower() / f"{i:05d}.png"
             file.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.ascontiguousarray(image)).save(file, compress_level=1)
-        with Source(Path(folder), list_files(Path(folder))) as source:  # no copy in the cache
-            return read_source(source)
+        return read_faces(Path(folder))  # no copy in the cache
 
 
 def right_as_read(case: Case, images: np.ndarray) -> np.ndarray:

@@ -1,1 +1,0 @@
-"""One module per layout: each turns entries of a Source into Rows."""
