@@ -44,7 +44,8 @@ test-slow: $(READY)  ## the slow tests too
 
 faults: $(READY)  ## break things on purpose and say what was promised and seen
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu" --fault-table \
-	  tests/test_kill.py tests/test_faults_*.py $(wildcard tests/test_hostile*.py)
+	  tests/test_kill.py tests/test_faults_*.py $(wildcard tests/test_hostile*.py) \
+	  tests/data/test_bad_input.py
 
 lab: $(READY)  ## JupyterLab on the notebooks
 	$(BIN)/hw3 lab --data "$(DATA)"

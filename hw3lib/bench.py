@@ -18,7 +18,7 @@ import torch
 from hw3lib import models
 from hw3lib.augment import augment
 from hw3lib.data.faces import CLASSES, Faces
-from hw3lib.data.folds import Folds, split_folds
+from hw3lib.data.split import Split, split_faces
 from hw3lib.models.network import Network, normalize
 from hw3lib.recipe import Recipe
 from hw3lib.runs import device_of
@@ -35,7 +35,7 @@ def run_bench(data: str = "", *, quick: bool = False) -> None:
     from hw3lib.data import load
 
     faces, threads, device = load(data), os.cpu_count() or 1, torch.device(device_of())
-    folds = split_folds(faces)
+    folds = split_faces(faces)
     few = 512 if quick else 4096
     recipe = replace(AUGMENTED, threads=threads)
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
@@ -148,7 +148,7 @@ def wait(device: torch.device) -> None:
         torch.cuda.synchronize()
 
 
-def our_epoch(recipe: Recipe, folds: Folds, device: torch.device) -> float:
+def our_epoch(recipe: Recipe, folds: Split, device: torch.device) -> float:
     pictures = Pictures.of(folds, "train", device)
     held = Pictures.of(folds, "validation", device)
     with exact(recipe, device):
@@ -176,7 +176,7 @@ def their_epoch(root: Path, device: torch.device) -> float:
     return best_of(once, 2)
 
 
-def replace_train(folds: Folds, n: int) -> Folds:
+def replace_train(folds: Split, n: int) -> Split:
     """The first n training rows; a token validation fold, since the student's loop has none."""
     return replace(folds, train=folds.train[:n], validation=folds.validation[:7])
 

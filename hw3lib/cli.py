@@ -51,7 +51,7 @@ def data(
 ) -> None:
     """Say what a data set holds: layout, splits, classes, duplicates, problems."""
     from hw3lib.data import load
-    from hw3lib.data.report import describe, to_text
+    from hw3lib.data.audit import describe, to_text
 
     facts = describe(load(path))
     print(json.dumps(facts, ensure_ascii=False) if as_json else to_text(facts))

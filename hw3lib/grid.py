@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from hw3lib import distributed
-from hw3lib.data.folds import Folds
+from hw3lib.data.split import Split
 from hw3lib.recipe import Recipe
 from hw3lib.runs import Run, get_run, run_path, runs_folder
 
@@ -79,7 +79,7 @@ def _one_by_one(study, names: list[str]) -> Iterator[str]:
         yield name
 
 
-def _make(recipe: Recipe, folds: Folds, name: str, every_epoch: bool) -> str:
+def _make(recipe: Recipe, folds: Split, name: str, every_epoch: bool) -> str:
     get_run(recipe, folds, name=name, every_epoch=every_epoch)
     return name
 

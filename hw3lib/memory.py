@@ -15,7 +15,7 @@ from hw3lib import UserError
 from hw3lib.recipe import Recipe
 
 if TYPE_CHECKING:
-    from hw3lib.data.folds import Folds
+    from hw3lib.data.split import Split
 
 BESIDES = 1.6  # what a step takes, gradients and work space too, over what it saves for backward
 REST = 2**27  # bytes for all but the steps: scoring, checkpoints, code that is loaded late
@@ -31,7 +31,7 @@ def out_of_memory(error: BaseException) -> bool:
     )
 
 
-def train_within_memory(name: str, recipe: Recipe, folds: Folds, *, device, **options):
+def train_within_memory(name: str, recipe: Recipe, folds: Split, *, device, **options):
     """`training.train`; where memory does not suffice, an error that says which batch fits.
 
     Raises

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from dataclasses import asdict, dataclass, fields
 from math import isfinite
 
 from hw3lib import UserError
+from hw3lib.data.split import PART
 
 TRAINING_VERSION = 3  # raise it when training.py or augment.py gives other weights than before
 
@@ -22,7 +22,6 @@ REDUCTIONS = ("weighted", "mean")
 SAMPLERS = ("shuffle", "balanced", "sqrt")
 NORMALIZATIONS = ("dataset", "none")
 WIDEST = 16  # times the published channel counts; more fits into no machine
-PART = re.compile(r"part ([1-9]\d*) of ([1-9]\d*)")  # of a split into K parts of equal size
 SPLITS = ("default", "stratified", "random", "pictures")
 
 
@@ -39,8 +38,8 @@ class Recipe:
     width: float = 1.0  # factor on the channel counts
     in_channels: int = 1  # 1 grey, 3 grey repeated
     # data
-    data: str = ""  # Folds.fingerprint; filled in when the Run is asked for
-    split: str = "default"  # of train and validation: the study's, or cut anew (data.folds.recut)
+    data: str = ""  # Split.fingerprint; filled in when the Run is asked for
+    split: str = "default"  # of train and validation: the study's, or cut anew (data.split.recut)
     train_on: str = "train"  # or "train+validation": a frozen recipe fitted again on all there is
     train_limit: int = 0  # pictures of the training fold used, 0 for all
     normalize: str = "dataset"  # mean and deviation of the training fold, or "none": [0, 1]

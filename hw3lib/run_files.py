@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hw3lib.data.faces import CLASSES, digest_of
-from hw3lib.data.folds import Folds
+from hw3lib.data.split import Split
 from hw3lib.files import new_folder, sha256
 from hw3lib.reading import parse_json, read_text
 from hw3lib.recipe import TRAINING_VERSION, Recipe
@@ -53,7 +53,7 @@ def weight_files(recipe: Recipe) -> list[str]:
 
 
 def write_run(
-    part: Path, recipe: Recipe, folds: Folds, network: Network, state: State, device
+    part: Path, recipe: Recipe, folds: Split, network: Network, state: State, device
 ) -> None:
     import csv
     from copy import deepcopy
@@ -101,7 +101,7 @@ def write_run(
 
 
 def _fold_logits(
-    members: list[Network], recipe: Recipe, folds: Folds, device
+    members: list[Network], recipe: Recipe, folds: Split, device
 ) -> dict[str, np.ndarray]:
     """members : the network, then those of its snapshots"""
     from hw3lib.models.network import logits
@@ -118,7 +118,7 @@ def _fold_logits(
     return stored
 
 
-def score_again(run: Run, folds: Folds) -> None:
+def score_again(run: Run, folds: Split) -> None:
     """The test set is no part of a Run's name: on another one the stored logits are made anew."""
     import torch
     from safetensors.numpy import save
@@ -135,12 +135,12 @@ def score_again(run: Run, folds: Folds) -> None:
         (part / RECORD).write_text(sealed(record), encoding="utf-8")
 
 
-def test_fingerprint(folds: Folds) -> str:
+def test_fingerprint(folds: Split) -> str:
     return digest_of(folds.faces.digests[folds.test])
 
 
 def write_record(
-    part: Path, recipe: Recipe, folds: Folds, state: State, device, seconds: float, resumed: bool
+    part: Path, recipe: Recipe, folds: Split, state: State, device, seconds: float, resumed: bool
 ) -> None:
     import torch
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hw3lib import UserError, distributed
-from hw3lib.data.folds import Folds
+from hw3lib.data.split import Split
 from hw3lib.files import locked, new_folder, parts_of, sweep
 from hw3lib.reading import parse_json, read_text
 from hw3lib.recipe import Recipe
@@ -179,7 +179,7 @@ def damaged(path: Path, why: object) -> UserError:
 
 def get_run(
     recipe: Recipe,
-    folds: Folds,
+    folds: Split,
     *,
     name: str = "",
     root: Path | None = None,
@@ -247,7 +247,7 @@ def _left_whole(path: Path, recipe: Recipe) -> bool:
 
 
 def _train_into(
-    path: Path, recipe: Recipe, folds: Folds, name: str, progress, device: str, every_epoch: bool
+    path: Path, recipe: Recipe, folds: Split, name: str, progress, device: str, every_epoch: bool
 ) -> None:
     import torch
 

@@ -32,7 +32,7 @@ from joblib import Parallel, delayed
 from joblib._dask import DaskDistributedBackend
 
 from hw3lib import UserError
-from hw3lib.data.folds import Folds, recut
+from hw3lib.data.split import Split, recut
 from hw3lib.packing import add_file, unpack
 from hw3lib.progress import to_stderr
 from hw3lib.recipe import TRAINING_VERSION, Recipe
@@ -190,7 +190,7 @@ def _trained(client: Client, study, names: list[str]) -> Iterator[tuple[str, byt
 
 
 def _train_there(
-    folds: Folds,
+    folds: Split,
     recipe: Recipe,
     name: str,
     every_epoch: bool,

@@ -12,7 +12,7 @@ import numpy as np
 
 from hw3lib import UserError
 from hw3lib.data.faces import Faces
-from hw3lib.data.folds import Folds, recut, split_folds
+from hw3lib.data.split import Split, recut, split_faces
 from hw3lib.paths import ROOT
 from hw3lib.profiles import read_profile, read_recipes
 from hw3lib.recipe import Recipe
@@ -34,7 +34,7 @@ class Study:
 
     profile: str
     faces: Faces
-    folds: Folds
+    folds: Split
     recipes: dict[str, Recipe]
     settings: dict[str, Any]
 
@@ -57,7 +57,7 @@ class Study:
         kept = self.settings.get("every_epoch", [])
         return any(name == arm or name.startswith(f"{arm}.") for arm in kept)
 
-    def folds_of(self, recipe: Recipe) -> Folds:
+    def folds_of(self, recipe: Recipe) -> Split:
         """The folds that a Recipe is trained on: the study's own, or cut anew as it says."""
         return recut(self.folds, recipe.split, recipe.seed)
 
@@ -115,7 +115,7 @@ def open_study(profile: str = "demo", data: str = "") -> Study:
     table = read_profile(path)
     recipes, settings = read_recipes(table, str(path)), table.get("settings", {})
     faces = load(data or os.environ.get("HW3_DATA", ""), synthetic=settings.get("synthetic", 4000))
-    folds = split_folds(faces, **table.get("folds", {}))
+    folds = split_faces(faces, **table.get("folds", {}))
     recipes = {
         name: replace(r, data=recut(folds, r.split, r.seed).fingerprint)
         for name, r in recipes.items()

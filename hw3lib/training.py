@@ -21,7 +21,7 @@ import torch.nn.functional as F
 
 from hw3lib import distributed, models
 from hw3lib.augment import augment, turns
-from hw3lib.data.folds import Folds
+from hw3lib.data.split import Split
 from hw3lib.losses import Loss, draw_order
 from hw3lib.models.network import Network, normalize
 from hw3lib.optimization import Average, copy_of, make_optimizer, set_rate, swapped
@@ -62,7 +62,7 @@ class Pictures:
     labels: torch.Tensor
 
     @classmethod
-    def of(cls, folds: Folds, fold: str, device: torch.device, limit: int = 0) -> Pictures:
+    def of(cls, folds: Split, fold: str, device: torch.device, limit: int = 0) -> Pictures:
         """fold : "train", "validation", "test", "train+validation", or "" for no pictures"""
         parts = [getattr(folds, name) for name in fold.split("+") if name]
         rows = np.concatenate([*parts, np.zeros(0, np.int64)])[: limit or None]
@@ -81,7 +81,7 @@ class Pictures:
 
 def train(
     recipe: Recipe,
-    folds: Folds,
+    folds: Split,
     *,
     device: torch.device,
     resume: State | None = None,

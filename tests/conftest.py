@@ -12,7 +12,7 @@ from fault_table import promise, pytest_addoption, pytest_terminal_summary  # no
 
 from hw3lib.data.copies import exact_groups
 from hw3lib.data.faces import Faces
-from hw3lib.data.folds import Folds, split_folds
+from hw3lib.data.split import Split, split_faces
 from hw3lib.recipe import Recipe
 
 
@@ -35,12 +35,12 @@ def faces() -> Faces:
 
 
 @pytest.fixture(scope="session")
-def folds(faces: Faces) -> Folds:
-    return split_folds(faces)
+def folds(faces: Faces) -> Split:
+    return split_faces(faces)
 
 
 @pytest.fixture(scope="session")
-def recipe(folds: Folds) -> Recipe:
+def recipe(folds: Split) -> Recipe:
     """Everything that draws random numbers is on: augmentation, mixup, dropout, averaging."""
     return Recipe(
         model="slim_resnet",

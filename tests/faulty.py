@@ -23,7 +23,7 @@ import psutil
 import pytest
 from conftest import make_faces
 
-from hw3lib.data.folds import split_folds
+from hw3lib.data.split import split_faces
 from hw3lib.recipe import Recipe
 
 IMPORTS = ["hw3lib.training", "hw3lib.runs", "hw3lib.cli", "hw3lib.models.network", "hw3lib.data",
@@ -47,7 +47,7 @@ mixup = 0.2
 
 
 def folds():
-    return split_folds(make_faces(150, test=30))
+    return split_faces(make_faces(150, test=30))
 
 
 # an epoch of some hundredths of a second, with all that draws random numbers

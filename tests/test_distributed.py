@@ -20,7 +20,7 @@ import torch
 from conftest import make_faces
 
 from hw3lib import UserError, distributed
-from hw3lib.data.folds import split_folds
+from hw3lib.data.split import split_faces
 from hw3lib.recipe import Recipe
 from hw3lib.runs import open_run, run_path
 from hw3lib.training import Pictures, start, train
@@ -65,7 +65,7 @@ processes = 2
 
 def folds():
     """An odd number of pictures in both folds, so that the two shares are unequal."""
-    cut = split_folds(make_faces(151, test=30, copies=0))
+    cut = split_faces(make_faces(151, test=30, copies=0))
     return replace(cut, train=cut.train[:101], validation=cut.validation[:11])
 
 

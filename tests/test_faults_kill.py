@@ -16,7 +16,7 @@ from conftest import make_faces
 from faulty import RECIPE, contents, ended, folds, killed, moments, start
 
 from hw3lib.data import cache, load
-from hw3lib.data.folds import Folds
+from hw3lib.data.split import Split
 from hw3lib.files import parts_of, write_atomic
 from hw3lib.run_files import score_again
 from hw3lib.runs import checkpoint_of, get_run, open_run, run_path
@@ -112,7 +112,7 @@ def score_on(root: str, share: int) -> None:
     score_again(found, test_of(share))
 
 
-def test_of(share: int) -> Folds:
+def test_of(share: int) -> Split:
     whole = folds()
     return replace(whole, test=whole.test[: len(whole.test) // share])
 

@@ -18,7 +18,7 @@ from conftest import make_faces
 from distributed import Client
 
 from hw3lib import UserError
-from hw3lib.data.folds import split_folds
+from hw3lib.data.split import split_faces
 from hw3lib.grid import make_runs
 from hw3lib.recipe import Recipe
 from hw3lib.runs import get_run
@@ -33,7 +33,7 @@ TINY = Recipe(
 @pytest.fixture(scope="module")
 def study() -> Study:
     """Two arms over their seeds, one of them on folds cut anew."""
-    folds = split_folds(make_faces(150, test=30))
+    folds = split_faces(make_faces(150, test=30))
     recipes = {}
     for seed in range(2):
         plain = replace(TINY, seed=seed)

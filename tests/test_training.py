@@ -11,7 +11,7 @@ from conftest import make_faces
 
 from hw3lib import UserError
 from hw3lib.checkpoint import read_checkpoint, write_checkpoint
-from hw3lib.data.folds import recut, split_folds
+from hw3lib.data.split import recut, split_faces
 from hw3lib.evaluation.effects import stopped_at
 from hw3lib.models.network import logits
 from hw3lib.recipe import Recipe
@@ -143,7 +143,7 @@ def test_a_run_belongs_to_its_data_whoever_asks(recipe, folds, tmp_path):
     """The same Recipe, its data left open, on other images, another split and another limit."""
     bare = replace(recipe, data="", epochs=1, mixup=0)
     first = get_run(bare, folds, root=tmp_path, progress=False)
-    other = split_folds(make_faces(seed=5))
+    other = split_faces(make_faces(seed=5))
     for asked, on in (
         (bare, other), (bare, recut(folds, "stratified", 3)), (replace(bare, train_limit=60), folds)
     ):  # fmt: skip
@@ -283,7 +283,7 @@ def test_blank_training_pictures_do_not_divide_by_zero():
     faces = make_faces(60, test=10, copies=0)
     faces.images[:] = 0
     recipe = Recipe(model="dense", width=0.25, epochs=1, batch_size=16)
-    network, _ = train(recipe, split_folds(faces), device=CPU)
+    network, _ = train(recipe, split_faces(faces), device=CPU)
     assert all(torch.isfinite(p).all() for p in network.model.parameters())
 
 

@@ -14,6 +14,11 @@ from hw3lib.data.copies import exact_groups
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 SIZE = 48  # pixels a side
 UNLABELLED = -1
+# published class by class, as in CLASSES, and pixels as mean and standard deviation in [0, 1]
+COURSE_COUNTS = (4009, 450, 4136, 7275, 4841, 3221, 4955)  # the course's training set: 28,887
+COURSE_PIXELS = (0.508156, 0.264441)
+FER2013_COUNTS = (3995, 436, 4097, 7215, 4830, 3171, 4965)  # FER2013's Training: 28,709
+FER2013_PIXELS = (0.50774, 0.25501)
 SPLITS = ("train", "test", "private")  # Training, PublicTest, PrivateTest in FER2013's words
 
 

@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from hw3lib import UserError, models
 from hw3lib.data import read_faces
 from hw3lib.data.faces import CLASSES, SIZE, Faces
-from hw3lib.data.folds import Folds, split_folds
 from hw3lib.data.images import to_face
+from hw3lib.data.split import Split, split_faces
 from hw3lib.models.network import Network, load_network, logits, normalize, save_network
 from hw3lib.models.network import predict as predict_faces
 from hw3lib.runs import Run, get_run
@@ -38,10 +38,10 @@ class Case:
     run: Run
     network: Network
     faces: Faces
-    folds: Folds
+    folds: Split
 
     @classmethod
-    def of(cls, run: Run, folds: Folds, limit: int = 0) -> Case:
+    def of(cls, run: Run, folds: Split, limit: int = 0) -> Case:
         """limit : test images, 0 for all of them"""
         return cls(run, run.network(), folds.faces.subset(folds.test[: limit or None]), folds)
 
@@ -275,8 +275,8 @@ def by_id(case: Case) -> np.ndarray:
     return probabilities.argmax(axis=1) == np.array([label_of[name] for name in ids.tolist()])
 
 
-def other_split(case: Case) -> Folds:
-    return split_folds(case.folds.faces, seed=1)
+def other_split(case: Case) -> Split:
+    return split_faces(case.folds.faces, seed=1)
 
 
 def drawn_again(case: Case) -> np.ndarray:

@@ -24,7 +24,7 @@ from torch import nn
 
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES, SIZE, SPLITS, UNLABELLED, Faces
-from hw3lib.data.folds import Folds
+from hw3lib.data.split import Split
 from hw3lib.files import write_atomic
 from hw3lib.models.networks import build_empty
 from hw3lib.paths import ROOT
@@ -287,7 +287,7 @@ def evaluate(
 
 
 def evaluate_folds(
-    network: Network, folds: Folds, *, views: str = "one", trained_on: str = "train"
+    network: Network, folds: Split, *, views: str = "one", trained_on: str = "train"
 ) -> dict[str, Any]:
     """Accuracy on validation, unless it was trained on, and on test, as `evaluate` gives it."""
     learned = np.concatenate([folds.train, folds.validation])

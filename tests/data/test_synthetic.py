@@ -3,10 +3,8 @@
 import numpy as np
 import pytest
 
-from hw3lib.data.course import COURSE_COUNTS
-from hw3lib.data.drawing import draw
-from hw3lib.data.faces import CLASSES, DataError
-from hw3lib.data.synthetic import class_counts, draw_images, synthetic_faces
+from hw3lib.data.faces import CLASSES, COURSE_COUNTS, DataError
+from hw3lib.data.synthetic import class_counts, draw, draw_images, synthetic_faces
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from hw3lib.data.faces import orientation_problem
-from hw3lib.data.folds import split_folds
+from hw3lib.data.split import split_faces
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.evaluation.faults import FAULTS, Case, inject
 from hw3lib.models.network import logits
@@ -39,7 +39,7 @@ def test_every_fault_and_guard_has_its_words():
 
 @pytest.fixture(scope="module")
 def case(tmp_path_factory) -> Case:
-    folds = split_folds(synthetic_faces(1600))
+    folds = split_faces(synthetic_faces(1600))
     recipe = Recipe(
         model="slim_resnet", width=0.25, epochs=12, batch_size=16, optimizer="muon", lr=0.02,
         precision="fp32", data=folds.fingerprint,

@@ -3,12 +3,12 @@ import pytest
 from conftest import make_faces
 
 from hw3lib.data.faces import DataError
-from hw3lib.data.folds import recut, split_folds
+from hw3lib.data.split import recut, split_faces
 
 
 def test_folds_part_the_pictures_and_no_group_straddles():
     faces = make_faces(400, test=0, copies=60)
-    folds = split_folds(faces)
+    folds = split_faces(faces)
     parts = [folds.train, folds.validation, folds.test]
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(400))
     groups = [set(faces.group[p]) for p in parts]
@@ -19,7 +19,7 @@ def test_folds_part_the_pictures_and_no_group_straddles():
 
 def test_a_given_test_set_is_kept_and_its_copies_are_known():
     faces = make_faces()
-    folds = split_folds(faces)
+    folds = split_faces(faces)
     assert folds.test_source == "given" and set(folds.test) == set(range(180, 240))
     assert folds.test_is_copy.sum() == 12
 
@@ -27,7 +27,7 @@ def test_a_given_test_set_is_kept_and_its_copies_are_known():
 def test_order_numbering_and_layout_do_not_matter():
     faces = make_faces()
     shuffled = faces.subset(np.random.default_rng(1).permutation(len(faces)))
-    a, b = split_folds(faces), split_folds(shuffled)
+    a, b = split_faces(faces), split_faces(shuffled)
     assert a.fingerprint == b.fingerprint and faces.fingerprint == shuffled.fingerprint
     for fold in ("train", "validation", "test"):
         assert np.array_equal(a.take(fold).images, b.take(fold).images)
@@ -36,21 +36,21 @@ def test_order_numbering_and_layout_do_not_matter():
 
 def test_another_seed_or_label_is_another_fingerprint():
     faces = make_faces()
-    assert split_folds(faces, seed=1).fingerprint != split_folds(faces).fingerprint
+    assert split_faces(faces, seed=1).fingerprint != split_faces(faces).fingerprint
     labels = faces.labels.copy()
     labels[0] = (labels[0] + 1) % 7
     from dataclasses import replace
 
-    assert split_folds(replace(faces, labels=labels)).fingerprint != split_folds(faces).fingerprint
+    assert split_faces(replace(faces, labels=labels)).fingerprint != split_faces(faces).fingerprint
 
 
 def test_too_few_pictures_are_refused():
     with pytest.raises(DataError, match="at least 20"):
-        split_folds(make_faces(30, test=15, copies=0))
+        split_faces(make_faces(30, test=15, copies=0))
 
 
 def test_parts_hold_every_picture_once_and_no_group_straddles():
-    folds = split_folds(make_faces(400, test=60, copies=60))
+    folds = split_faces(make_faces(400, test=60, copies=60))
     parts = [recut(folds, f"part {k} of 4") for k in range(1, 5)]
     pool = np.sort(np.concatenate([folds.train, folds.validation]))
     assert np.array_equal(np.sort(np.concatenate([p.validation for p in parts])), pool)
@@ -63,7 +63,7 @@ def test_parts_hold_every_picture_once_and_no_group_straddles():
 
 
 def test_a_random_split_differs_in_class_shares_and_one_by_picture_lets_copies_straddle():
-    folds = split_folds(make_faces(600, test=60, copies=150))
+    folds = split_faces(make_faces(600, test=60, copies=150))
     labels, group = folds.faces.labels, folds.faces.group
 
     def spread(split):  # of the validation fold's class counts, and copies that straddle
@@ -79,6 +79,6 @@ def test_a_random_split_differs_in_class_shares_and_one_by_picture_lets_copies_s
 
 
 def test_a_part_that_does_not_exist_is_refused():
-    folds = split_folds(make_faces())
+    folds = split_faces(make_faces())
     with pytest.raises(DataError, match="part 5 of 4"):
         recut(folds, "part 5 of 4")

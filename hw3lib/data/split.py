@@ -1,22 +1,24 @@
-"""The three folds: train, validation, test, cut by duplicate group and never by row order."""
+"""The data split: train, validation, test, by groups of copies and never by row order."""
 
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
 from hw3lib.data.faces import UNLABELLED, DataError, Faces, digest_of
-from hw3lib.recipe import PART
+
+PART = re.compile(r"part ([1-9]\d*) of ([1-9]\d*)")  # of a split into K parts of equal size
 
 
 @dataclass(frozen=True, eq=False)
-class Folds:
-    """Row numbers of each fold in `faces`, in an order that depends on content alone.
+class Split:
+    """Row numbers of train, validation and test in `faces`, ordered by content alone.
 
-    The same pictures in another layout, order or numbering give the same folds in the same
+    The same images in another layout, order or numbering give the same folds in the same
     order, so a Run made from one layout is the Run of all of them.
     """
 
@@ -50,9 +52,9 @@ class Folds:
         return self.faces.subset(getattr(self, name))
 
 
-def split_folds(
+def split_faces(
     faces: Faces, *, validation: float = 0.1, test: float = 0.1, seed: int = 0
-) -> Folds:
+) -> Split:
     """Cut the labelled training pictures into folds so that no duplicate group straddles two.
 
     Parameters
@@ -78,13 +80,13 @@ def split_folds(
     rest, held = _cut(faces, pool, validation, seed)
     if len(given):
         given = given[np.argsort(faces.digests[given], kind="stable")]
-        return Folds(faces, rest, held, given, "given")
+        return Split(faces, rest, held, given, "given")
     rest, cut = _cut(faces, rest, test / (1 - validation), seed + 1)
-    return Folds(faces, rest, held, cut, "cut")
+    return Split(faces, rest, held, cut, "cut")
 
 
 @lru_cache(maxsize=64)
-def recut(folds: Folds, split: str, seed: int = 0) -> Folds:
+def recut(folds: Split, split: str, seed: int = 0) -> Split:
     """Train and validation of `folds` cut anew, in the same shares; the test fold stays.
 
     split : "default": as they are;
@@ -106,7 +108,7 @@ def recut(folds: Folds, split: str, seed: int = 0) -> Folds:
         apart = split == "pictures"
         stratified = split != "random"
         rest, held = _cut(faces, pool, share, seed, by_group=not apart, stratified=stratified)
-    return Folds(faces, rest, held, folds.test, folds.test_source)
+    return Split(faces, rest, held, folds.test, folds.test_source)
 
 
 def _part(faces: Faces, rows: np.ndarray, k: int, parts: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from hw3lib.data import load
+from hw3lib.data.audit import describe, pixel_statistics, to_text
 from hw3lib.data.copies import exact_groups
 from hw3lib.data.faces import CLASSES, UNLABELLED
-from hw3lib.data.report import describe, pixel_statistics, to_text
 
 ROOT = Path(__file__).resolve().parents[1]
 
