@@ -19,15 +19,15 @@ from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
 from hw3lib.data.images import Decoder
 from hw3lib.data.source import Place, door
 from hw3lib.models.network import Network, logits
-from hw3lib.plotting import style
-from hw3lib.plotting.mosaic import colour_bar, mosaic, stacked
-from hw3lib.plotting.saliency import overlay
+from hw3lib.plotting import Scale, image_grid, overlay
+from hw3lib.plotting.style import label
 from hw3lib.portraits import cover, exhibit, publishing
 from hw3lib.saliency import METHODS, attribute_all, known
 from hw3lib.text import Text, term, tr
 
 if TYPE_CHECKING:
     import ipywidgets as widgets
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from torch import nn
 
@@ -60,7 +60,7 @@ def compare(
     *,
     target: int = -1,
     options: Mapping[str, dict] | None = None,
-) -> Figure:
+) -> Axes:
     """One face and its attributions, each titled with network, method, class and probability.
 
     networks : name -> (title, Network);  face : one picture; see hw3lib.portraits.exhibit
@@ -68,28 +68,25 @@ def compare(
     """
     from scipy.special import softmax
 
-    fig, axes = mosaic(1, 1 + len(looks), left=0.3, top=1.0, bottom=0.45, width=5.0)
-    axes[0, 0].imshow(face.images[0], cmap="gray", vmin=0, vmax=255)
-    axes[0, 0].set_title(_true_class(face), fontsize=8)
-    for ax, look in zip(axes[0, 1:], looks, strict=True):
+    cells, titles = [face.images[0]], [_true_class(face)]
+    for look in looks:
         title, network = networks[look.network]
         scores = softmax(logits(network, face.images), axis=1)[0]
         wanted = int(scores.argmax()) if target < 0 else target
         maps = attribute_all(network, network.prepare(face.images), wanted,
                              methods=[look.method], options=options)  # fmt: skip
-        overlay(ax, face.images[0], maps[look.method][0])
+        cells.append(overlay(face.images[0], maps[look.method][0]))
         said = Text(f"{term(CLASSES[wanted]).zh} {scores[wanted]:.0%}",
                     f"{CLASSES[wanted]} {scores[wanted]:.0%}")  # fmt: skip
         names = [title, known(look.method).title, said]
-        ax.set_title("\n".join(stacked(n) for n in names), fontsize=8)
-    label = tr("除以絕對值的第 99 百分位數", "over the 99th percentile of the absolute values")
-    colour_bar(fig, style.DIVERGING, low=-1, high=1, ticks=[-1, 0, 1], label=label, y=0.34)
-    return fig
+        titles.append("\n".join(map(label, names)))
+    name = Text("除以絕對值的第 99 百分位數", "over the 99th percentile of the absolute values")
+    return image_grid([cells], titles=[titles], scale=Scale(name), biggest=1.4)
 
 
 def _true_class(face: Faces) -> str:
-    label = int(face.labels[0])
-    return tr("影像", "picture") if label == UNLABELLED else stacked(term(CLASSES[label]))
+    true = int(face.labels[0])
+    return tr("影像", "image") if true == UNLABELLED else label(CLASSES[true])
 
 
 def own_picture(data: bytes, name: str) -> Faces:
@@ -204,10 +201,9 @@ class _Panel:
             self._tell(tr("這個類別沒有影像", "no picture of this class"))
             return
         looks = [Look(network.value, method.value) for network, method in self.sides]
-        with style.house_style():
-            fig = compare(
-                self.networks, face, looks, target=self.target.value, options=self.options
-            )
+        fig = compare(
+            self.networks, face, looks, target=self.target.value, options=self.options
+        ).figure
         if publishing() and not face.synthetic:
             cover(fig)
         self.output.outputs = (_as_output(fig),)

@@ -80,12 +80,12 @@ class LiveCurve(Reporter):
         import matplotlib.pyplot as plt
         import pandas as pd
 
-        from hw3lib.plotting.history import histories
+        from hw3lib.plotting import history
         from hw3lib.plotting.style import house_style
         from hw3lib.text import Text
 
         with house_style():
-            fig = histories({Text(self.name, self.name): pd.DataFrame(history)})
+            fig = history({Text(self.name, self.name): pd.DataFrame(history)})
             self.handle.update(fig)
         plt.close(fig)
 

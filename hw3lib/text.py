@@ -95,6 +95,18 @@ GLOSSARY: dict[str, str] = {
     "none; but the digest differs, so a Run is scored again": "擋不住；但像素摘要已變，會重新評分",
     "predictions go by id": "預測一律依編號",
     "a Recipe knows the fingerprint of its split": "訓練配方記得資料切分的指紋",
+    # figures of notebooks 07 and 08
+    "gradient ascent": "梯度上升",
+    "untrained": "未訓練",
+    "top patches": "最強的區塊",
+    "mean difference": "平均之差",
+    "brows": "眉毛",
+    "eyes": "眼睛",
+    "nose": "鼻子",
+    "mouth": "嘴巴",
+    "outline": "臉部輪廓",
+    "rest of the face": "其餘臉部",
+    "background": "背景",
 }
 
 # Settings of a Recipe that are words, as tables show them.

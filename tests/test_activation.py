@@ -6,7 +6,7 @@ import torch
 from test_probing import assert_same, state
 from torch import nn
 
-from hw3lib import UserError, activation, ascent, models, selectivity
+from hw3lib import UserError, activation, ascent, models
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.models.network import Network
 
@@ -236,57 +236,21 @@ def test_kernels_that_weigh_light_against_dark():
     assert activation.weighs_light_against_dark(layer).tolist() == [True, False]
 
 
-def test_figures_draw_from_a_network():
-    from hw3lib.plotting import activation as draw
-    from hw3lib.plotting import stages as draw_stages
-    from hw3lib.plotting.style import house_style
-    from hw3lib.text import Text, language
-
-    net, faces = network("slim_resnet"), synthetic_faces(21, seed=2)
-    layer, title = activation.filter_layers(net)[0], Text("網路", "network")
-    seen, fields = (
-        activation.survey(net, faces.images, layer),
-        activation.receptive_fields(net, layer),
-    )
-    found = ascent.maximise(net, layer, [0, 1], steps=2)
-    profile = selectivity.class_profile(seen.mean, faces.labels)
-    columns = [(Text("上升", "ascent"), 255 * found.pictures)]
-    columns += draw.patch_columns(seen, fields, [0, 1], faces, by="peak", count=2)
-    with language("both"), house_style():
-        sheet = draw.picture_sheet(columns, draw.filter_labels([0, 1], profile))
-        assert len(sheet.axes) == 2 * 3
-        assert draw.kernel_sheet({title: layer}).axes
-        maps = activation.responses(net, faces.images[:2], layer)[:, :2]
-        assert draw.response_sheet(faces.images[:2], maps, draw.grey_kernels(layer)[:2], [0, 1])
-        assert draw.profile_heatmaps({title: ([0, 1], profile[:2])}).axes
-        curves = draw.ascent_curves({title: {title: (found, seen.mean[:, [0, 1]].max(0))}})
-        half = draw_stages.Half(title, layer.conv, columns, 1, draw.filter_labels([0, 1], profile),
-                                profile[:2])  # fmt: skip
-        one, two = draw_stages.stage_sheet([half]), draw_stages.stage_sheet([half, half])
-        assert len(two.axes) == 2 * (4 + 1 + 4) and one.get_figwidth() < two.get_figwidth()
-        omega = selectivity.selectivity(seen.mean, faces.labels)
-        ridges = draw_stages.selectivity_histograms({title: [("conv", omega, omega)]})
-        assert len(ridges.axes[0].collections) == 2
-        lost = selectivity.ablate(net, faces.images, faces.labels, layer, profile, draws=1)
-        assert draw_stages.ablation_heatmaps({title: lost}).axes
-    assert curves.axes[0].lines
-    assert 0 <= ascent.recognised(net, found, profile) <= 2
-
-
 def test_a_published_report_shows_what_patches_share_and_no_patch(monkeypatch):
     from hw3lib import portraits
     from hw3lib.data.faces import Faces
-    from hw3lib.plotting import activation as draw
+    from hw3lib.plotting import filters as draw
 
     net, drawn = network("slim_resnet"), synthetic_faces(70, seed=2)
     real = Faces(drawn.images, drawn.labels, drawn.ids, drawn.split, drawn.group, layout="npz")
     layer = activation.filter_layers(net)[-1]
     seen = activation.survey(net, real.images, layer)
     fields = activation.receptive_fields(net, layer)
-    assert len(draw.patch_columns(seen, fields, [0, 1], real, by="mean", count=3)) == 3
+    (patches,) = draw.patch_rows(seen, fields, [0, 1], real, by="mean", count=3).values()
+    assert [len(row) for row in patches] == [2, 2, 2]
     monkeypatch.setenv(portraits.PUBLISH, "1")
-    ((title, shown),) = draw.patch_columns(seen, fields, [0, 1], real, by="mean", count=3)
-    assert "less mean face" in title.en and len(shown) == 2
+    ((kind, (shown,)),) = draw.patch_rows(seen, fields, [0, 1], real, by="mean").items()
+    assert kind == "mean difference" and len(shown) == 2
     for picture in shown:
         assert picture.min() >= 0 and picture.max() <= 255
         likeness = [np.corrcoef(picture.ravel(), i.ravel())[0, 1] for i in real.images]

@@ -10,7 +10,6 @@ from hw3lib import UserError, models, saliency
 from hw3lib.models.network import Network
 from hw3lib.probing import layers
 from hw3lib.saliency import METHODS, attribute
-from hw3lib.text import term
 
 INPUTS = torch.randn(3, 1, 48, 48, generator=torch.Generator().manual_seed(5))
 TARGET = [0, 3, 6]
@@ -165,30 +164,3 @@ def test_grad_cam_reads_the_last_layer_that_is_fine_enough(net):
     assert saliency.last_map(coarse, INPUTS) == "1"
     with pytest.raises(UserError, match="wider than a pixel"):
         saliency.last_map(nn.Sequential(nn.Conv2d(1, 2, 48), nn.Flatten()), INPUTS)
-
-
-def test_figures_draw(net):
-    from hw3lib import saliency_checks as checks
-    from hw3lib.data.synthetic import synthetic_faces
-    from hw3lib.plotting import checks as draw_checks
-    from hw3lib.plotting import regions
-    from hw3lib.plotting import saliency as draw
-    from hw3lib.plotting.style import house_style
-    from hw3lib.text import language
-
-    network, faces = Network(net, 0.5, 0.25), synthetic_faces(8, seed=0)
-    labels = draw.decision_labels(np.eye(7)[faces.labels], faces.labels)
-    inputs = network.prepare(faces.images)
-    maps = saliency.attribute_all(network, inputs, 0, methods=["gradient"])
-    size = saliency.importance("gradient", maps["gradient"])
-    counts = np.bincount(faces.labels, minlength=7)
-    with language("both"), house_style():
-        two = faces.subset(np.arange(2))
-        fig = draw.attribution_grid(two, {"gradient": maps["gradient"][:2]}, labels[:2])
-        assert len(fig.axes) == 2 * 2 + 1
-        table = checks.region_table(size)
-        assert regions.region_chart(faces.images, {term("gradient"): table}).axes
-        assert regions.class_regions(checks.class_densities(size, faces.labels), counts).axes
-        curves = {"gradient": np.ones((3, 5)), "random": np.ones((3, 5))}
-        two_panels = draw_checks.order_curves(curves, curves)
-        assert [len(ax.lines) for ax in two_panels.axes] == [2, 2]

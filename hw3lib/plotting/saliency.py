@@ -1,88 +1,161 @@
-"""Figures of notebook 07: attributions on faces, one by one and as the mean of a class."""
+"""Attributions over faces, by region and class, and what their checks found."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from scipy.ndimage import distance_transform_edt
 
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.plotting import style
-from hw3lib.plotting.mosaic import bare, colour_bar, mosaic, row_label, stacked, two_lines
+from hw3lib.plotting.images import Scale, image_grid, overlay
+from hw3lib.plotting.intervals import interval_rows
+from hw3lib.plotting.lines import curves
+from hw3lib.plotting.matrices import matrix
+from hw3lib.plotting.style import house_style, label
 from hw3lib.portraits import MANY, exhibit, mean_face, release
 from hw3lib.saliency import attribute_all, known
-from hw3lib.text import Text, term, tr
+from hw3lib.saliency_checks import REGIONS, region_masks
+from hw3lib.text import Text, term
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-
-def own_scale(values: np.ndarray) -> np.ndarray:
-    """(..., H, W) -> (..., 1, 1) 99th percentile of |value|, which the figures draw as 1."""
-    top = np.nanquantile(np.abs(values), 0.99, axis=(-2, -1), keepdims=True)
-    return np.where(top > 0, top, 1.0)
+RANDOM = Text("隨機順序", "random order")
 
 
-def overlay(
-    ax: Axes,
-    face: np.ndarray,
-    values: np.ndarray,
-    *,
-    signed: bool = True,
-    released: bool = False,
+def attribution_grid(
+    faces: Faces, maps: Mapping[str, np.ndarray], labels: Sequence[Text | str]
 ) -> Axes:
-    """One map over its face, pale where the map is near zero.
+    """A row for each face, a column for each method, all on the one scale of `own_scale`.
 
-    signed   : diverging colours on [-1, 1] of own_scale, else yellow to red on [0, 1]
-    released : the map is of many pictures; see hw3lib.portraits
+    maps : method -> (n, 48, 48) signed;  labels : beside each row
     """
-    ax.imshow(face, cmap="gray", vmin=-120, vmax=330)  # paler, so that the colours stand out
-    share = np.clip(values / own_scale(values), -1 if signed else 0, 1)
-    ax.imshow(
-        release(share) if released else share,
-        cmap=style.DIVERGING if signed else "YlOrRd",
-        vmin=-1 if signed else 0,
-        vmax=1,
-        alpha=np.abs(share) ** 0.7 * 0.85,
-    )
-    return bare(ax)
+    rows = [[face, *(overlay(face, values[i]) for values in maps.values())]
+            for i, face in enumerate(faces.images)]  # fmt: skip
+    name = Text("每張圖除以自己絕對值的第 99 百分位數",
+                "each map divided by the 99th percentile of its absolute values")  # fmt: skip
+    columns = [Text("影像", "image"), *(known(m).title for m in maps)]
+    return image_grid(rows, columns=columns, labels=labels, scale=Scale(name))
+
+
+def class_means(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Axes:
+    """Mean face of each class and, below, each method's mean importance over it.
+
+    maps : method -> (7, 48, 48) >= 0;  counts : images in each class's mean importance
+    """
+    rows = [[None] * len(CLASSES) for _ in range(1 + len(maps))]
+    for c in range(len(CLASSES)):
+        same = faces.images[faces.labels == c]
+        if not len(same):
+            continue
+        rows[0][c] = mean = mean_face(same.mean(axis=0), len(same))
+        for row, values in zip(rows[1:], maps.values(), strict=True):
+            drawn = overlay(mean, values[c], diverging=False) if counts[c] else None
+            row[c] = release(drawn) if counts[c] >= MANY else drawn
+    heads = [f"{label(name)}\nn = {n:,}" for name, n in zip(CLASSES, counts, strict=True)]
+    name = Text("每張圖除以自己的第 99 百分位數", "each map divided by its own 99th percentile")
+    labels = [Text("平均臉", "mean face"), *(known(m).title for m in maps)]
+    scale = Scale(name, style.IMPORTANCE, 0, 1)
+    return image_grid(rows, columns=heads, labels=labels, scale=scale)
 
 
 def decision_labels(probabilities: np.ndarray, labels: np.ndarray) -> list[Text]:
-    """For each picture its class and the probability, or "true → predicted" where they differ."""
+    """For each image its class and the probability, or "true → predicted" where they differ."""
     texts = []
     for row, true in zip(probabilities, labels, strict=True):
         guess, names = int(row.argmax()), [term(CLASSES[true])]
         names += [term(CLASSES[guess])] if guess != true else []
-        zh, en = " → ".join(n.zh for n in names), " →\n".join(n.en for n in names)
+        zh, en = "→".join(n.zh for n in names), "\n→ ".join(n.en for n in names)
         texts.append(Text(f"{zh} {row[guess]:.0%}", f"{en} {row[guess]:.0%}"))
     return texts
 
 
-def attribution_grid(
-    faces: Faces, maps: Mapping[str, np.ndarray], labels: Sequence[Text]
-) -> Figure:
-    """A row for each face, a column for each method, all on the one scale [-1, 1] of own_scale.
+@house_style()
+def region_map(face: np.ndarray, masks: Mapping[str, np.ndarray], *, ax: Axes) -> Axes:
+    """Regions drawn on a face and numbered from 1.
 
-    maps : method -> (n, 48, 48) signed;  labels : beside each row
+    face : (48, 48) grey values;  masks : name -> (48, 48) bool
     """
-    fig, axes = mosaic(len(faces), 1 + len(maps), left=1.0, bottom=0.45)
-    for row, (face, label) in enumerate(zip(faces.images, labels, strict=True)):
-        axes[row, 0].imshow(face, cmap="gray", vmin=0, vmax=255)
-        row_label(axes[row, 0], stacked(label))
-        for ax, values in zip(axes[row, 1:], maps.values(), strict=True):
-            overlay(ax, face, values[row])
-    titles = (Text("人臉", "face"), *(known(m).title for m in maps))
-    for ax, title in zip(axes[0], titles, strict=True):
-        ax.set_title(stacked(title), fontsize=8)
-    label = tr(
-        "每張圖除以自己絕對值的第 99 百分位數　",
-        "each map divided by the 99th percentile of its absolute values",
-    )
-    colour_bar(fig, style.DIVERGING, low=-1, high=1, ticks=[-1, 0, 1], label=label, y=0.34)
+    ax.imshow(face, cmap="gray")
+    ax.set_axis_off()
+    for number, mask in enumerate(masks.values(), start=1):
+        for colour, width in (("white", 1.6), (style.BLACK, 0.6)):
+            ax.contour(mask, levels=[0.5], colors=colour, linewidths=width)
+        depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+        y, x = np.unravel_index(depth.argmax(), depth.shape)  # deep inside the region
+        disc = {"boxstyle": "circle,pad=0.15", "fc": style.BLACK, "ec": "none"}
+        ax.text(x, y, str(number), ha="center", va="center", color="white", bbox=disc)
+    return ax
+
+
+@house_style()
+def region_chart(images: np.ndarray, densities: Mapping[Text | str, pd.DataFrame]) -> Figure:
+    """The regions on the mean face, and how densely each holds the attribution.
+
+    images : (N, 48, 48), the faces whose mean is drawn
+    densities : series -> frame of region, value, low, high (1 is an even map)
+    """
+    fig, (left, right) = style.subplots(1, 2, width_ratios=[1, 2.1])
+    region_map(mean_face(images.mean(axis=0), len(images)), region_masks(), ax=left)
+    names = [Text(f"{i} {term(r).zh}", f"{i} {r}") for i, r in enumerate(REGIONS, start=1)]
+    rows = {name: frame.set_axis(names) for name, frame in densities.items()}
+    title = Text("歸因密度（1 為平均分布）", "density of the attribution (1 = even)")
+    interval_rows(rows, title=title, unit="", reference=1, ax=right)
+    style.legend_below(fig)
     return fig
+
+
+def class_regions(densities: np.ndarray, counts: Sequence[int]) -> Axes:
+    """Density of the attribution in each region, a row for each class; white is an even map.
+
+    densities : (7, regions), NaN for a class without images;  counts : (7,) images
+    """
+    rows = [Text(f"{term(c).zh} ({n:,})", f"{c} ({n:,})")
+            for c, n in zip(CLASSES, counts, strict=True)]  # fmt: skip
+    return matrix(pd.DataFrame(densities, index=rows, columns=list(REGIONS)), middle=1)
+
+
+def cascade_curves(summary: pd.DataFrame, *, limit: float) -> Figure:
+    """Similarity to the trained network's maps as layers are randomised, one line a method.
+
+    summary : columns method, redrawn, measure ("spearman" or "ssim"), value, low, high
+    """
+    titles = {"spearman": Text("Spearman 等級相關", "Spearman rank correlation"),
+              "ssim": Text("結構相似度 SSIM", "structural similarity SSIM")}  # fmt: skip
+    start = pd.DataFrame({"value": 1.0, "low": 1.0, "high": 1.0}, index=[0.0])
+    panels = {title: {} for title in titles.values()}
+    for (measure, method), rows in summary.groupby(["measure", "method"], sort=False):
+        rows = rows.set_index("redrawn")[["value", "low", "high"]]
+        panels[titles[measure]][known(method).title] = pd.concat([start, rows])
+    x = Text("隨機化的層（由最後一層起）", "layers randomised, from the last")
+    y = Text("與原圖的相似度", "similarity to the map")
+    return style.side_by_side(curves, panels, x=x, y=y, x_unit="%", reference=limit)
+
+
+def order_curves(
+    deleted: Mapping[str, np.ndarray], inserted: Mapping[str, np.ndarray], *, random: str = "random"
+) -> Figure:
+    """Mean probability of the explained class as blocks are deleted, and as they are inserted.
+
+    deleted, inserted : method (or `random`) -> (N, steps + 1)
+    """
+    panels = {Text("刪除，最重要的先", "deletion, most important first"): deleted,
+              Text("插入，最重要的先", "insertion, most important first"): inserted}  # fmt: skip
+    drawn = {
+        title: {
+            RANDOM if name == random else known(name).title: pd.Series(
+                values.mean(axis=0), index=np.linspace(0, 1, values.shape[1])
+            )
+            for name, values in series.items()
+        }
+        for title, series in panels.items()
+    }
+    y = Text("原預測類別的機率", "probability of the class")
+    return style.side_by_side(
+        curves, drawn, x=Text("面積", "area"), y=y, x_unit="%", y_unit="%", baseline=RANDOM
+    )
 
 
 def exhibited(
@@ -90,8 +163,8 @@ def exhibited(
 ) -> tuple[Faces, Mapping[str, np.ndarray], Sequence[Text]]:
     """What attribution_grid may show of these faces: they themselves, with their maps and labels.
 
-    In a published report, as a map of one picture is a portrait too, stand-ins with maps of
-    their own, each labelled with the class that is explained.
+    In a published report, as a map of one image is a portrait too, stand-ins with maps of their
+    own, each labelled with the class that is explained.
     """
     shown = exhibit(faces)
     if shown is faces:
@@ -99,31 +172,3 @@ def exhibited(
     inputs = network.prepare(shown.images)
     maps = attribute_all(network, inputs, target, methods=list(maps), options=options)
     return shown, maps, [term(CLASSES[c]) for c in target]
-
-
-def class_means(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Figure:
-    """Mean face of each class and, below, each method's mean importance over it.
-
-    faces  : whose means are drawn;  maps : method -> (7, 48, 48) >= 0
-    counts : pictures in each class's mean importance
-    """
-    fig, axes = mosaic(1 + len(maps), len(CLASSES), top=0.6, bottom=0.45)
-    for c, column in enumerate(axes.T):
-        column[0].set_title(f"{stacked(term(CLASSES[c]))}\nn = {counts[c]}", fontsize=8)
-        same = faces.images[faces.labels == c]
-        if not len(same):
-            continue
-        mean, many = mean_face(same.mean(axis=0), len(same)), counts[c] >= MANY
-        column[0].imshow(mean, cmap="gray")
-        if counts[c]:
-            for ax, values in zip(column[1:], maps.values(), strict=True):
-                overlay(ax, mean, values[c], signed=False, released=many)
-    for line, name in zip(axes[1:, 0], maps, strict=True):
-        title = known(name).title
-        row_label(line, stacked(Text(title.zh, title.en.replace(" ", "\n"))))
-    label = two_lines(
-        "每張圖除以自己的第 99 百分位數", "each map divided by its own 99th percentile"
-    )
-    label = label.replace("\n", "　")
-    colour_bar(fig, "YlOrRd", low=0, high=1, ticks=[0, 1], label=label, y=0.34)
-    return fig

@@ -1,0 +1,237 @@
+"""Images in rows and columns: faces, maps over them, kernels, patches.
+
+Whatever is shown becomes a plain array first, (h, w) grey values or (h, w, 3) colours, so that one
+function lays out all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.patches import Rectangle
+
+from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.plotting import style
+from hw3lib.plotting.style import POINTS, WIDTH, fit, house_style, label, text_width
+from hw3lib.portraits import CROWD, SMALL, mean_face, release
+from hw3lib.text import Text
+
+GAP = 0.06  # between two cells, of a cell
+LINE = 1.25 * POINTS / 72  # inches a line of text takes
+
+
+class Scale(NamedTuple):
+    """A colour bar below a grid."""
+
+    name: Text | str
+    colours: str = style.DIVERGING
+    low: float = -1
+    high: float = 1
+
+
+@house_style()
+def image_grid(
+    rows: Sequence[Sequence[np.ndarray | None]],
+    *,
+    titles: Sequence[Sequence[Text | str]] = (),
+    columns: Sequence[Text | str] = (),
+    labels: Sequence[Text | str] = (),
+    groups: Mapping[Text | str, int] | None = None,
+    scale: Scale | None = None,
+    biggest: float = 0.75,
+    ax: Axes | None = None,
+) -> Axes:
+    """Images in cells of one size, all in one axes whose unit is a cell.
+
+    Parameters
+    ----------
+    rows : arrays (h, w) of grey values in [0, 255] or (h, w, 3) uint8; None stays empty
+    titles : above each image, in rows as they are
+    columns : above the first row, upright where they would not fit otherwise
+    labels : left of each row; an empty one continues the row above
+    groups : title -> columns that belong together; written below them, a gap between
+    scale : a colour bar
+    biggest : inches that a cell takes at most
+    """
+    across = max(map(len, rows))
+    left = max((text_width(label(name)) for name in labels), default=0) + 0.1
+    x = _places(across, list((groups or {"": across}).values()))
+    space = WIDTH - left if ax is None else _inches(ax) - left
+    cell = min(biggest, space / (x[-1] + 1 + GAP))
+    names = [[fit(label(title), 1.02 * cell) for title in row] for row in titles]
+    room = max((n.count("\n") + 1 for row in names for n in row if n), default=0) * LINE / cell
+    y = np.arange(len(rows)) * (1 + GAP + room) + room
+    heads = [fit(label(name), 1.02 * cell) for name in columns]
+    if turned := max(map(text_width, heads), default=0) > 1.1 * cell or len(groups or "") > 1:
+        heads = [label(name, " ") for name in columns]
+    if ax is None:
+        above = _head(heads, turned)
+        height = cell * (y[-1] + 1 + GAP) + above + 0.5 * bool(scale) + 0.25 * bool(groups) + 0.05
+        width = max(left + cell * (x[-1] + 1 + GAP), _bar_width(scale))
+        ax = style.subplots(width=width, height=height)[1]
+    _draw(ax, rows, x, y)
+    for top, row in zip(y, names, strict=False):
+        for centre, name in zip(x + 0.5, row, strict=False):
+            ax.text(centre, top - 0.03, name, ha="center", va="bottom", linespacing=1.0)
+    _label(ax, x + 0.5, heads, y + 0.5, labels, turned=turned)
+    if groups:
+        _name_groups(ax, x, groups)
+    if scale is not None:
+        _bar(ax, scale)
+    return ax
+
+
+def rows_of(items: Sequence, count: int) -> list:
+    """The items in rows of `count`, the last one perhaps shorter."""
+    return [items[i : i + count] for i in range(0, len(items), count)]
+
+
+def _inches(ax: Axes) -> float:
+    return ax.get_position().width * ax.figure.get_figwidth()
+
+
+def _places(count: int, groups: Sequence[int]) -> np.ndarray:
+    """Left edge of each column."""
+    group = np.repeat(np.arange(len(groups)), groups)[:count]
+    return np.arange(count) * (1 + GAP) + 0.35 * group
+
+
+def _head(heads: Sequence[str], turned: bool) -> float:
+    if not heads:
+        return 0.0
+    lines = max(h.count("\n") + 1 for h in heads)
+    return max(map(text_width, heads)) + 0.1 if turned else lines * LINE + 0.05
+
+
+def _draw(
+    ax: Axes, rows: Sequence[Sequence[np.ndarray | None]], x: np.ndarray, y: np.ndarray
+) -> None:
+    for top, images in zip(y, rows, strict=True):
+        for left, image in zip(x, images, strict=False):
+            if image is None:
+                continue
+            high, wide = np.array(image.shape[:2]) / max(image.shape[:2])
+            at = left + (1 - wide) / 2, top + (1 - high) / 2
+            ax.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest",
+                      extent=(at[0], at[0] + wide, at[1] + high, at[1]))  # fmt: skip
+            if min(image.shape[:2]) < SMALL:  # a white patch on white paper
+                ax.add_patch(Rectangle(at, wide, high, fill=False, ec="0.6", lw=0.4))
+    ax.set(xlim=(0, x[-1] + 1), ylim=(y[-1] + 1, 0), aspect="equal", anchor="NW")
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0, pad=2)
+
+
+def _label(
+    ax: Axes,
+    x: np.ndarray,
+    heads: Sequence[str],
+    y: np.ndarray,
+    labels: Sequence[Text | str],
+    *,
+    turned: bool,
+) -> None:
+    ax.xaxis.tick_top()
+    ax.set_xticks(x[: len(heads)], heads, rotation=90 if turned else 0, linespacing=1.0)
+    starts = [r for r, name in enumerate(labels) if r == 0 or str(name)]
+    spans = np.split(y[: len(labels)], starts[1:])
+    ax.set_yticks([s.mean() for s in spans if len(s)], [label(labels[r]) for r in starts])
+
+
+def _name_groups(ax: Axes, x: np.ndarray, groups: Mapping[Text | str, int]) -> None:
+    ends = np.cumsum(list(groups.values()))
+    centres = [(x[end - n] + x[end - 1] + 1) / 2 for end, n in zip(ends, groups.values(),
+                                                                   strict=True)]  # fmt: skip
+    below = ax.secondary_xaxis("bottom")
+    below.set_xticks(centres, [label(name, " ") for name in groups])
+    below.tick_params(length=0)
+    below.spines[:].set_visible(False)
+
+
+def _bar_width(scale: Scale | None) -> float:
+    return min(WIDTH, text_width(label(scale.name)) + 0.3) if scale else 0.0
+
+
+def _bar(ax: Axes, scale: Scale) -> None:
+    colours = ScalarMappable(Normalize(scale.low, scale.high), scale.colours)
+    ticks = sorted({scale.low, min(max(0, scale.low), scale.high), scale.high})
+    bar = ax.figure.colorbar(colours, ax=ax, orientation="horizontal", shrink=0.4, aspect=40,
+                             pad=0.02, ticks=ticks, panchor=False)  # fmt: skip
+    bar.ax.set_xticklabels([f"{t:+.3g}" if t and scale.low < 0 else f"{t:.3g}" for t in ticks])
+    bar.ax.tick_params(length=2, pad=1.5)
+    bar.outline.set_visible(False)
+    bar.set_label(label(scale.name), labelpad=1.5)
+
+
+def signed(values: np.ndarray, top: float | None = None) -> np.ndarray:
+    """(h, w) -> (h, w, 3) uint8: blue below zero, white at it, red above.
+
+    top : end of the scale on both sides (default: the largest absolute value)
+    """
+    top = top or float(np.abs(values).max()) or 1.0
+    return _colours(values / top / 2 + 0.5, style.DIVERGING)
+
+
+def own_scale(values: np.ndarray) -> np.ndarray:
+    """(..., H, W) -> (..., 1, 1): 99th percentile of |value|, which the figures draw as 1."""
+    top = np.nanquantile(np.abs(values), 0.99, axis=(-2, -1), keepdims=True)
+    return np.where(top > 0, top, 1.0)
+
+
+def overlay(face: np.ndarray, values: np.ndarray, *, diverging: bool = True) -> np.ndarray:
+    """(H, W, 3) uint8: a map over its face, transparent where the map is near zero.
+
+    face : (H, W) grey values in [0, 255]
+    values : (H, W), on the scale of `own_scale`
+    diverging : blue to red on [-1, 1], else yellow to red on [0, 1]
+    """
+    share = np.clip(values / own_scale(values), -1 if diverging else 0, 1)
+    colours = (_colours(share / 2 + 0.5, style.DIVERGING) if diverging
+               else _colours(share, style.IMPORTANCE))  # fmt: skip
+    grey = (np.asarray(face, float)[..., None] + 120) / 450 * 255  # paler than the colours
+    cover = 0.85 * np.abs(share[..., None]) ** 0.7
+    return ((1 - cover) * grey + cover * colours).round().astype(np.uint8)
+
+
+def _colours(share: np.ndarray, name: str) -> np.ndarray:
+    return mpl.colormaps[name](np.clip(share, 0, 1), bytes=True)[..., :3]
+
+
+def mean_faces(faces: Faces) -> Axes:
+    """The mean face of each class, and below it how it differs from the mean of all classes.
+
+    Every class counts alike in the mean of all, so that large classes do not hide in it, and all
+    are brought to the same brightness before they are compared. A class without images stays
+    empty; the colours saturate at the 99.5th percentile.
+    """
+    counts = np.bincount(faces.labels[faces.labels >= 0], minlength=len(CLASSES))
+    means = {c: faces.images[faces.labels == c].mean(axis=0) for c in np.flatnonzero(counts)}
+    shapes = {c: mean - mean.mean() for c, mean in means.items()}
+    overall = np.mean(list(shapes.values()), axis=0)
+    top = float(np.percentile([np.abs(s - overall) for s in shapes.values()], 99.5))
+    rows = [[None] * len(CLASSES) for _ in range(2)]
+    for c, mean in means.items():
+        rows[0][c], drawn = mean_face(mean, counts[c]), signed(shapes[c] - overall, top)
+        rows[1][c] = release(drawn) if counts[c] >= CROWD else drawn
+    name = Text("與全體平均之差（灰階值）", "difference from the mean of all (grey levels)")
+    labels = [Text("平均臉", "mean face"), Text("差異", "difference")]
+    return image_grid(rows, columns=CLASSES, labels=labels, scale=Scale(name, low=-top, high=top))
+
+
+def first_of_each_class(faces: Faces, count: int) -> Faces:
+    """The first `count` faces of every class, class by class, copies of an image left out."""
+    _, first = np.unique(faces.group, return_index=True)
+    distinct = np.sort(first)
+    chosen = [distinct[faces.labels[distinct] == c][:count] for c in range(len(CLASSES))]
+    return faces.subset(np.concatenate(chosen))
+
+
+def class_samples(faces: Faces) -> Axes:
+    """All the faces, a row for each class."""
+    rows = [faces.images[faces.labels == c] for c in range(len(CLASSES))]
+    return image_grid(rows, labels=CLASSES)

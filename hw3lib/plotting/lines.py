@@ -1,0 +1,187 @@
+"""Lines: anything over anything with its band, training histories, calibration, trade-offs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from hw3lib.data.faces import CLASSES
+from hw3lib.plotting import style
+from hw3lib.plotting.style import house_style, label, look
+from hw3lib.text import Text
+
+MARKS = 12  # markers along a curve
+BASELINE = {"color": style.BLACK, "ls": "--", "lw": 1.6}
+RUNAWAY = 4 * math.log(len(CLASSES))  # nats: a loss four times that of a guess would flatten all
+
+
+@house_style()
+def curves(
+    series: Mapping[Text | str, pd.DataFrame | pd.Series],
+    *,
+    x: Text | str = "",
+    y: Text | str = "",
+    x_unit: str = "",
+    y_unit: str = "",
+    baseline: Text | str | None = None,
+    reference: float | None = None,
+    ax: Axes | None = None,
+) -> Axes:
+    """One line a series, with a band where it has one.
+
+    Parameters
+    ----------
+    series : name -> values by x (the index), or a frame of value, low, high
+    x, y : labels of the axes
+    x_unit, y_unit : "%" for shares, "pp" for differences of shares, "" for anything else
+    baseline : the series drawn as a plain dashed black line
+    reference : height of a dotted line
+    ax : where to draw; if None on a figure of its own, with a legend below
+    """
+    panel = style.subplots()[1] if ax is None else ax
+    for i, (name, values) in enumerate(series.items()):
+        frame = values.to_frame("value") if isinstance(values, pd.Series) else values
+        mark = BASELINE if name == baseline else look(i)
+        panel.plot(frame.index, frame["value"], label=label(name, " "),
+                   markevery=max(1, len(frame) // MARKS), **mark)  # fmt: skip
+        if "low" in frame:
+            panel.fill_between(
+                frame.index, frame["low"], frame["high"], color=mark["color"], alpha=0.15, lw=0
+            )
+        if pd.api.types.is_integer_dtype(frame.index):
+            style.ticks(panel.xaxis, "1")
+    if reference is not None:
+        panel.axhline(reference, color=style.BLACK, lw=0.8, ls=":")
+    style.ticks(panel.xaxis, x_unit)
+    style.ticks(panel.yaxis, y_unit)
+    panel.set(xlabel=label(x), ylabel=label(y))
+    panel.grid(axis="y", alpha=0.3)
+    if ax is None:
+        style.legend_below(panel.figure)
+    return panel
+
+
+@house_style()
+def history(frames: Mapping[Text | str, pd.DataFrame]) -> Figure:
+    """Accuracy (left) and loss (right) over the epochs: a colour a Run, a line style a set.
+
+    frames : name -> Run.history (epoch, train_/validation_ accuracy and loss in nats); a dotted
+        line marks the epoch of lowest validation loss. The loss axis becomes logarithmic where a
+        loss runs away, so that no point leaves the frame.
+    """
+    fig, axes = style.subplots(1, 2, height=2.1)
+    for i, frame in enumerate(frames.values()):
+        for ax, quantity in zip(axes, ("accuracy", "loss"), strict=True):
+            _both_sets(ax, frame, quantity, look(i))
+    for ax, name in zip(axes, ("accuracy", Text("損失（nats）", "loss (nats)")), strict=True):
+        ax.set(xlabel=label("epoch", " "), title=label(name, " "))
+        ax.grid(axis="y", alpha=0.3)
+        style.ticks(ax.xaxis, "1")
+    style.ticks(axes[0].yaxis, "%")
+    if max(f.filter(like="_loss").max().max() for f in frames.values()) > RUNAWAY:
+        axes[1].set_yscale("log")
+    _history_legend(fig, list(frames))
+    return fig
+
+
+def _both_sets(ax: Axes, frame: pd.DataFrame, quantity: str, mark: dict) -> None:
+    every = max(1, len(frame) // MARKS)
+    for prefix, line in (("train", "-"), ("validation", "--")):
+        inside = mark["color"] if prefix == "train" else "white"
+        ax.plot(frame["epoch"], frame[f"{prefix}_{quantity}"], markevery=every,
+                **mark | {"ls": line, "mfc": inside, "ms": 3.5})  # fmt: skip
+    loss = frame["validation_loss"]
+    if loss.notna().any():
+        ax.axvline(frame["epoch"][loss.idxmin()], color=mark["color"], lw=0.9, ls=":")
+
+
+def _history_legend(fig: Figure, names: Sequence[Text | str]) -> None:
+    """Runs by colour and marker where there are several, sets by line style."""
+    handles = [Line2D([], [], label=label(name, " "), **look(i) | {"ls": ""})
+               for i, name in enumerate(names) if len(names) > 1]  # fmt: skip
+    lowest = Text("驗證損失最低", "lowest validation loss")
+    for name, line in (("training", "-"), ("validation", "--"), (lowest, ":")):
+        handles.append(Line2D([], [], color=style.BLACK, lw=1.2, ls=line, label=label(name, " ")))
+    for handle in handles:
+        fig.axes[0].add_line(handle)
+    style.legend_below(fig)
+
+
+@house_style()
+def reliability(series: Mapping[Text | str, pd.DataFrame]) -> Figure:
+    """Accuracy over confidence with intervals, the images of each bin below.
+
+    series : name -> frame of left, right (edges), n, confidence, accuracy, low, high
+    """
+    fig, (top, low) = style.subplots(2, 1, width=4.6, height=3.4, sharex=True,
+                                     height_ratios=[3, 1])  # fmt: skip
+    top.plot([0, 1], [0, 1], color=style.BLACK, lw=0.8, ls=":")
+    for i, (name, frame) in enumerate(series.items()):
+        bars = np.abs(frame[["low", "high"]].to_numpy().T - frame["accuracy"].to_numpy())
+        top.errorbar(frame["confidence"], frame["accuracy"], yerr=bars, capsize=2,
+                     label=label(name, " "), **look(i))  # fmt: skip
+        width = float(frame["right"].iloc[0] - frame["left"].iloc[0])
+        edges = np.linspace(0, 1, round(1 / width) + 1)
+        counts = np.histogram(frame["left"] + width / 2, edges, weights=frame["n"])[0]
+        low.stairs(counts, edges, color=look(i)["color"], lw=1.3, ls=look(i)["ls"])
+    for axis in (low.xaxis, top.yaxis):
+        style.ticks(axis, "%")
+    top.set_ylabel(label("accuracy"))
+    low.set(xlabel=label("confidence", " "), ylabel=label(Text("影像數", "images")))
+    style.legend_below(fig)
+    return fig
+
+
+@house_style()
+def trade_off(
+    sweeps: Mapping[Text | str, pd.DataFrame],
+    rules: Mapping[Text | str, tuple[float, float]],
+    *,
+    ticks: Sequence[float] = (0, 0.5, 1, 1.5),
+    ax: Axes | None = None,
+) -> Axes:
+    """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
+
+    Rules at one place stand around each other, the first innermost, so that none is hidden.
+
+    sweeps : name -> frame with tau, accuracy, balanced
+    rules : name -> (accuracy, balanced accuracy)
+    ticks : values of tau written beside the first curve
+    """
+    panel = style.subplots(height=3.6)[1] if ax is None else ax
+    for (name, frame), line in zip(sweeps.items(), style.LINES, strict=False):
+        panel.plot(frame["accuracy"], frame["balanced"], color="0.35", ls=line, lw=1.2,
+                   label=label(name, " "))  # fmt: skip
+    _taus(panel, next(iter(sweeps.values())), ticks)
+    places = np.array(list(rules.values()))
+    near = 0.012 * np.ptp(np.vstack([places, *(f[["accuracy", "balanced"]]
+                                               for f in sweeps.values())]), axis=0)  # fmt: skip
+    for i, (name, place) in enumerate(rules.items()):
+        below = int((np.abs(places[:i] - place) <= near).all(axis=1).sum())
+        panel.plot(*place, ls="", marker=style.MARKERS[i % len(style.MARKERS)], ms=6 + 5 * below,
+                   mfc="none" if below else style.COLOURS[i % len(style.COLOURS)],
+                   mec=style.COLOURS[i % len(style.COLOURS)], mew=1.2,
+                   zorder=4 - 0.1 * below, label=label(name, " "))  # fmt: skip
+    for axis in (panel.xaxis, panel.yaxis):
+        style.ticks(axis, "%")
+    panel.set(xlabel=label("accuracy", " "), ylabel=label("balanced accuracy", " "))
+    panel.grid(alpha=0.3)
+    if ax is None:
+        style.legend_below(panel.figure)
+    return panel
+
+
+def _taus(ax: Axes, frame: pd.DataFrame, ticks: Sequence[float]) -> None:
+    for tau in ticks:
+        row = frame.iloc[(frame["tau"] - tau).abs().argmin()]
+        ax.plot(row["accuracy"], row["balanced"], "|", color=style.BLACK, ms=6)
+        ax.annotate(
+            rf"$\tau={tau:g}$", (row["accuracy"], row["balanced"]), xytext=(12, 0),
+            textcoords="offset points", va="center", bbox={"fc": "white", "ec": "none", "pad": 0.5},
+        )  # fmt: skip

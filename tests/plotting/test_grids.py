@@ -1,0 +1,122 @@
+"""Image grids and diagrams: every image in its place, maps in the right colours."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from hw3lib import plotting
+from hw3lib.data.faces import CLASSES
+from hw3lib.models import build
+from hw3lib.models.describe import trace
+from hw3lib.plotting import images
+from hw3lib.plotting.diagram import block_diagram
+from hw3lib.plotting.filters import filter_sheet
+from hw3lib.plotting.saliency import class_means
+from hw3lib.text import Text, language, term
+
+from .figures import FACES, NOISE
+
+
+@pytest.fixture(autouse=True)
+def _close():
+    yield
+    plt.close("all")
+
+
+def cells(ax) -> dict[tuple[int, int], np.ndarray]:
+    """(row, column) -> what is shown there, by the places on the page."""
+    places = {(i.get_extent()[2], i.get_extent()[0]): i.get_array() for i in ax.images}
+    rows, columns = (sorted({round(p[k], 6) for p in places}) for k in (0, 1))
+    return {(rows.index(round(y, 6)), columns.index(round(x, 6))): np.asarray(a)
+            for (y, x), a in places.items()}  # fmt: skip
+
+
+def test_a_grid_shows_every_image_in_its_place_under_its_title():
+    with language("en"):
+        ax = plotting.image_grid(plotting.rows_of(FACES.images[:5], 3),
+                                 titles=[["Sad", "", "x"], ["", ""]])  # fmt: skip
+    shown = cells(ax)
+    assert sorted(shown) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
+    assert all((shown[r, c] == FACES.images[3 * r + c]).all() for r, c in shown)
+    assert [t.get_text() for t in ax.texts if t.get_text()] == ["Sad", "x"]
+
+
+def test_titles_and_labels_follow_the_language():
+    shown = {}
+    for code in ("zh", "en", "both"):
+        with language(code):
+            ax = plotting.image_grid([FACES.images[:1]] * 2, columns=["Sad"],
+                                     labels=[Text("列", "row"), ""])  # fmt: skip
+            shown[code] = [t.get_text() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+    assert shown == {"zh": ["難過", "列"], "en": ["Sad", "row"], "both": ["難過\nSad", "列\nrow"]}
+
+
+def test_a_small_image_keeps_its_shape_in_its_cell():
+    ax = plotting.image_grid([[np.zeros((20, 10)), np.zeros((20, 20))]])
+    narrow, square = (np.ptp(i.get_extent()[:2]) for i in ax.images)
+    assert narrow == pytest.approx(square / 2)
+
+
+def test_samples_show_each_class_in_its_row_and_no_image_twice():
+    doubled = FACES.subset(np.repeat(np.arange(len(FACES)), 2))
+    few = images.first_of_each_class(doubled, 4)
+    shown = cells(images.class_samples(few))
+    assert len({image.tobytes() for image in shown.values()}) == len(shown)
+    for (row, _), image in shown.items():
+        assert any((image == own).all() for own in FACES.images[FACES.labels == row])
+
+
+def test_mean_faces_are_the_means_and_a_missing_class_stays_empty():
+    some = FACES.subset(FACES.labels != CLASSES.index("Disgust"))
+    shown = cells(plotting.mean_faces(some))
+    assert len(shown) == 12
+    np.testing.assert_allclose(shown[0, 2], FACES.images[FACES.labels == 3].mean(0))
+
+
+def test_class_means_leave_out_what_nobody_predicted():
+    counts = [30, 0, 30, 30, 30, 30, 30]
+    ax = class_means(FACES, {"gradient": np.abs(NOISE)}, counts)
+    assert len(ax.images) == 13 and "n = 0" in ax.get_xticklabels()[1].get_text()
+
+
+def test_signed_and_overlay_colours_tell_the_sign():
+    values = np.zeros((48, 48))
+    values[:, :24], values[:, 24:30] = 1, -1
+    for drawn in (plotting.signed(values), plotting.overlay(np.full((48, 48), 128), values)):
+        red, blue, zero = drawn[0, 0], drawn[0, 25], drawn[0, 40]
+        assert drawn.dtype == np.uint8 and drawn.shape == (48, 48, 3)
+        assert int(red[0]) > int(red[2]) + 50 and int(blue[2]) > int(blue[0]) + 50
+        assert np.ptp(zero.astype(int)) < 3
+    assert (plotting.signed(values, 4)[0, 0] > plotting.signed(values)[0, 0]).any()
+    face = FACES.images[0]
+    grey = plotting.overlay(face, np.zeros((48, 48)))[..., 0].astype(float)
+    assert np.corrcoef(grey.ravel(), face.ravel())[0, 1] > 0.999
+
+
+def test_filters_stand_in_columns_and_a_kind_that_one_network_lacks_stays_empty():
+    one = {"kernel": [FACES.images[:2]], "top patches": [FACES.images[2:4], FACES.images[4:6]]}
+    two = {"kernel": [FACES.images[6:7]]}
+    with language("en"):
+        ax = filter_sheet({"A": (["1", "2"], one), "B": (["3"], two)},
+                          profiles=[np.eye(7)[:2], -np.eye(7)[:1]])  # fmt: skip
+    shown = cells(ax)
+    assert sorted(shown) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0), (2, 1)]
+    assert (shown[2, 1] == FACES.images[5]).all() and (shown[0, 2] == FACES.images[6]).all()
+    labels = [t.get_text() for t in ax.get_yticklabels()]
+    assert labels == ["kernel", "top patches", "by class"]
+    heights = [bar.get_height() for bars in ax.containers for bar in bars]
+    assert np.argmin(heights[:7]) == 0 and np.argmax(heights[14:]) == 0  # the axis points down
+
+
+@pytest.mark.parametrize("name", ["slim_resnet", "resnet18", "five_block", "dense"])
+def test_a_diagram_shows_every_unit_and_its_shape(name):
+    model = build(name, width=0.25)
+    with language("en"):
+        ax = block_diagram(model)
+    written = "\n".join(t.get_text() for t in ax.texts).replace("/", " /").replace("  ", " ")
+    for unit in trace(model):
+        shape = "×".join(map(str, unit.shape))
+        assert unit.ops == ("input",) or unit.ops[0] in written
+        assert shape in written
+    assert ("shortcut:" in written) == (name in ("slim_resnet", "resnet18"))
+    assert term("kernel").zh not in written
