@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from math import sqrt
 from typing import Any
 
@@ -151,6 +150,28 @@ class SlimResNet(nn.Module):
         return self.fc(self.dropout(self.flatten(self.pool(x))))
 
 
+def _block(
+    inputs: int, outputs: int, kernel: int, *, pooled: bool, dropout: float | None
+) -> nn.Sequential:
+    """conv, ReLU, batch norm(, max pool), dropout; dropout None : neither it nor batch norm."""
+    layers = [nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), nn.ReLU()]
+    if dropout is not None:
+        layers.append(nn.BatchNorm2d(outputs))
+    if pooled:
+        layers.append(nn.MaxPool2d(2))
+    if dropout is not None:
+        layers.append(nn.Dropout(dropout))
+    return nn.Sequential(*layers)
+
+
+def _head(features: int, hidden: int, classes: int, dropout: float | None) -> nn.Sequential:
+    """One hidden layer; dropout as in `_block`."""
+    layers = [nn.Flatten(), nn.Linear(features, hidden), nn.ReLU()]
+    if dropout is not None:
+        layers += [nn.BatchNorm1d(hidden), nn.Dropout(dropout)]
+    return nn.Sequential(*layers, nn.Linear(hidden, classes))
+
+
 class FiveBlock(nn.Module):
     """Reference report B's five convolution blocks and dense head.
 
@@ -161,24 +182,15 @@ class FiveBlock(nn.Module):
 
     def __init__(self, width: float = 1.0, in_channels: int = 1, classes: int = 7):
         super().__init__()
-        channels = [in_channels, *(scaled(c, width) for c in (32, 64, 128, 256, 512))]
-        blocks = []
-        for i, (inputs, outputs) in enumerate(pairwise(channels)):
-            kernel, rate = (5, 0.1) if i < 2 else (3, 0.3)
-            conv = nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2)
-            pool = [] if i < 2 else [nn.MaxPool2d(2)]
-            layers = [conv, nn.ReLU(), nn.BatchNorm2d(outputs), *pool, nn.Dropout(rate)]
-            blocks.append(nn.Sequential(*layers))
-        hidden = scaled(512, width)
-        self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(channels[-1] * 6 * 6, hidden),
-            nn.ReLU(),
-            nn.BatchNorm1d(hidden),
-            nn.Dropout(0.3),
-            nn.Linear(hidden, classes),
+        c1, c2, c3, c4, c5 = (scaled(c, width) for c in (32, 64, 128, 256, 512))
+        self.blocks = nn.Sequential(
+            _block(in_channels, c1, 5, pooled=False, dropout=0.1),
+            _block(c1, c2, 5, pooled=False, dropout=0.1),
+            _block(c2, c3, 3, pooled=True, dropout=0.3),
+            _block(c3, c4, 3, pooled=True, dropout=0.3),
+            _block(c4, c5, 3, pooled=True, dropout=0.3),
         )
+        self.head = _head(c5 * 6 * 6, scaled(512, width), classes, dropout=0.3)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, 48, 48)
@@ -198,33 +210,15 @@ class TwoConv(nn.Module):
         classes: int = 7,
         *,
         regularised: bool = False,
-        dropout: float = 0.3,
     ):
         super().__init__()
-
-        def extra(*layers: nn.Module) -> tuple[nn.Module, ...]:
-            return layers if regularised else ()
-
-        channels = [in_channels, scaled(64, width), scaled(128, width)]
-        blocks = (
-            nn.Sequential(
-                nn.Conv2d(inputs, outputs, 5, padding="same"),
-                nn.ReLU(),
-                *extra(nn.BatchNorm2d(outputs)),
-                nn.MaxPool2d(2),
-                *extra(nn.Dropout(dropout)),
-            )
-            for inputs, outputs in pairwise(channels)
+        c1, c2 = (scaled(c, width) for c in (64, 128))
+        dropout = 0.3 if regularised else None
+        self.blocks = nn.Sequential(
+            _block(in_channels, c1, 5, pooled=True, dropout=dropout),
+            _block(c1, c2, 5, pooled=True, dropout=dropout),
         )
-        hidden = scaled(512, width)
-        self.blocks = nn.Sequential(*blocks)
-        self.head = nn.Sequential(
-            nn.Flatten(),
-            nn.Linear(channels[-1] * 12 * 12, hidden),
-            nn.ReLU(),
-            *extra(nn.BatchNorm1d(hidden), nn.Dropout(dropout)),
-            nn.Linear(hidden, classes),
-        )
+        self.head = _head(c2 * 12 * 12, scaled(512, width), classes, dropout)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, 48, 48)
