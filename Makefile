@@ -44,8 +44,7 @@ test-slow: $(READY)  ## the slow tests too
 
 faults: $(READY)  ## break things on purpose and say what was promised and seen
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile -m "not gpu" --fault-table \
-	  tests/test_kill.py tests/test_faults_*.py $(wildcard tests/test_hostile*.py) \
-	  tests/data/test_bad_input.py
+	  tests/test_kill.py tests/test_faults_*.py $(wildcard tests/test_hostile*.py)
 
 lab: $(READY)  ## JupyterLab on the notebooks
 	$(BIN)/hw3 lab --data "$(DATA)"
@@ -57,7 +56,7 @@ clear-outputs: $(READY)  ## remove what running the notebooks left in them, then
 	$(BIN)/hw3 check --clear notebooks/*.ipynb
 
 bench: $(READY)  ## speed, side by side in one run
-	$(BIN)/hw3 bench --data "$(DATA)"
+	$(BIN)/python -m benchmarks.bench --data "$(DATA)"
 
 lint: $(READY)  ## ruff
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

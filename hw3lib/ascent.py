@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from hw3lib.activation import FilterLayer, Survey
-from hw3lib.augment import warp
 from hw3lib.data.faces import SIZE
 from hw3lib.models.network import Network
 from hw3lib.probing import value_at
+from hw3lib.training.augment import warp
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,13 @@
-"""The command line: hw3 data | train | evaluate | predict | report | rerun | lab | new | ..."""
+"""The command line: hw3 data, train, evaluate, predict, report, rerun, lab, new, check, runs."""
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import signal
 import sys
+import threading
 from math import isnan
 from pathlib import Path
 from typing import Annotated
@@ -11,21 +15,37 @@ from typing import Annotated
 import typer
 import typer.exceptions
 
-from hw3lib import UserError, distributed
-from hw3lib.ending import INTERRUPTED, tell, watch_interrupts
+from hw3lib import UserError
+
+# What imports torch or the report is imported by the command that needs it: `hw3 --help` then
+# takes 0.2 s instead of 4.
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 runs_app = typer.Typer(help="Carry Runs to another machine.")
 app.add_typer(runs_app, name="runs")
 
 Profile = Annotated[str, typer.Option(help="demo, cpu, gpu, or the path of a .toml file")]
-Data = Annotated[str, typer.Option(help='pictures in any layout; "" for data/ or synthetic faces')]
+Data = Annotated[str, typer.Option(help='images in any layout; "" for data/ or synthetic faces')]
 Views = Annotated[str, typer.Option(help="one, flip (2 views) or ten (10 views)")]
 Weights = Annotated[str, typer.Argument(help="weights file, Run folder, or a published name")]
+Root = Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")]
+
+FAULT, INTERRUPTED = 2, 130
+STOPPED = "stopped; the same command goes on where it was"
+FULL = "free some space; the same command goes on where it was"
+CLOSED = "give yourself the right to it, or name another folder (HW3_RUNS, HW3_CACHE, --out)"
+REMEDIES = {
+    errno.ENOSPC: FULL, errno.EDQUOT: FULL, errno.EFBIG: FULL,
+    errno.EROFS: CLOSED, errno.EACCES: CLOSED, errno.EPERM: CLOSED,
+}  # fmt: skip
+
+_interrupted = (
+    threading.Event()
+)  # a library that is being imported can turn Ctrl-C into another error
 
 
 def main() -> None:
-    """Entry point: a fault the user can mend is one line and a non-zero exit status."""
+    """Entry point: a fault the user can fix is one line and a non-zero exit status."""
     watch_interrupts()
     try:
         status = app(standalone_mode=False)
@@ -41,7 +61,54 @@ def main() -> None:
         status = tell(KeyboardInterrupt())
     except BaseException as error:
         status = tell(error)
-    distributed.leave(status or 0)
+    sys.exit(status or 0)
+
+
+def watch_interrupts() -> None:
+    """Remember a Ctrl-C, whatever becomes of it."""
+
+    def interrupt(*_) -> None:
+        _interrupted.set()
+        raise KeyboardInterrupt
+
+    with contextlib.suppress(ValueError):  # not in the main thread
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, interrupt)
+
+
+def tell(error: BaseException) -> int:
+    """Print the line of an error and return the exit status; what is no user's fault is raised."""
+    if isinstance(error, SystemExit):
+        raise error
+    if isinstance(error, BrokenPipeError):  # `hw3 … | head`
+        sys.stderr.close()
+        return 0
+    stopped = _interrupted.is_set() or isinstance(error, KeyboardInterrupt)
+    line = STOPPED if stopped else fault_of(error)
+    if line is None:
+        raise error
+    if stopped and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would only spoil the end
+    print(f"hw3: {' '.join(line.split())}", file=sys.stderr)
+    return INTERRUPTED if stopped else FAULT
+
+
+def fault_of(error: BaseException) -> str | None:
+    """What is wrong and how to fix it; None for a fault of the program itself."""
+    if isinstance(error, UserError):
+        return str(error)
+    if type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
+        return (
+            "a training was killed from outside, most often for want of memory: train fewer at a "
+            "time (--jobs 1); the same command goes on where they were"
+        )
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return f"out of memory ({error}); close other programs or run fewer at a time (--jobs 1)"
+    if isinstance(error, OSError):
+        remedy = REMEDIES.get(error.errno or 0)
+        told = f"{error.filename or 'a file'}: {error.strerror or error}"
+        return f"{told}; {remedy}" if remedy else told
+    return None
 
 
 @app.command()
@@ -72,24 +139,16 @@ def train(
         str, typer.Option(help="a dask scheduler whose workers train: tcp://HOST:8786")
     ] = "",
 ) -> None:
-    """Make every Run that the profile's notebooks need; what is there already is kept.
+    """Make every Run that the profile's notebooks need; what is there already is kept."""
+    from hw3lib.training.study import open_study
+    from hw3lib.training.workers import make_runs
 
-    Under torchrun its processes train each Run together.
-    """
-    from hw3lib.grid import make_runs
-    from hw3lib.study import open_study
-
-    with distributed.joined():
-        study = open_study(profile, data)
-        names = only.split(",") if only else list(study.recipes)
-        unknown = [n for n in names if n not in study.recipes]
-        if unknown:
-            raise UserError(
-                f"--only {unknown[0]}: profile {profile} has {', '.join(study.recipes)}"
-            )
-        runs = make_runs(study, names, jobs=jobs, scheduler=scheduler)
-        if distributed.rank() > 0:
-            return
+    study = open_study(profile, data)
+    tell_problems(study.faces)
+    names = only.split(",") if only else list(study.recipes)
+    if unknown := [n for n in names if n not in study.recipes]:
+        raise UserError(f"--only {unknown[0]}: profile {profile} has {', '.join(study.recipes)}")
+    runs = make_runs(study, names, jobs=jobs, scheduler=scheduler)
     for name, run in runs.items():
         kept = run.history["validation_accuracy"].iloc[run.record["kept_epoch"] - 1]
         told = "trained on validation" if isnan(kept) else f"validation accuracy {kept:.4f}"
@@ -104,7 +163,7 @@ def evaluate(
     views: Views = "one",
     as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
 ) -> None:
-    """Score weights on labelled pictures: the test split where the data has one."""
+    """Score weights on labelled images: the test split where the data has one."""
     from hw3lib.data import load
     from hw3lib.models.network import evaluate as evaluate_network
     from hw3lib.models.network import load_network
@@ -117,27 +176,27 @@ def evaluate(
         print(json.dumps(facts, ensure_ascii=False))
         return
     for name, value in facts.items():
-        print(f"{name:30} {value:.4f}" if isinstance(value, float) else f"{name:30} {value}")
+        print(f"{name:32} {value:.4f}" if isinstance(value, float) else f"{name:32} {value}")
 
 
 @app.command()
 def predict(
     weights: Weights,
-    path: Annotated[str, typer.Argument(help="a picture, or as --data")] = "",
+    path: Annotated[str, typer.Argument(help="an image, or as --data")] = "",
     data: Data = "",
     out: Annotated[str, typer.Option(help="CSV file to write (id,label); none: print")] = "",
     split: Annotated[str, typer.Option(help="only this split: train, test or private")] = "",
     views: Views = "one",
 ) -> None:
-    """Predict the class of every picture, by id."""
+    """Predict the class of every image, by id."""
     from hw3lib.data import load
     from hw3lib.models.network import load_network, write_predictions
     from hw3lib.models.network import predict as predict_faces
 
     if path and data:
-        raise UserError("predict: give the pictures once, as an argument or with --data")
+        raise UserError("predict: give the images once, as an argument or with --data")
     if not (path or data):
-        raise UserError("predict: no pictures given; add a path, or --data PATH")
+        raise UserError("predict: no images given; add a path, or --data PATH")
     network, faces = load_network(weights), load(path or data)
     tell_problems(faces)
     ids, probabilities = predict_faces(network, faces, split=split, views=views)
@@ -163,10 +222,10 @@ def report(
         bool, typer.Option(help="withhold every photograph; write report/published")
     ] = False,
     jobs: Annotated[int, typer.Option(help="notebooks side by side; 0: as the cores allow")] = 0,
-    root: Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")] = "",
+    root: Root = "",
 ) -> None:
     """Make the Runs, execute the notebooks, write report/build/hw3_report.{html,pdf}."""
-    from hw3lib.paths import ROOT
+    from hw3lib.files import ROOT
     from hw3lib.report.build import build_report
 
     place = Path(root).resolve() if root else ROOT
@@ -181,10 +240,10 @@ def rerun(
     question: Annotated[str, typer.Argument(help="A1 to A5, B1 to B4, M1 to M4")],
     profile: Profile = "demo",
     data: Data = "",
-    root: Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")] = "",
+    root: Root = "",
 ) -> None:
     """Answer one question anew and compare its numbers with those of the report."""
-    from hw3lib.paths import ROOT
+    from hw3lib.files import ROOT
     from hw3lib.report.rerun import rerun as answer_anew
 
     answer_anew(question, profile, data, root=Path(root).resolve() if root else ROOT)
@@ -194,10 +253,10 @@ def rerun(
 def lab(
     context: typer.Context,
     data: Data = "",
-    root: Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")] = "",
+    root: Root = "",
 ) -> None:
     """Open the notebooks in JupyterLab; further options are JupyterLab's, e.g. --no-browser."""
-    from hw3lib.paths import ROOT
+    from hw3lib.files import ROOT
     from hw3lib.report.lab import open_lab
 
     open_lab(Path(root).resolve() if root else ROOT, data, context.args)
@@ -232,38 +291,14 @@ def check(
     for line in faults:
         print(line, file=sys.stderr)
     if faults:
-        raise UserError(f"{len(faults)} faults; mend them and try again")
-
-
-@app.command()
-def measure(
-    profile: Profile = "records",
-    data: Data = "",
-    only: Annotated[str, typer.Option(help="names of arms, separated by commas")] = "",
-    out: Annotated[str, typer.Option(help="JSON file to write")] = "",
-) -> None:
-    """Train every arm of a profile over its seeds and score it on test: accuracy and seconds."""
-    from hw3lib.records import measure_profile
-
-    measure_profile(profile, data, only=only.split(",") if only else [], out=out)
-
-
-@app.command()
-def bench(
-    data: Data = "",
-    quick: Annotated[bool, typer.Option(help="fewer pictures and repeats")] = False,
-) -> None:
-    """Measure speed side by side in one run: input pipeline, an epoch, start of the data."""
-    from hw3lib.bench import run_bench
-
-    run_bench(data, quick=quick)
+        raise UserError(f"{len(faults)} faults; fix them and try again")
 
 
 @runs_app.command("list")
 def list_runs(profile: Profile = "demo", data: Data = "") -> None:
     """Say which Runs of a profile are on disk."""
-    from hw3lib.runs import run_path
-    from hw3lib.study import open_study
+    from hw3lib.training.runs import run_path
+    from hw3lib.training.study import open_study
 
     for name, recipe in open_study(profile, data).recipes.items():
         path = run_path(recipe)
@@ -277,21 +312,23 @@ def pack_runs(
     data: Data = "",
     weights: Annotated[
         str, typer.Option(help="recipes whose weights go along, by comma; all; none")
-    ] = "best,vgg16,resnet18.cured",
+    ] = "best,vgg16,resnet18.overfit",
 ) -> None:
-    """Pack the profile's Runs into one file; arms of comparisons leave their weights behind."""
-    from hw3lib.packing import pack
-    from hw3lib.study import open_study
+    """Pack the profile's Runs into one file; those of comparisons leave their weights behind."""
+    from hw3lib.training.pack import pack
+    from hw3lib.training.runs import open_run, run_path
+    from hw3lib.training.study import open_study
 
-    wanted = weights.split(",")
-    names = pack(open_study(profile, data), file, weights=lambda n: weights == "all" or n in wanted)
-    print(f"{len(names)} Runs packed into {file}")
+    paths = {n: run_path(r) for n, r in open_study(profile, data).recipes.items()}
+    runs = {n: open_run(path) for n, path in paths.items() if path.exists()}
+    pack(runs, file, weights=lambda n: weights == "all" or n in weights.split(","))
+    print(f"{len(runs)} Runs packed into {file}")
 
 
 @runs_app.command("unpack")
 def unpack_runs(file: Path) -> None:
     """Unpack Runs into runs/; those that are there already stay as they are."""
-    from hw3lib.packing import unpack
+    from hw3lib.training.pack import unpack
 
     made = unpack(file)
     print(f"{len(made)} Runs unpacked")
@@ -307,8 +344,8 @@ def publish_run(
 ) -> None:
     """Write a Run's network to data/pretrained, with its measured accuracies inside."""
     from hw3lib.models.network import evaluate_folds
-    from hw3lib.packing import publish
-    from hw3lib.study import open_study
+    from hw3lib.training.pack import publish
+    from hw3lib.training.study import open_study
 
     study = open_study(profile, data)
     run = study.run(name)

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 
 TEMPLATE = ROOT / "report" / "templates" / "handin"
 LIBRARY = (  # what a hand-in takes along of this repository, so that it runs wherever it is read
@@ -91,8 +91,8 @@ def train_handin(pictures: Path, table: Path, handin: Path) -> Path:
         for whatever is wrong with the pictures, the table or handin.toml.
     """
     from hw3lib.files import write_atomic
-    from hw3lib.run_files import WEIGHTS as RUN_WEIGHTS
-    from hw3lib.study import open_study
+    from hw3lib.training.runs import WEIGHTS as RUN_WEIGHTS
+    from hw3lib.training.study import open_study
 
     if not pictures.is_dir():
         raise UserError(f"{pictures}: no such folder of pictures")

@@ -13,7 +13,7 @@ from fault_table import promise, pytest_addoption, pytest_terminal_summary  # no
 from hw3lib.data.copies import exact_groups
 from hw3lib.data.faces import Faces
 from hw3lib.data.split import Split, split_faces
-from hw3lib.recipe import Recipe
+from hw3lib.training.recipe import Recipe
 
 
 def make_faces(n: int = 240, *, seed: int = 0, test: int = 60, copies: int = 12) -> Faces:
@@ -62,7 +62,7 @@ def recipe(folds: Split) -> Recipe:
 
 @pytest.fixture(scope="session")
 def run(recipe, folds, tmp_path_factory):
-    from hw3lib.runs import get_run
+    from hw3lib.training.runs import get_run
 
     return get_run(recipe, folds, root=tmp_path_factory.mktemp("runs"), progress=False)
 

@@ -24,9 +24,9 @@ import pytest
 from conftest import make_faces
 
 from hw3lib.data.split import split_faces
-from hw3lib.recipe import Recipe
+from hw3lib.training.recipe import Recipe
 
-IMPORTS = ["hw3lib.training", "hw3lib.runs", "hw3lib.cli", "hw3lib.models.network", "hw3lib.data",
+IMPORTS = ["hw3lib.training.runs", "hw3lib.cli", "hw3lib.models.network", "hw3lib.data",
            "sklearn.model_selection", "safetensors.torch", "torch._dynamo", "typst",
            "hw3lib.report.build", "hw3lib.report.html", "hw3lib.report.pdf",
            "conftest", "layouts", "faulty", "test_pdf"]  # fmt: skip
@@ -147,8 +147,7 @@ def _command(
         stream.reconfigure(write_through=True)
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    from hw3lib.cli import main
-    from hw3lib.ending import watch_interrupts
+    from hw3lib.cli import main, watch_interrupts
 
     watch_interrupts()
     if before:

@@ -8,7 +8,7 @@ import tomllib
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
 
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 
 ADVISORIES = tomllib.loads((ROOT / "report" / "advisories.toml").read_text("utf-8"))["advisory"]
 LOCK = (ROOT / "requirements.lock").read_text("utf-8")

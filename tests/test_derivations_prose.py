@@ -12,7 +12,7 @@ from test_derivations import CLAIMS, formulas
 
 from hw3lib.derivations import errata
 from hw3lib.derivations.terms import latex
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 
 FAULTS = [e.fault for e in errata.ERRATA]
 NOTEBOOK = ROOT / "notebooks" / "09_math_derivations.ipynb"

@@ -16,11 +16,11 @@ from conftest import make_faces
 from faulty import RECIPE, folds, hw3, killed, pictures, profile
 
 import hw3lib.data
-from hw3lib import UserError, recipe, run_files
+from hw3lib import UserError
 from hw3lib.data import cache, load
-from hw3lib.recipe import TRAINING_VERSION
-from hw3lib.runs import get_run, open_run, run_path
-from hw3lib.training import train
+from hw3lib.training.loop import recipe, runs, train
+from hw3lib.training.recipe import TRAINING_VERSION
+from hw3lib.training.runs import get_run, open_run, run_path
 
 pytestmark = pytest.mark.faults
 SHORT = replace(RECIPE, epochs=2)
@@ -82,7 +82,7 @@ def test_another_version_of_the_training_code(promise, tmp_path, monkeypatch):
     promise("another version of the training code", "Runs and checkpoints of the old one are kept "
             "and never taken for new ones, even under the new name")  # fmt: skip
     old = get_run(SHORT, folds(), root=tmp_path, progress=False)
-    for module in (recipe, run_files):
+    for module in (recipe, runs):
         monkeypatch.setattr(module, "TRAINING_VERSION", TRAINING_VERSION + 1)
     named = run_path(SHORT, tmp_path)
     assert named != old.path and not named.exists()
@@ -102,7 +102,7 @@ def test_another_version_of_the_training_code(promise, tmp_path, monkeypatch):
 
 
 def write_old_checkpoint(path: Path, monkeypatch) -> None:
-    from hw3lib.checkpoint import write_checkpoint
+    from hw3lib.training.runs import write_checkpoint
 
     cpu = torch.device("cpu")
     with monkeypatch.context() as before:

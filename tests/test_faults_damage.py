@@ -13,14 +13,19 @@ from conftest import make_faces
 from faulty import RECIPE, flips, folds
 
 from hw3lib import UserError
-from hw3lib.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.data import cache, load
 from hw3lib.models.network import load_network
-from hw3lib.packing import pack, unpack
-from hw3lib.run_files import UNSEALED
-from hw3lib.runs import get_run, open_run, run_path
-from hw3lib.study import Study
-from hw3lib.training import train
+from hw3lib.training.loop import train
+from hw3lib.training.pack import pack, unpack
+from hw3lib.training.runs import (
+    UNSEALED,
+    get_run,
+    open_run,
+    read_checkpoint,
+    run_path,
+    write_checkpoint,
+)
+from hw3lib.training.study import Study
 
 pytestmark = pytest.mark.faults
 SHORT = replace(RECIPE, epochs=1)

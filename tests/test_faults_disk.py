@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from faulty import contents, hw3, mounted, pictures, profile, small_disk
 
-from hw3lib.paths import ROOT
-from hw3lib.runs import open_run
+from hw3lib.files import ROOT
+from hw3lib.training.runs import open_run
 
 pytestmark = pytest.mark.faults
 BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")

@@ -16,8 +16,8 @@ import psutil
 import pytest
 from faulty import PATIENCE, PROFILE, RNG, below_of, hw3, pictures, profile
 
-from hw3lib.paths import ROOT
-from hw3lib.runs import open_run
+from hw3lib.files import ROOT
+from hw3lib.training.runs import open_run
 
 pytestmark = pytest.mark.faults
 BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")

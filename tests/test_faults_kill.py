@@ -18,8 +18,7 @@ from faulty import RECIPE, contents, ended, folds, killed, moments, start
 from hw3lib.data import cache, load
 from hw3lib.data.split import Split
 from hw3lib.files import parts_of, write_atomic
-from hw3lib.run_files import score_again
-from hw3lib.runs import checkpoint_of, get_run, open_run, run_path
+from hw3lib.training.runs import checkpoint_of, get_run, open_run, run_path, score_again
 
 pytestmark = pytest.mark.faults
 SHORT = replace(RECIPE, epochs=1)

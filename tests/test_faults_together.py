@@ -15,7 +15,7 @@ from faulty import RECIPE, contents, ended, folds, start
 
 from hw3lib import UserError
 from hw3lib.data import load
-from hw3lib.runs import get_run, open_run, run_path
+from hw3lib.training.runs import get_run, open_run, run_path
 
 pytestmark = pytest.mark.faults
 SHORT = replace(RECIPE, epochs=3)

@@ -18,8 +18,8 @@ from hostile.case import Trap
 from hostile.watch import RESIDENT, SECONDS, measured, tree
 
 from hw3lib import UserError, cli
+from hw3lib.files import ROOT
 from hw3lib.models.network import load_network
-from hw3lib.paths import ROOT
 
 pytestmark = pytest.mark.faults
 BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")
@@ -92,7 +92,7 @@ def refusal(case: Case, path: Path, sound: str, capsys) -> str:
 
 def read_run(path: Path) -> None:
     """All that anyone reads of a Run."""
-    from hw3lib.runs import open_run
+    from hw3lib.training.runs import open_run
 
     run = open_run(path)
     assert len(run.history) and len(run.logits("test")) and len(run.labels("validation"))

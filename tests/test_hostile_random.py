@@ -14,10 +14,10 @@ from test_hostile import STEERS
 
 from hw3lib import UserError
 from hw3lib.models.network import load_network
-from hw3lib.packing import unpack
-from hw3lib.profiles import read_profile, read_recipes
 from hw3lib.report.cover import read_author
-from hw3lib.runs import open_run
+from hw3lib.training.pack import unpack
+from hw3lib.training.runs import open_run
+from hw3lib.training.study import read_profile, read_recipes
 
 pytestmark = pytest.mark.faults
 OPTIONS = {

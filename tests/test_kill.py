@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from faulty import TORN, ended, folds, start, tear
 
-from hw3lib.runs import get_run, open_run, run_path
+from hw3lib.training.runs import get_run, open_run, run_path
 
 pytestmark = pytest.mark.faults
 RECIPE = replace(faulty.RECIPE, epochs=32)

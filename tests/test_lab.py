@@ -20,7 +20,7 @@ import pytest
 from browser import PATIENCE, browser, chromium
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.report.check import clear, faults_of
 from hw3lib.report.cover import read_questions
 from hw3lib.report.lab import lab_arguments, lab_environment

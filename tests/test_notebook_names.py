@@ -9,7 +9,7 @@ import importlib.util
 import nbformat
 import pytest
 
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 

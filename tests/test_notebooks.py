@@ -13,7 +13,7 @@ import yaml
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.report.check import clear, faults_of, numbers_in_one, tags
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))

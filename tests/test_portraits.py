@@ -19,7 +19,7 @@ from hw3lib import UserError, portraits
 from hw3lib.data.copies import exact_groups
 from hw3lib.data.faces import Faces
 from hw3lib.data.synthetic import synthetic_faces
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.plotting import images
 from hw3lib.report import show as display
 from hw3lib.report.build import build_report
@@ -32,7 +32,7 @@ import numpy as np
 from hw3lib.report.show import figure, notebook, result
 from hw3lib.plotting import images
 from hw3lib.portraits import exhibit
-from hw3lib.study import open_study
+from hw3lib.training.study import open_study
 study = open_study(PROFILE, DATA)
 notebook(study, LANG)
 faces = study.faces

@@ -14,7 +14,7 @@ import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.report.blocks import Block
 from hw3lib.report.build import PDFS, build_report, dependencies, unanswered
 from hw3lib.report.collect import collect_results
@@ -22,8 +22,8 @@ from hw3lib.report.cover import read_author, read_questions
 from hw3lib.report.document import Chapter, Question
 from hw3lib.report.rerun import rerun
 from hw3lib.report.show import MIME
-from hw3lib.study import Study
 from hw3lib.text import Text
+from hw3lib.training.study import Study
 
 PARAMETERS = 'PROFILE = ""\nDATA = ""\nLANG = ""'
 CODE = """\

@@ -21,7 +21,7 @@ from hw3lib.text import Text
 
 LIBRARY_ASKED = """\
 import os
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.plotting.style import FONT
 from hw3lib.report import html, pdf
 print(ROOT, os.environ["HW3_RUNS"], FONT.is_file(), pdf.TEMPLATE.is_dir(), sep="\\n")"""

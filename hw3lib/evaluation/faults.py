@@ -26,7 +26,7 @@ from hw3lib.data.images import to_face
 from hw3lib.data.split import Split, split_faces
 from hw3lib.models.network import Network, load_network, logits, normalize, save_network
 from hw3lib.models.network import predict as predict_faces
-from hw3lib.runs import Run, get_run
+from hw3lib.training.runs import Run, get_run
 
 BATCH = 64  # images, as in training: in training mode batch norm takes the statistics of a batch
 

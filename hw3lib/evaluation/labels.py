@@ -14,7 +14,7 @@ from hw3lib.evaluation.metrics import C, Estimate, row_shares
 from hw3lib.evaluation.statistics import grouped_mean
 
 if TYPE_CHECKING:
-    from hw3lib.study import Study
+    from hw3lib.training.study import Study
 
 VOTE_COLUMNS = [4, 5, 6, 1, 3, 2, 0]  # the column of each class in Faces.votes
 
@@ -62,8 +62,8 @@ def out_of_fold(study: Study, prefix: str = "part") -> tuple[np.ndarray, np.ndar
         if the parts leave an image out or judge one twice.
     """
     rows, parts = [], []
-    for name in study.arm(prefix):
-        rows.append(study.folds_of(study.recipes[name]).validation)
+    for name in study.names(prefix):
+        rows.append(study.folds_of(name).validation)
         parts.append(softmax(study.run(name).logits("validation").astype(float), axis=1))
     found = np.concatenate(rows)
     pool = np.concatenate([study.folds.train, study.folds.validation])

@@ -25,10 +25,8 @@ from torch import nn
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES, SIZE, SPLITS, UNLABELLED, Faces
 from hw3lib.data.split import Split
-from hw3lib.files import write_atomic
+from hw3lib.files import ROOT, parse_json, write_atomic
 from hw3lib.models.networks import build_empty
-from hw3lib.paths import ROOT
-from hw3lib.reading import parse_json
 
 FORMAT = "hw3-network-1"
 PUBLISHED = ROOT / "data" / "pretrained"

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.text import Text, as_text, current_language
 
 FONT = ROOT / "report" / "fonts" / "NotoSansTC-Regular.otf"

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from hw3lib import UserError
-from hw3lib.recipe import Recipe
 from hw3lib.report.blocks import Block
 from hw3lib.report.document import Chapter
 from hw3lib.report.references import numbered
-from hw3lib.runs import Run
 from hw3lib.text import Text
+from hw3lib.training.recipe import Recipe
+from hw3lib.training.runs import Run
 
 NAME = "appendix"
 SEED = re.compile(r"\.\d+$")  # of an arm's Runs: "small.0", "small.1"

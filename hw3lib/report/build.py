@@ -16,9 +16,7 @@ from pathlib import Path
 import nbformat
 
 from hw3lib import UserError
-from hw3lib.files import write_atomic
-from hw3lib.grid import make_runs
-from hw3lib.paths import ROOT, absolute
+from hw3lib.files import ROOT, absolute, write_atomic
 from hw3lib.portraits import PUBLISH
 from hw3lib.report.appendix import appendix
 from hw3lib.report.blocks import notebook_blocks
@@ -27,9 +25,10 @@ from hw3lib.report.cover import TITLE, facts, newest, read_author, read_question
 from hw3lib.report.document import Chapter, Document, Question, chapter_of
 from hw3lib.report.execute import execute_notebooks
 from hw3lib.report.likeness import refuse_portraits
-from hw3lib.runs import Run, open_run, run_path
-from hw3lib.study import Study, open_study
 from hw3lib.text import LANGUAGES
+from hw3lib.training.runs import Run, open_run, run_path
+from hw3lib.training.study import Study, open_study
+from hw3lib.training.workers import make_runs
 
 LIBRARY = ROOT / "hw3lib"
 PACKAGES = (

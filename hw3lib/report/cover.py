@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from hw3lib import UserError, __version__, printable
-from hw3lib.reading import read_toml
+from hw3lib.files import read_toml
 from hw3lib.report.document import Document, Question
-from hw3lib.runs import Run
-from hw3lib.study import Study
 from hw3lib.text import Text
+from hw3lib.training.runs import Run
+from hw3lib.training.study import Study
 
 TITLE = Text(zh="機器學習作業三：影像情緒分類", en="Homework 3: image sentiment classification")
 SYNTHETIC_COVER = Text(

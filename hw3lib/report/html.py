@@ -15,7 +15,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hw3lib import __version__
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.report import references, webfonts
 from hw3lib.report.blocks import Block, pieces
 from hw3lib.report.cover import cover_notes

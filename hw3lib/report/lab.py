@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT, absolute
+from hw3lib.files import ROOT, absolute
 
 START = "README.md"
 SETTINGS = ROOT / "report" / "lab"  # JupyterLab's settings for these notebooks; a user's own win

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 from hw3lib.report import markup
 from hw3lib.report.document import Document
 from hw3lib.text import LANGUAGES

@@ -10,7 +10,7 @@ from pathlib import Path
 import nbformat
 
 from hw3lib import UserError
-from hw3lib.paths import ROOT, absolute
+from hw3lib.files import ROOT, absolute
 from hw3lib.report.collect import collect_checks, collect_results
 from hw3lib.report.cover import read_questions
 from hw3lib.report.execute import execute_notebooks

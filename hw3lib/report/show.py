@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hw3lib.data.faces import Faces
     from hw3lib.mathematics import Checked
-    from hw3lib.study import Study
+    from hw3lib.training.study import Study
 
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")

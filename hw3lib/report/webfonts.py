@@ -7,7 +7,7 @@ import html
 import io
 from functools import cache
 
-from hw3lib.paths import ROOT
+from hw3lib.files import ROOT
 
 FONTS = ROOT / "report" / "fonts"
 TEXT = (("hw3 Sans", 400, "NotoSansTC-Regular.woff2"), ("hw3 Sans", 700, "NotoSansTC-Bold.woff2"))

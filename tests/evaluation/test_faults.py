@@ -10,9 +10,9 @@ from hw3lib.data.split import split_faces
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.evaluation.faults import FAULTS, Case, inject
 from hw3lib.models.network import logits
-from hw3lib.recipe import Recipe
-from hw3lib.runs import get_run
 from hw3lib.text import term
+from hw3lib.training.recipe import Recipe
+from hw3lib.training.runs import get_run
 
 # What must cost accuracy on any network that has learned something. Shuffled batches in training
 # mode and one more JPEG are the invisible ones.

@@ -65,7 +65,7 @@ def test_the_interval_of_label_noise_holds_the_truth_though_groups_differ_in_siz
 def test_every_training_image_is_judged_once_by_a_network_that_has_not_seen_it(
     tmp_path, monkeypatch
 ):
-    from hw3lib.study import open_study
+    from hw3lib.training.study import open_study
 
     recipe = 'model = "dense"\nwidth = 0.25\nepochs = 1\nbatch_size = 16\n'
     parts = "".join(f'[recipes."part.{k}"]\n{recipe}split = "part {k} of 3"\n' for k in (1, 2, 3))
@@ -77,7 +77,7 @@ def test_every_training_image_is_judged_once_by_a_network_that_has_not_seen_it(
     assert p.shape == (len(rows), 7) and np.allclose(p.sum(1), 1)
     assert len(rows) == len(study.folds.train) + len(study.folds.validation)
     for k in (1, 2, 3):
-        cut = study.folds_of(study.recipes[f"part.{k}"])
+        cut = study.folds_of(f"part.{k}")
         assert not np.isin(study.faces.group[cut.validation], study.faces.group[cut.train]).any()
     del study.recipes["part.2"]
     with pytest.raises(UserError, match="judge every training image once"):

@@ -28,7 +28,7 @@ def whole() -> dict[str, bytes]:
 
     from safetensors.numpy import save
 
-    from hw3lib.recipe import Recipe
+    from hw3lib.training.recipe import Recipe
 
     stored = {}
     for fold in ("validation", "test"):
@@ -65,7 +65,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
 
 
 def name_of_run() -> str:
-    from hw3lib.recipe import Recipe
+    from hw3lib.training.recipe import Recipe
 
     recipe = Recipe(**json.loads(whole()[RECIPE]))
     return f"{recipe.model}-{recipe.hash}"

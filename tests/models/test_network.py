@@ -30,7 +30,7 @@ from hw3lib.models.network import (
     save_network,
     write_predictions,
 )
-from hw3lib.recipe import WIDEST
+from hw3lib.training.recipe import WIDEST
 
 
 def drawn(seed: int, **options) -> Network:

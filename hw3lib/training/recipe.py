@@ -10,7 +10,7 @@ from math import isfinite
 from hw3lib import UserError
 from hw3lib.data.split import PART
 
-TRAINING_VERSION = 3  # raise it when training.py or augment.py gives other weights than before
+TRAINING_VERSION = 3  # raise it when this room's code gives other weights than before
 
 FLIPS = ("none", "horizontal", "vertical", "alternating")
 OPTIMIZERS = ("sgd", "adam", "adamw", "muon")
@@ -39,16 +39,16 @@ class Recipe:
     in_channels: int = 1  # 1 grey, 3 grey repeated
     # data
     data: str = ""  # Split.fingerprint; filled in when the Run is asked for
-    split: str = "default"  # of train and validation: the study's, or cut anew (data.split.recut)
+    split: str = "default"  # of train and validation: the study's, or cut anew (recut)
     train_on: str = "train"  # or "train+validation": a frozen recipe fitted again on all there is
-    train_limit: int = 0  # pictures of the training fold used, 0 for all
-    normalize: str = "dataset"  # mean and deviation of the training fold, or "none": [0, 1]
+    train_limit: int = 0  # images of the training split used, 0 for all
+    normalize: str = "dataset"  # mean and deviation of the training split, or "none": [0, 1]
     # augmentation, all off by default
     flip: str = "none"
     shift: float = 0.0  # pixels, uniform in +- shift on both axes
     rotate: float = 0.0  # degrees, uniform in +- rotate
     scale: float = 0.0  # fraction, uniform in 1 +- scale
-    erase: float = 0.0  # probability that a rectangle of a picture is blanked
+    erase: float = 0.0  # probability that a rectangle of an image is blanked
     brightness: float = 0.0  # deviations of the grey values, uniform in +- brightness
     contrast: float = 0.0  # fraction, uniform in 1 +- contrast
     mixup: float = 0.0  # alpha of the Beta distribution, 0 for off
@@ -66,8 +66,8 @@ class Recipe:
     momentum: float = 0.9  # Nesterov momentum of sgd and muon
     weight_decay: float = 0.0
     schedule: str = "onecycle"
-    batch_size: int = 128  # pictures
-    epochs: int = 10  # passes over the training fold, at most
+    batch_size: int = 128  # images
+    epochs: int = 10  # passes over the training split, at most
     cycles: int = 1  # restarts of the cosine schedule; the network at the end of each is kept
     patience: int = 0  # epochs without a lower validation loss before stopping, 0 for never
     select: str = "last"  # "best": the epoch of lowest validation loss; "last": the last epoch
@@ -76,7 +76,6 @@ class Recipe:
     precision: str = "auto"  # "bf16" where the device multiplies it in hardware, else "fp32"
     seed: int = 0
     threads: int = 1  # CPU threads; other counts add floating-point sums in another order
-    processes: int = 1  # that share every batch under torchrun; see hw3lib/distributed.py
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -104,7 +103,7 @@ class Recipe:
         if self.split not in SPLITS and not PART.fullmatch(self.split):
             raise self._fault("split", f"one of {', '.join(SPLITS)}, or 'part 1 of 5'")
         for name in (
-            "width", "lr", "lr_rest", "batch_size", "epochs", "cycles", "threads", "processes",
+            "width", "lr", "lr_rest", "batch_size", "epochs", "cycles", "threads",
         ):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise self._fault(name, "above 0")
@@ -126,11 +125,9 @@ class Recipe:
             )
         if self.train_on != "train" and (self.select == "best" or self.patience):
             raise UserError(
-                "recipe: trained on the validation fold, nothing is left to choose an epoch by; "
+                "recipe: trained on the validation split, nothing is left to choose an epoch by; "
                 "leave select and patience at their defaults"
             )
-        if self.processes > 1 and self.batch_size < 2 * self.processes:
-            raise self._fault("batch_size", "2 or more for each process")
         if self.mixup and self.cutmix:
             raise UserError("recipe: mixup and cutmix both join pairs of pictures; set one to 0")
         if self.cycles > 1 and (
@@ -165,7 +162,9 @@ class Recipe:
         """A Recipe from a TOML table or JSON object; an unknown field is a UserError."""
         unknown = set(values) - {f.name for f in fields(cls)}
         if unknown:
-            raise UserError(f"{where}: unknown field {sorted(unknown)[0]!r}; see hw3lib/recipe.py")
+            raise UserError(
+                f"{where}: unknown field {sorted(unknown)[0]!r}; see hw3lib/training/recipe.py"
+            )
         if "model" not in values:
             raise UserError(f"{where}: the field 'model' is missing")
         try:

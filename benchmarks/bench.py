@@ -16,13 +16,13 @@ import numpy as np
 import torch
 
 from hw3lib import models
-from hw3lib.augment import augment
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.data.split import Split, split_faces
 from hw3lib.models.network import Network, normalize
-from hw3lib.recipe import Recipe
-from hw3lib.runs import device_of
-from hw3lib.training import Pictures, arithmetic, autocast, exact, run_epoch, start
+from hw3lib.training.augment import augment
+from hw3lib.training.loop import Pictures, arithmetic, autocast, exact, run_epoch, start
+from hw3lib.training.recipe import Recipe
+from hw3lib.training.runs import device_of
 
 AUGMENTED = Recipe(
     model="resnet18", flip="horizontal", shift=3, rotate=12, scale=0.1, batch_size=64,
@@ -30,7 +30,7 @@ AUGMENTED = Recipe(
 )  # fmt: skip
 
 
-def run_bench(data: str = "", *, quick: bool = False) -> None:
+def run_bench(data: str = "", quick: bool = False) -> None:
     """Print the table: what, ours, the other, ratio."""
     from hw3lib.data import load
 
@@ -225,3 +225,9 @@ def matrix_rate(recipe: Recipe, device: torch.device, n: int = 4096) -> float:
         wait(device)
 
     return 2 * n**3 / best_of(once, 5) / 1e9
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(run_bench)

@@ -10,19 +10,25 @@ import torch
 from conftest import make_faces
 
 from hw3lib import UserError
-from hw3lib.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.data.split import recut, split_faces
 from hw3lib.evaluation.effects import stopped_at
 from hw3lib.models.network import logits
-from hw3lib.recipe import Recipe
-from hw3lib.runs import checkpoint_of, get_run, open_run, run_path
-from hw3lib.training import (
+from hw3lib.training.loop import (
     Pictures,
     State,
     arithmetic,
     finished,
     normalization,
     train,
+)
+from hw3lib.training.recipe import Recipe
+from hw3lib.training.runs import (
+    checkpoint_of,
+    get_run,
+    open_run,
+    read_checkpoint,
+    run_path,
+    write_checkpoint,
 )
 
 CPU = torch.device("cpu")
@@ -82,7 +88,7 @@ def test_early_stopping_waits_patience_epochs_and_keeps_the_best(folds):
     unbroken = [row["validation_loss"] for row in whole.history]
     assert unbroken[: len(losses)] == losses
     assert stopped_at(unbroken, 3) == (state.best_epoch, len(losses))
-    from hw3lib.training import score
+    from hw3lib.training.loop import score
 
     assert score(network, Pictures.of(folds, "validation", CPU))[0] == losses[best]
 
@@ -196,17 +202,10 @@ def test_a_damaged_checkpoint_is_an_error(recipe, folds, tmp_path):
 
 
 def test_packed_runs_serve_elsewhere(run, folds, tmp_path):
-    from types import SimpleNamespace
+    from hw3lib.training.pack import pack, unpack
 
-    from hw3lib.packing import pack, unpack
-    from hw3lib.runs import runs_folder
-
-    study = SimpleNamespace(recipes={"best": run.recipe})
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HW3_RUNS", str(run.path.parent))
-        assert runs_folder() == run.path.parent
-        pack(study, tmp_path / "light.tar.gz", weights=lambda name: False)
-        pack(study, tmp_path / "full.tar.gz", weights=lambda name: True)
+    pack({"best": run}, tmp_path / "light.tar.gz", weights=lambda name: False)
+    pack({"best": run}, tmp_path / "full.tar.gz", weights=lambda name: True)
     light, full = (unpack(tmp_path / f"{n}.tar.gz", tmp_path / n)[0] for n in ("light", "full"))
     assert np.array_equal(open_run(light).logits("test"), run.logits("test"))
     with pytest.raises(UserError, match="without weights"):
@@ -219,7 +218,7 @@ def test_a_hostile_archive_is_refused(tmp_path):
     import io
     import tarfile
 
-    from hw3lib.packing import unpack
+    from hw3lib.training.pack import unpack
 
     for name in ("../evil", "/etc/evil", "a/b/record.json", "run/other.py"):
         with tarfile.open(tmp_path / "x.tar.gz", "w:gz") as archive:
@@ -316,7 +315,7 @@ def test_a_gpu_and_a_cpu_see_the_same(folds, model):
 @pytest.mark.gpu
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
 def test_nothing_is_read_back_from_the_gpu_within_an_epoch(recipe, folds, optimizer):
-    from hw3lib.training import start, train_epoch
+    from hw3lib.training.loop import start, train_epoch
 
     gpu, recipe = torch.device("cuda"), replace(recipe, optimizer=optimizer, flip="alternating")
     pictures = Pictures.of(folds, "train", gpu)
@@ -358,7 +357,7 @@ def test_snapshots_are_the_ends_of_the_cycles(folds, tmp_path):
 
 
 def test_a_study_trains_a_recipe_on_the_folds_that_it_names(tmp_path, monkeypatch):
-    from hw3lib.study import open_study
+    from hw3lib.training.study import open_study
 
     profile = tmp_path / "parts.toml"
     profile.write_text(
@@ -367,6 +366,6 @@ def test_a_study_trains_a_recipe_on_the_folds_that_it_names(tmp_path, monkeypatc
     )
     monkeypatch.setenv("HW3_RUNS", str(tmp_path / "runs"))
     study = open_study(str(profile))
-    run, cut = study.run("part"), study.folds_of(study.recipes["part"])
+    run, cut = study.run("part"), study.folds_of("part")
     assert run.recipe.data == cut.fingerprint != study.folds.fingerprint
     assert np.array_equal(run.labels("validation"), study.faces.labels[cut.validation])

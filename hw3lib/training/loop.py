@@ -18,14 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from hw3lib import distributed, models
-from hw3lib.augment import augment, turns
+from hw3lib import models
 from hw3lib.data.split import Split
-from hw3lib.losses import Loss, draw_order
 from hw3lib.models.network import Network, normalize
-from hw3lib.optimization import Average, copy_of, make_optimizer, set_rate, swapped
-from hw3lib.recipe import Recipe
+from hw3lib.training.augment import augment, turns
+from hw3lib.training.losses import Loss, draw_order
+from hw3lib.training.optimizers import Average, copy_of, make_optimizer, set_rate, swapped
+from hw3lib.training.recipe import Recipe
 
 
 @dataclass
@@ -70,11 +71,6 @@ class Pictures:
         return cls(torch.from_numpy(images).to(device),
                    torch.from_numpy(folds.faces.labels[rows]).to(device))  # fmt: skip
 
-    def own(self) -> Pictures:
-        """The share of this process, where several train together."""
-        rows = distributed.share(len(self))
-        return Pictures(self.images[rows], self.labels[rows])
-
     def __len__(self) -> int:
         return len(self.labels)
 
@@ -100,7 +96,7 @@ def train(
     """
     with exact(recipe, device):
         pictures = Pictures.of(folds, recipe.train_on, device, recipe.train_limit)
-        held = Pictures.of(folds, "validation" if recipe.train_on == "train" else "", device).own()
+        held = Pictures.of(folds, "validation" if recipe.train_on == "train" else "", device)
         network, optimizer, state = start(recipe, pictures, device)
         model = network.model
         watched = {
@@ -192,9 +188,9 @@ def train_epoch(
     """
     device, model = pictures.labels.device, network.model
     generator = torch.Generator(device).manual_seed(recipe.seed * 100_003 + epoch)
-    torch.manual_seed(distributed.own_seed(recipe.seed * 100_003 + epoch))  # dropout's generator
+    torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout's generator
     order = draw_order(recipe, pictures.labels, generator)
-    batch_loss = Loss(recipe, pictures.labels)
+    batch_loss = Loss(recipe, pictures.labels, epoch)
     side = turns(recipe, epoch, pictures.labels)
     average = Average(averaged, model, recipe.ema)
     steps = max(1, len(order) // recipe.batch_size)
@@ -207,57 +203,53 @@ def train_epoch(
         mirrored = None if side is None else side[index]
         batch = augment(normalize(pictures.images[index], network), recipe, generator, mirrored)
         with autocast(recipe, device):
-            rows = distributed.share(len(index))
-            loss, right = batch_loss(model, batch, pictures.labels[index], generator, rows)
+            loss, right = batch_loss(model, batch, pictures.labels[index], generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        distributed.combine(model)
         optimizer.step()
         average.update(done)
         total_loss += loss.detach()
         total_right += right
     seen = steps * min(recipe.batch_size, len(order))
-    total_loss, total_right = distributed.total(torch.stack([total_loss, total_right]))
     return total_loss / steps, total_right / seen
 
 
 @torch.no_grad()
 def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[float, float]:
-    """Mean cross entropy (nats) and accuracy in evaluation mode, NaN of no pictures.
-
-    The mode is put back. Of processes that train together each gives its own pictures, and all
-    get the figures of all pictures.
-    """
-    model, training = network.model, network.model.training
-    model.eval()
+    """Mean cross entropy (nats) and accuracy in evaluation mode, NaN of no images."""
+    if not len(pictures):
+        return math.nan, math.nan
     loss, right = torch.zeros((2, 1), device=pictures.labels.device, dtype=torch.float64)
-    try:
-        for start in range(0, len(pictures), batch_size):
-            labels = pictures.labels[start : start + batch_size]
-            out = model(normalize(pictures.images[start : start + batch_size], network)).float()
+    with evaluating(network.model) as model:
+        for images, labels in zip(
+            pictures.images.split(batch_size), pictures.labels.split(batch_size), strict=True
+        ):
+            out = model(normalize(images, network)).float()
             loss += F.cross_entropy(out, labels, reduction="sum")
             right += (out.argmax(1) == labels).sum()
-    finally:
-        model.train(training)
-    sums = torch.cat([loss, right, loss.new_tensor([len(pictures)])])
-    loss, right, n = distributed.total(sums).tolist()
-    return loss / (n or math.nan), right / (n or math.nan)
+    return loss.item() / len(pictures), right.item() / len(pictures)
 
 
 @torch.no_grad()
 def logits_of(network: Network, pictures: Pictures, batch_size: int = 512) -> torch.Tensor:
-    """(n, 7) float16 on the CPU, in evaluation mode; the mode is put back.
+    """(n, 7) float16 on the CPU, in evaluation mode.
 
-    Half precision keeps an epoch of both folds at 0.1 MB and moves a loss by less than 1e-3.
+    Half precision keeps an epoch of both splits at 0.1 MB and moves a loss by less than 1e-3.
     """
-    model, training = network.model, network.model.training
+    with evaluating(network.model) as model:
+        out = [model(normalize(batch, network)) for batch in pictures.images.split(batch_size)]
+    return torch.cat(out).half().cpu()
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[nn.Module]:
+    """Evaluation mode within the block; the mode is put back."""
+    training = model.training
     model.eval()
     try:
-        batches = pictures.images.split(batch_size)
-        out = [model(normalize(batch, network)).float() for batch in batches]
+        yield model
     finally:
         model.train(training)
-    return torch.cat(out).half().cpu()
 
 
 def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from hw3lib.models import build
-from hw3lib.optimization import (
+from hw3lib.training.optimizers import (
     Average,
     Muon,
     make_optimizer,
@@ -17,7 +17,7 @@ from hw3lib.optimization import (
     set_rate,
     swapped,
 )
-from hw3lib.recipe import Recipe
+from hw3lib.training.recipe import Recipe
 
 
 def twins(*shapes: tuple[int, ...]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:

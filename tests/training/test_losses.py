@@ -7,8 +7,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hw3lib.losses import EFFECTIVE, Loss, class_weights, draw_order
-from hw3lib.recipe import Recipe
+from hw3lib.training.augment import mix_pairs, shares
+from hw3lib.training.losses import EFFECTIVE, Loss, class_weights, draw_order
+from hw3lib.training.recipe import Recipe
 
 LABELS = torch.repeat_interleave(torch.arange(7), torch.tensor([400, 44, 410, 720, 480, 317, 500]))
 COUNTS = torch.bincount(LABELS).float()
@@ -82,11 +83,9 @@ def test_mixed_pairs_share_the_loss(batch):
     loss = Loss(Recipe(model="x", mixup=1.0), LABELS)
     total, _ = loss(Fixed(logits), torch.zeros(32, 1, 4, 4), labels, torch.Generator())
     each = F.cross_entropy(logits, labels, reduction="none")
-    from hw3lib.augment import mix_pairs
-
-    _, partner, kept = mix_pairs(
-        torch.zeros(32, 1, 4, 4), Recipe(model="x", mixup=1.0), torch.Generator()
-    )
+    recipe = Recipe(model="x", mixup=1.0)
+    kept = shares(recipe, 0, LABELS)[:32]
+    _, partner, kept = mix_pairs(torch.zeros(32, 1, 4, 4), kept, recipe, torch.Generator())
     other = F.cross_entropy(logits, labels[partner], reduction="none")
     assert total.item() == pytest.approx((kept * each + (1 - kept) * other).mean().item(), rel=1e-5)
 

@@ -3,8 +3,8 @@ from dataclasses import asdict, replace
 import pytest
 
 from hw3lib import UserError
-from hw3lib.recipe import Recipe
-from hw3lib.study import PROFILES, read_recipes
+from hw3lib.training.recipe import Recipe
+from hw3lib.training.study import PROFILES, read_recipes
 
 
 def test_every_field_is_part_of_the_name():

@@ -5,8 +5,18 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
-from hw3lib.augment import adjust, affine_grid, augment, beta, erase, mirror, mix_pairs, turns, warp
-from hw3lib.recipe import Recipe
+from hw3lib.training.augment import (
+    adjust,
+    affine_grid,
+    augment,
+    erase,
+    mirror,
+    mix_pairs,
+    shares,
+    turns,
+    warp,
+)
+from hw3lib.training.recipe import Recipe
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -84,20 +94,27 @@ def test_erase_blanks_one_rectangle_at_the_probability():
 
 
 def test_mixup_blends_pairs_with_the_stated_share(batch):
-    mixed, partner, kept = mix_pairs(batch, Recipe(model="x", mixup=0.4), generator())
+    mixed, partner, kept = mix_pairs(
+        batch, torch.rand(len(batch)), Recipe(model="x", mixup=0.4), generator()
+    )
     share = kept[:, None, None, None]
     assert torch.allclose(mixed, share * batch + (1 - share) * batch[partner])
 
 
-def test_shares_are_beta_distributed(batch):
-    many = beta(20000, 0.4, batch, generator())
+def test_shares_are_beta_distributed_and_drawn_by_epoch():
+    recipe, labels = Recipe(model="x", mixup=0.4), torch.zeros(20000)
+    many = shares(recipe, 3, labels)
+    assert torch.equal(many, shares(recipe, 3, labels))
+    assert not torch.equal(many, shares(recipe, 4, labels))
     assert many.min() >= 0 and many.max() <= 1
     assert many.mean().item() == pytest.approx(0.5, abs=0.02)
     assert many.var().item() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.01)
 
 
 def test_cutmix_pastes_a_rectangle_of_the_partner_and_states_what_is_left(batch):
-    mixed, partner, kept = mix_pairs(batch, Recipe(model="x", cutmix=1.0), generator())
+    mixed, partner, kept = mix_pairs(
+        batch, torch.rand(len(batch)), Recipe(model="x", cutmix=1.0), generator()
+    )
     other = batch[partner]
     hole = (mixed != batch)[:, 0] | ((mixed == other) & (mixed != batch))[:, 0]
     own = partner == torch.arange(len(batch))

@@ -16,10 +16,12 @@ import numpy as np
 from hw3lib import UserError
 from hw3lib.files import write_atomic
 from hw3lib.models.network import VIEWS, logits
-from hw3lib.study import Study, open_study
+from hw3lib.training.study import Study, open_study
 
 
-def measure_profile(profile: str, data: str, *, only: list[str], out: str = "") -> None:
+def measure_profile(
+    profile: str = "records", data: str = "", only: str = "", out: str = ""
+) -> None:
     """Train what is missing, print a line for each arm, and write them all as JSON to `out`.
 
     Raises
@@ -29,10 +31,11 @@ def measure_profile(profile: str, data: str, *, only: list[str], out: str = "") 
     """
     study = open_study(profile, data)
     arms = arms_of(study)
-    if unknown := [name for name in only if name not in arms]:
+    chosen = [name for name in only.split(",") if name]
+    if unknown := [name for name in chosen if name not in arms]:
         raise UserError(f"--only {unknown[0]}: profile {profile} has {', '.join(arms)}")
     rows = []
-    for arm in only or arms:
+    for arm in chosen or arms:
         rows.append(measure_arm(study, arm, arms[arm]))
         print(to_line(rows[-1]), flush=True)
     if out:
@@ -55,7 +58,7 @@ def measure_arm(study: Study, arm: str, names: list[str]) -> dict[str, Any]:
 
     Accuracies in [0, 1], those of "fresh" without copies of training pictures.
     """
-    from hw3lib.runs import device_of
+    from hw3lib.training.runs import device_of
 
     images, labels = study.faces.images[study.folds.test], study.faces.labels[study.folds.test]
     fresh = ~study.folds.test_is_copy
@@ -97,3 +100,9 @@ def spread(values, spec: str) -> str:
     values = np.asarray(values, dtype=float)
     mean = format(values.mean(), spec)
     return mean if len(values) == 1 else f"{mean} ± {format(values.std(ddof=1), spec)}"
+
+
+if __name__ == "__main__":
+    import typer
+
+    typer.run(measure_profile)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from hw3lib.recipe import Recipe
+from hw3lib.training.recipe import Recipe
 
 WARM_UP = 0.2  # share of all steps in which "onecycle" climbs to the peak rate
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # Jordan's quintic, steep at 0; also torch.optim.Muon's

@@ -6,53 +6,38 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from hw3lib.augment import mix_pairs
 from hw3lib.data.faces import CLASSES
-from hw3lib.recipe import Recipe
+from hw3lib.training.augment import mix_pairs, shares
+from hw3lib.training.recipe import Recipe
 
-WHOLE = slice(None)
 EFFECTIVE = 0.9999  # beta of the effective number of pictures
 
 
 class Loss:
     """The Recipe's loss of a batch, with all that it takes from the training labels.
 
-    labels : (N,) int64 of the training pictures, on the device
+    labels : (N,) int64 of the training images, on the device
+    epoch  : from 0, of which mixup and CutMix draw how much is kept of each image
     """
 
-    def __init__(self, recipe: Recipe, labels: torch.Tensor):
+    def __init__(self, recipe: Recipe, labels: torch.Tensor, epoch: int = 0):
         counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1).float()
         self.recipe, self.weight = recipe, class_weights(recipe.class_weight, counts)
         self.offset = recipe.logit_adjustment * (counts / counts.sum()).log()
+        self.shares = shares(recipe, epoch, labels) if recipe.mixup or recipe.cutmix else None
 
     def __call__(
-        self,
-        model: nn.Module,
-        batch: torch.Tensor,
-        labels: torch.Tensor,
-        generator,
-        rows: slice = WHOLE,
+        self, model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, generator
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean loss (nats) and count of right answers (of the larger share, if mixed).
-
-        rows : the model is given only these of the batch; loss and count are then their parts,
-               which add up to the batch's
-        """
-        if not (self.recipe.mixup or self.recipe.cutmix):
-            out, own = model(batch[rows]).float(), labels[rows]
-            return self.mean(out, own) * self.part(own, labels), (out.argmax(1) == own).sum()
-        mixed, partner, kept = mix_pairs(batch, self.recipe, generator)
-        out, own = model(mixed[rows]).float(), labels[rows]
-        other, kept = labels[partner][rows], kept[rows]
-        loss = (kept * self.each(out, own) + (1 - kept) * self.each(out, other)).mean()
-        right = (out.argmax(1) == torch.where(kept >= 0.5, own, other)).sum()
-        return loss * (len(own) / len(labels)), right
-
-    def part(self, own: torch.Tensor, labels: torch.Tensor) -> torch.Tensor | float:
-        """What the mean over `own` counts for in the mean over all the batch's `labels`."""
-        if self.weight is None or self.recipe.reduction == "mean" or len(own) == len(labels):
-            return len(own) / len(labels)
-        return self.weight[own].sum() / self.weight[labels].sum()
+        """Mean loss (nats) and count of right answers (of the larger share, if mixed)."""
+        if self.shares is None:
+            out = model(batch).float()
+            return self.mean(out, labels), (out.argmax(1) == labels).sum()
+        kept, self.shares = self.shares.split([len(batch), len(self.shares) - len(batch)])
+        mixed, partner, kept = mix_pairs(batch, kept, self.recipe, generator)
+        out, other = model(mixed).float(), labels[partner]
+        loss = (kept * self.each(out, labels) + (1 - kept) * self.each(out, other)).mean()
+        return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, other)).sum()
 
     def mean(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.recipe.reduction == "mean":  # over the pictures, whatever they weigh

@@ -1,7 +1,7 @@
-"""Batch augmentation on the device where the pictures live: a few lines each, seeded, no loop.
+"""Batch augmentation on the device where the images live: a few lines each, seeded, no loop.
 
 Every function takes a batch (B, C, H, W) float and a torch.Generator on the same device and
-returns a batch of the same shape; each picture draws its own random numbers.
+returns a batch of the same shape; each image draws its own random numbers.
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 
 if TYPE_CHECKING:
-    from hw3lib.recipe import Recipe
+    from hw3lib.training.recipe import Recipe
 
 
 def uniform(n: int, limit: float, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -22,7 +23,7 @@ def uniform(n: int, limit: float, like: torch.Tensor, generator: torch.Generator
 
 
 def mirror(batch: torch.Tensor, chosen: torch.Tensor, axis: str) -> torch.Tensor:
-    """The pictures `chosen` (B,) bool mirrored left-right ("horizontal") or up-down."""
+    """The images `chosen` (B,) bool mirrored left-right ("horizontal") or up-down."""
     mirrored = batch.flip(-2 if axis == "vertical" else -1)
     return torch.where(chosen[:, None, None, None], mirrored, batch)
 
@@ -61,7 +62,7 @@ def warp(
 def affine_grid(theta: torch.Tensor, height: int, width: int) -> torch.Tensor:
     """(B, 2, 3) -> (B, H, W, 2), as F.affine_grid with align_corners=False.
 
-    One matrix product for the whole batch, where torch makes one for each picture: twice as
+    One matrix product for the whole batch, where torch makes one for each image: twice as
     fast on a CPU.
     """
     x, y = (
@@ -74,7 +75,7 @@ def affine_grid(theta: torch.Tensor, height: int, width: int) -> torch.Tensor:
 
 
 def erase(batch: torch.Tensor, probability: float, generator: torch.Generator) -> torch.Tensor:
-    """With `probability` a rectangle of 2-20 % of the picture is set to 0, the mean grey.
+    """With `probability` a rectangle of 2-20 % of the image is set to 0, the mean grey.
 
     Random erasing, Zhong et al. 2017 (arXiv:1708.04896), with a constant fill.
     """
@@ -100,18 +101,17 @@ def adjust(
     return batch * factor[:, None, None, None] + offset[:, None, None, None]
 
 
-Mixed = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+def mix_pairs(
+    batch: torch.Tensor, kept: torch.Tensor, recipe: Recipe, generator: torch.Generator
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Each image joined with another one, by mixup or CutMix as the Recipe says.
 
+    kept : (B,) share of each image itself
 
-def mix_pairs(batch: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> Mixed:
-    """Each picture joined with another one, by mixup or CutMix as the Recipe says.
-
-    Returns the joined batch, the partner's index (B,) int64 and the share kept of the picture
-    itself (B,) float.
+    Returns the joined batch, the partner's index (B,) int64 and the share that was kept (B,).
     """
     join = blend if recipe.mixup else paste
     partner = torch.randperm(len(batch), device=batch.device, generator=generator)
-    kept = beta(len(batch), recipe.mixup or recipe.cutmix, batch, generator)
     mixed, kept = join(batch, batch[partner], kept, generator)
     return mixed, partner, kept
 
@@ -119,7 +119,7 @@ def mix_pairs(batch: torch.Tensor, recipe: Recipe, generator: torch.Generator) -
 def blend(
     batch: torch.Tensor, other: torch.Tensor, kept: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """mixup, Zhang et al. 2017 (arXiv:1710.09412): the weighted mean of two pictures."""
+    """mixup, Zhang et al. 2017 (arXiv:1710.09412): the weighted mean of two images."""
     share = kept[:, None, None, None].to(batch.dtype)
     return share * batch + (1 - share) * other, kept
 
@@ -127,7 +127,7 @@ def blend(
 def paste(
     batch: torch.Tensor, other: torch.Tensor, kept: torch.Tensor, generator: torch.Generator
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """CutMix, Yun et al. 2019 (arXiv:1905.04899): a rectangle of the other picture pasted in.
+    """CutMix, Yun et al. 2019 (arXiv:1905.04899): a rectangle of the other image pasted in.
 
     Its area is the share not kept; what falls over the border is lost, and `kept` follows.
     """
@@ -147,11 +147,16 @@ def _within(centre: torch.Tensor, side: torch.Tensor, n: int) -> torch.Tensor:
     return (pixel - centre[:, None]).abs() < side[:, None]
 
 
-def beta(n: int, alpha: float, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """(n,) float drawn from Beta(alpha, alpha), as a ratio of two Gamma draws."""
-    concentration = torch.full((n, 2), float(alpha), device=like.device)
-    gamma = torch._standard_gamma(concentration, generator=generator).clamp_min(1e-12)
-    return gamma[:, 0] / gamma.sum(dim=1)
+def shares(recipe: Recipe, epoch: int, labels: torch.Tensor) -> torch.Tensor:
+    """(N,) float: how much is kept of each image of an epoch, from Beta(alpha, alpha).
+
+    All at once and by NumPy: torch draws no Beta from a generator of one's own, and a draw in
+    every step would make a GPU wait.
+    """
+    alpha, rng = recipe.mixup or recipe.cutmix, np.random.default_rng([recipe.seed, epoch])
+    return torch.from_numpy(rng.beta(alpha, alpha, len(labels)).astype(np.float32)).to(
+        labels.device
+    )
 
 
 def augment(
@@ -163,7 +168,7 @@ def augment(
     """Apply the Recipe's flip, warp, grey values and erasing, in that order.
 
     mirrored : (B,) bool, whose turn it is where the Recipe's flip is "alternating"; for the
-               other flips each picture is mirrored with probability 1/2
+               other flips each image is mirrored with probability 1/2
 
     mixup and CutMix need the labels too, and are the loss's business.
     """
@@ -191,9 +196,9 @@ def augment(
 
 
 def turns(recipe: Recipe, epoch: int, like: torch.Tensor) -> torch.Tensor | None:
-    """(N,) bool: which of N pictures are mirrored in this epoch, None unless "alternating".
+    """(N,) bool: which of N images are mirrored in this epoch, None unless "alternating".
 
-    Every picture is seen from one side in one epoch and from the other in the next, so that two
+    Every image is seen from one side in one epoch and from the other in the next, so that two
     epochs show each of them both ways; Jordan 2024 (arXiv:2404.00498).
     """
     if recipe.flip != "alternating":

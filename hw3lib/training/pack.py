@@ -1,0 +1,140 @@
+"""Runs on the road: packed for another machine, unpacked there, or published as one file."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import shutil
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hw3lib import UserError
+from hw3lib.files import ROOT, new_folder, workplace, write_atomic
+from hw3lib.models.network import Network, load_network, save_network
+from hw3lib.training.runs import (
+    ALWAYS,
+    EPOCHS,
+    RECORD,
+    WEIGHT_FILE,
+    Run,
+    open_run,
+    run_path,
+    runs_folder,
+)
+
+RUN_NAME = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
+DAMAGE = (UserError, ValueError, tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+SMALL, RATIO = 2**26, 10  # an archive unpacks to 64 MiB at most, or to 10 times its own size
+
+
+def pack(runs: dict[str, Run], file: Path, *, weights: Callable[[str], bool]) -> None:
+    """Pack Runs into a .tar.gz; `weights(name)` says whose weights go along."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name, run in runs.items():
+            add_run(archive, run, weights=weights(name))
+    write_atomic(file, buffer.getvalue())
+
+
+def add_run(archive: tarfile.TarFile, run: Run, *, weights: bool = True) -> None:
+    """The files of a Run, without owner, times or rights: nothing of the machine that packs it."""
+    for name in (RECORD, *run.record["sha256"]):
+        if (run.path / name).exists() and (weights or not WEIGHT_FILE.fullmatch(name)):
+            data = (run.path / name).read_bytes()
+            if name == RECORD and not weights:
+                data = data.replace(b"{", b'{\n "packed": true,', 1)
+            info = tarfile.TarInfo(f"{run.path.name}/{name}")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+
+
+def unpack(file: Path, root: Path | None = None) -> list[Path]:
+    """Unpack Runs beside those that are there; a Run that is there already is left as it is.
+
+    An archive may come from anyone: only the files of Runs are taken, by name, no more bytes than
+    an archive of that size can hold, and every Run must be sound and the one that its folder's
+    name says. All of them or none.
+
+    Raises
+    ------
+    UserError
+        naming the archive and what is wrong with it.
+    """
+    root = root or runs_folder()
+    if not file.is_file():
+        raise UserError(f"{file}: no such archive of Runs; give the file that hw3 runs pack wrote")
+    with tempfile.TemporaryDirectory() as place:
+        part = Path(place)
+        try:
+            _extract(file, part)
+            made = [_sound(folder) for folder in sorted(part.iterdir())]
+            if not made:
+                raise ValueError("it holds no Run")
+        except DAMAGE as error:
+            why = str(error).replace(f"{part}/", "").splitlines()[0].partition(";")[0]
+            raise UserError(f"{file}: not a whole archive of Runs ({why}); pack it again") from None
+        new = [folder for folder in made if not (root / folder.name).exists()]
+        for folder in new:
+            with new_folder(root / folder.name) as new_run:
+                shutil.copytree(folder, new_run, dirs_exist_ok=True)
+    return [root / folder.name for folder in new]
+
+
+def _extract(file: Path, folder: Path) -> None:
+    """The files of an archive, by the names and in the number that Runs have."""
+    limit = max(SMALL, RATIO * file.stat().st_size)
+    with gzip.open(file) as packed:
+        data = packed.read(limit + 1)
+    if len(data) > limit:
+        raise ValueError("it unpacks to far more than it should")
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        for member in archive:
+            home, _, name = member.name.partition("/")
+            known = name in (RECORD, *ALWAYS, EPOCHS) or WEIGHT_FILE.fullmatch(name)
+            if not (member.isreg() and known and RUN_NAME.fullmatch(home)):
+                raise ValueError(f"{member.name!r} is no part of a Run")
+            place = folder / home / name
+            if place.exists():
+                raise ValueError(f"{member.name} stands there twice")
+            place.parent.mkdir(exist_ok=True)
+            place.write_bytes(archive.extractfile(member).read())
+
+
+def _sound(folder: Path) -> Path:
+    """The folder, once it is known that its Run and weights are whole and the name is theirs."""
+    run = open_run(folder)
+    if run_path(run.recipe).name != folder.name:
+        raise ValueError(f"{folder.name} is the name of another recipe's Run or version's")
+    for name in filter(WEIGHT_FILE.fullmatch, run.record["sha256"]):
+        if (folder / name).exists():
+            load_network(folder / name)
+    return folder
+
+
+def publish(run: Run, name: str, measure: Callable[[Network], dict[str, Any]]) -> Path:
+    """Write the Run's network as data/pretrained/<name>.safetensors in half precision.
+
+    measure : network -> figures that go into the file's metadata (accuracies, split); it is
+              given the network as it will be read back, rounded to half precision
+    """
+    about = {k: run.record[k] for k in ("date", "device", "machine", "torch", "seconds")}
+    about |= {
+        "license": "MIT",
+        "intended_use": "teaching: a homework's classifier of 48x48 grey faces into seven classes",
+        "limits": "labels are noisy, classes unbalanced; no measure of what a person feels",
+    }
+    file = ROOT / "data" / "pretrained" / f"{name}.safetensors"
+    with workplace(file) as part:
+        draft = part / file.name
+        save_network(draft, run.network(), half=True)
+        rounded = load_network(draft)
+        metadata = {**rounded.metadata, **about, **measure(rounded)}
+        save_network(draft, replace(rounded, metadata=metadata), half=True)
+        write_atomic(file, draft.read_bytes())
+    return file

@@ -1,0 +1,461 @@
+"""Runs: ask by Recipe; the Run is found on disk, resumed where it was killed, or trained now.
+
+A Run is a folder: recipe, weights, history, logits on validation and test, and a record that
+says when and where it was made and the SHA-256 of each file. It is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Iterator
+from copy import deepcopy
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from hw3lib import UserError
+from hw3lib.data.faces import CLASSES, digest_of
+from hw3lib.data.split import Split
+from hw3lib.files import (
+    ROOT,
+    locked,
+    new_folder,
+    parse_json,
+    read_text,
+    sha256,
+    sweep,
+    write_atomic,
+)
+from hw3lib.models.network import Network, load_network, logits, save_network
+from hw3lib.training.loop import State, arithmetic, exact, train
+from hw3lib.training.progress import reporter
+from hw3lib.training.recipe import TRAINING_VERSION, Recipe
+
+RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
+HISTORY, LOGITS = "history.csv", "logits.safetensors"
+EPOCHS = "epochs.safetensors"  # logits of every epoch, where they were asked for
+ALWAYS = (RECIPE, HISTORY, LOGITS)  # what no Run is without
+WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
+MEMORY = ("allocate memory", "not enough memory", "could not create a primitive")  # torch, oneDNN
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder that a Recipe leaves, checked against the hashes in its record."""
+
+    path: Path
+    recipe: Recipe
+    record: dict[str, Any]
+
+    def __repr__(self) -> str:
+        n, accuracy = len(self.history), self.accuracy("test")
+        return (
+            f"Run of {self.recipe.model} ({self.path.name}): {n} epochs, test accuracy "
+            f'{accuracy:.1%}\n.history, .logits("validation" or "test"), .labels(…), .network()'
+        )
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: epoch, lr, train_/validation_ loss (nats) and accuracy, seconds.
+
+        Training figures are means over the epoch's own batches, augmented and with dropout on.
+        """
+        return pd.read_csv(self.path / HISTORY)
+
+    @property
+    def best_epoch(self) -> int:
+        """1-based epoch of the lowest validation loss."""
+        return self.record["best_epoch"]
+
+    @cached_property
+    def _stored(self) -> dict[str, np.ndarray]:
+        return self._arrays(LOGITS)
+
+    def _arrays(self, name: str) -> dict[str, np.ndarray]:
+        data = (self.path / name).read_bytes()
+        if hashlib.sha256(data).hexdigest() != self.record["sha256"][name]:
+            raise UserError(
+                f"{self.path}: changed since it was opened, by a process with another test set or "
+                "by damage; give the command again when the other has ended"
+            )
+        return load(data)
+
+    def _of(self, split: str, stored: dict[str, np.ndarray]) -> np.ndarray:
+        if split not in stored:
+            raise UserError(f"split {split!r}: a Run has validation and test")
+        return stored[split]
+
+    def logits(self, split: str) -> np.ndarray:
+        """(n, 7) float32 of "validation" or "test", in the split's order, one view."""
+        return self._of(split, self._stored)
+
+    def snapshots(self, split: str) -> list[np.ndarray]:
+        """The logits at the end of every cycle of the schedule, the last one's included."""
+        ended = range(1, self.recipe.cycles)
+        return [*(self._stored[f"{split}.{cycle}"] for cycle in ended), self.logits(split)]
+
+    def labels(self, split: str) -> np.ndarray:
+        """(n,) int64, in the same order."""
+        return self._of(f"{split}_labels", self._stored)
+
+    def accuracy(self, split: str) -> float:
+        """Share of right predictions on "validation" or "test", one view."""
+        return float((self.logits(split).argmax(1) == self.labels(split)).mean())
+
+    def epoch_logits(self, split: str) -> np.ndarray:
+        """(epochs, n, 7) float32 of "validation" or "test" after every epoch.
+
+        Rounded to half precision, as they are kept.
+
+        Raises
+        ------
+        UserError
+            if the Run was made without them: ask `get_run` for it with `every_epoch`.
+        """
+        if EPOCHS not in self.record["sha256"]:
+            raise UserError(f"{self.path}: holds no logits of every epoch; train it with them")
+        return self._of(split, self._arrays(EPOCHS)).astype(np.float32)
+
+    def network(self, device: str = "cpu", *, cycle: int = 0) -> Network:
+        """The trained network; `cycle` (1, 2, …): the snapshot at the end of that cycle.
+
+        Raises
+        ------
+        UserError
+            if the Run was packed without its weights.
+        """
+        file = self.path / weight_files(self.recipe)[cycle]
+        if not file.is_file():
+            raise UserError(
+                f"{self.path}: packed without weights; train it here with hw3 train, "
+                "or pack it again with --weights"
+            )
+        return load_network(file, device=device)
+
+
+def runs_folder() -> Path:
+    """HW3_RUNS, else runs/ of the repository."""
+    return Path(os.environ.get("HW3_RUNS") or ROOT / "runs")
+
+
+def device_of() -> str:
+    """Where trainings run unless told otherwise."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def run_path(recipe: Recipe, root: Path | None = None) -> Path:
+    return (root or runs_folder()) / f"{recipe.model}-{recipe.hash}"
+
+
+def checkpoint_of(path: Path) -> Path:
+    """Where the checkpoint of a Run in the making lies."""
+    return path.parent / f".{path.name}.checkpoint"
+
+
+def weight_files(recipe: Recipe) -> list[str]:
+    """The weights of the network, then those at the end of each earlier cycle."""
+    return [WEIGHTS, *(f"snapshot_{cycle}.safetensors" for cycle in range(1, recipe.cycles))]
+
+
+def open_run(path: Path, recipe: Recipe | None = None) -> Run:
+    """The Run in a folder; of this Recipe and version of the training code, where one is given.
+
+    Raises
+    ------
+    UserError
+        if a file is missing or does not have the hash that its record states, or if the Run is
+        another Recipe's.
+    """
+    try:
+        record = parse_json(read_text(path / RECORD))
+        for name, digest in _hashes(record).items():
+            left_out = WEIGHT_FILE.fullmatch(name) and record.get("packed")
+            if not (left_out and not (path / name).exists()) and sha256(path / name) != digest:
+                raise ValueError(f"{name}: checksum mismatch")
+        values = parse_json(read_text(path / RECIPE))
+        values.pop("processes", None)  # of Runs from before a training was one process's
+        run = Run(path, Recipe(**values), record)
+        _check_contents(run)
+        if recipe and (run.recipe, record.get("hash")) != (recipe, recipe.hash):
+            raise ValueError("it is the Run of another recipe or another version of the code")
+    except PermissionError as error:
+        raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError,
+            SafetensorError) as error:  # fmt: skip
+        raise UserError(
+            f"{path}: damaged Run ({error}); delete the folder to train it again"
+        ) from None
+    return run
+
+
+def _hashes(record: Any) -> dict[str, str]:
+    """File -> SHA-256 as the record states them; ValueError for what is no file of a Run."""
+    hashes = record["sha256"]
+    for name in hashes:
+        if name not in (*ALWAYS, EPOCHS) and not WEIGHT_FILE.fullmatch(name):
+            raise ValueError(f"{name[:80]!r} is no file of a Run")
+    if missing := [name for name in ALWAYS if name not in hashes]:
+        raise ValueError(f"{RECORD}: no hash of {missing[0]}")
+    return hashes
+
+
+def _check_contents(run: Run) -> None:
+    """ValueError where history and logits are not what a Run of this Recipe holds."""
+    wanted = {"epoch", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy"}
+    if not wanted <= set(run.history) or not 1 <= run.record["kept_epoch"] <= len(run.history):
+        raise ValueError(f"{HISTORY} is no table of the figures of each epoch")
+    for split in ("validation", "test"):
+        labels = run.labels(split)
+        if labels.ndim != 1 or not np.isin(labels, range(len(CLASSES))).all():
+            raise ValueError(f"{LOGITS}: {split}_labels are no classes")
+        for out in run.snapshots(split):
+            if out.shape != (len(labels), len(CLASSES)):
+                raise ValueError(f"{LOGITS}: {out.shape} of {split} for {len(labels)} labels")
+
+
+def get_run(
+    recipe: Recipe,
+    folds: Split,
+    *,
+    name: str = "",
+    root: Path | None = None,
+    progress: bool | Callable[[str], None] = True,
+    device: str = "",
+    every_epoch: bool = False,
+) -> Run:
+    """The Run of this Recipe on these images: found, resumed or trained.
+
+    A Recipe whose `data` is open is that of these images: a Run belongs to its data.
+
+    Parameters
+    ----------
+    name : shown in progress and error lines
+    progress : shown here; or a function that is given each line of it
+    device : "cpu" or "cuda"; "" takes the GPU where there is one
+    every_epoch : with the logits of every epoch; a Run that is there without them is trained again
+
+    Raises
+    ------
+    UserError
+        if the Recipe names other data than `folds`, if the Run on disk is damaged, or if memory
+        does not suffice.
+    """
+    if recipe.data and recipe.data != folds.fingerprint:
+        raise UserError(
+            f"recipe {name or recipe.model}: made for data {recipe.data}, these are "
+            f"{folds.fingerprint}; open the study with the data it was made for"
+        )
+    recipe, name = replace(recipe, data=folds.fingerprint), name or recipe.model
+    path = run_path(recipe, root)
+    if path.exists() and _serves(run := open_run(path, recipe), folds, every_epoch):
+        checkpoint_of(path).unlink(missing_ok=True)  # of a kill between the Run and its end
+        return run
+    waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
+    with locked(path, waiting):
+        sweep(path.parent, path.name, age=0)
+        sweep(path.parent, checkpoint_of(path).name, age=0)
+        if not path.exists() or (every_epoch and EPOCHS not in open_run(path).record["sha256"]):
+            _train_into(path, recipe, folds, name, progress, device, every_epoch)
+        run = open_run(path, recipe)
+        if not _serves(run, folds):
+            score_again(run, folds)
+    return open_run(path, recipe)
+
+
+def _serves(run: Run, folds: Split, every_epoch: bool = False) -> bool:
+    same = run.record["test_fingerprint"] == test_fingerprint(folds)
+    return same and (not every_epoch or EPOCHS in run.record["sha256"])
+
+
+def _train_into(
+    path: Path, recipe: Recipe, folds: Split, name: str, progress, device: str, every_epoch: bool
+) -> None:
+    where, checkpoint = torch.device(device or device_of()), checkpoint_of(path)
+    resume = read_checkpoint(checkpoint, recipe, where)
+    if resume and every_epoch and len(resume.logits) < len(resume.history):
+        resume = None  # of a training that was not asked for them
+    began, report, due = time.perf_counter(), reporter(name, recipe, progress), 0.0
+    if resume:
+        report.resumed(len(resume.history))
+
+    def after_epoch(state: State) -> None:
+        nonlocal due
+        if (now := time.perf_counter()) >= due:
+            write_checkpoint(checkpoint, state, recipe, where)
+            wrote = time.perf_counter()
+            due = wrote + 20 * (wrote - now)  # checkpoints take at most 5 % of a training
+        report.epoch(state.history)
+
+    with enough_memory(name, recipe):
+        network, state = train(
+            recipe, folds, device=where, resume=resume, after_epoch=after_epoch,
+            every_epoch=every_epoch,
+        )  # fmt: skip
+    report.close()
+    with new_folder(path) as part:
+        write_run(part, recipe, folds, network, state, where)
+        seconds = time.perf_counter() - began
+        _write_record(part, recipe, folds, state, where, seconds, bool(resume))
+    checkpoint.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def enough_memory(name: str, recipe: Recipe) -> Iterator[None]:
+    """Running out of memory within the block is one line with the batch to try."""
+    try:
+        yield
+    except Exception as error:
+        if not out_of_memory(error):
+            raise
+        raise UserError(
+            f"{name}: a batch of {recipe.batch_size} images is too much for the free memory; try "
+            f"batch_size = {max(1, recipe.batch_size // 2)} in its recipe, or --jobs 1"
+        ) from None
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether Python, torch on a CPU (a RuntimeError like any other) or a GPU ran out of memory."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+        isinstance(error, RuntimeError) and any(text in str(error) for text in MEMORY)
+    )
+
+
+def write_run(
+    part: Path, recipe: Recipe, folds: Split, network: Network, state: State, device
+) -> None:
+    """All files of a Run but its record."""
+    metadata = {
+        "recipe": asdict(recipe),
+        "hash": recipe.hash,
+        "training_version": TRAINING_VERSION,
+        "fingerprint": folds.fingerprint,
+    }
+    members = [network]
+    for weights in state.snapshots:
+        model = deepcopy(network.model)
+        model.load_state_dict(weights)
+        members.append(replace(network, model=model))
+    for file, member in zip(weight_files(recipe), members, strict=True):
+        save_network(part / file, replace(member, metadata=metadata))
+    # from the weights as they will be read, so that what was written is also what was scored
+    members = [load_network(part / file, device=device) for file in weight_files(recipe)]
+    (part / LOGITS).write_bytes(save(_split_logits(members, recipe, folds, device)))
+    if state.logits:
+        each = {s: np.stack([e[s].numpy() for e in state.logits]) for s in state.logits[0]}
+        (part / EPOCHS).write_bytes(save(each))
+    (part / RECIPE).write_text(json.dumps(asdict(recipe), indent=1), encoding="utf-8")
+    with open(part / HISTORY, "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(state.history[0]))
+        writer.writeheader()
+        writer.writerows(state.history)
+
+
+def _split_logits(members: list[Network], recipe: Recipe, folds: Split, device) -> dict:
+    """members : the network, then those of its snapshots"""
+    stored: dict[str, np.ndarray] = {}
+    with exact(recipe, device):
+        for split in ("validation", "test"):
+            rows = getattr(folds, split)
+            for cycle, member in enumerate(members):
+                name = f"{split}.{cycle}" if cycle else split
+                stored[name] = logits(member, folds.faces.images[rows])
+            stored[f"{split}_labels"] = folds.faces.labels[rows]
+    return stored
+
+
+def score_again(run: Run, folds: Split) -> None:
+    """The test set is no part of a Run's name: on another one the logits are computed again."""
+    members = [run.network(cycle=c) for c in range(run.recipe.cycles)]
+    stored = save(_split_logits(members, run.recipe, folds, torch.device("cpu")))
+    hashes = {**run.record["sha256"], LOGITS: hashlib.sha256(stored).hexdigest()}
+    hashes.pop(EPOCHS, None)  # of the other test set
+    record = {**run.record, "test_fingerprint": test_fingerprint(folds), "sha256": hashes}
+    with new_folder(run.path) as part:
+        for name in hashes:
+            if name != LOGITS and (run.path / name).exists():
+                (part / name).write_bytes((run.path / name).read_bytes())
+        (part / LOGITS).write_bytes(stored)
+        (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def test_fingerprint(folds: Split) -> str:
+    return digest_of(folds.faces.digests[folds.test])
+
+
+test_fingerprint.__test__ = False  # pytest collects by name
+
+
+def _write_record(
+    part: Path, recipe: Recipe, folds: Split, state: State, device, seconds: float, resumed: bool
+) -> None:
+    best = recipe.select == "best"
+    record = {
+        "hash": recipe.hash,
+        "training_version": TRAINING_VERSION,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+        "seconds": round(sum(row["seconds"] for row in state.history), 1),
+        "seconds_of_this_process": round(seconds, 1),
+        "resumed": resumed,
+        "epochs_run": len(state.history),
+        "best_epoch": state.best_epoch,
+        "kept_epoch": state.best_epoch if best else len(state.history),
+        "stopped_early": len(state.history) < recipe.epochs,
+        "test_fingerprint": test_fingerprint(folds),
+        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+        "arithmetic": arithmetic(recipe, device),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())},
+    }
+    (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+
+
+def write_checkpoint(path: Path, state: State, recipe: Recipe, device) -> None:
+    """The State behind its SHA-256: torch believes a file of its own whose bytes were changed."""
+    buffer = io.BytesIO()
+    torch.save({"hash": recipe.hash, "device": _where(recipe, device), **vars(state)}, buffer)
+    data = buffer.getvalue()
+    write_atomic(path, hashlib.sha256(data).digest() + data)
+
+
+def read_checkpoint(path: Path, recipe: Recipe, device) -> State | None:
+    """The State to go on from, None where there is no checkpoint; a damaged one is an error."""
+    if not path.exists():
+        return None
+    try:
+        stored = path.read_bytes()
+        digest, data = stored[:32], stored[32:]
+        if hashlib.sha256(data).digest() != digest:
+            raise ValueError("checksum mismatch")
+        saved = torch.load(io.BytesIO(data), map_location=device, weights_only=True)
+        if (saved.pop("hash"), saved.pop("device")) != (recipe.hash, _where(recipe, device)):
+            raise ValueError("made by another recipe or on another device")
+        return State(**saved)
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+        if out_of_memory(error):
+            raise
+        line = str(error).splitlines()[0]
+        raise UserError(
+            f"{path}: checkpoint not usable ({line}); delete it to start again"
+        ) from None
+
+
+def _where(recipe: Recipe, device) -> str:
+    return f"{device.type}, {arithmetic(recipe, device)}"

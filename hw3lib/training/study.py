@@ -1,0 +1,287 @@
+"""Study: what every notebook starts from, the faces, their split and the profile's Recipes.
+
+A profile is a TOML file that says how much to run; its tables are checked before any data is read.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+
+from hw3lib import UserError
+from hw3lib.data import load
+from hw3lib.data.faces import Faces
+from hw3lib.data.split import Split, recut, split_faces
+from hw3lib.files import ROOT, read_toml
+from hw3lib.models.network import Network, load_network, logits
+from hw3lib.training.recipe import Recipe
+from hw3lib.training.runs import Run, get_run, run_path
+
+PROFILES = ROOT / "report" / "profiles"
+MOST_FACES = 1_000_000  # drawn for a profile
+MOST_SEEDS = 1000  # of a configuration
+DEEPEST = 20  # recipes that start from one another
+SHARES = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Study:
+    """Faces, split and Recipes of one profile.
+
+    recipes  : name -> Recipe, with data set to the split's fingerprint
+    settings : the profile's table [settings], read by the notebooks (sizes, steps, seeds)
+    """
+
+    profile: str
+    faces: Faces
+    folds: Split
+    recipes: dict[str, Recipe]
+    settings: dict[str, Any]
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(getattr(self.folds, s)):,} {s}"
+                          for s in ("train", "validation", "test"))  # fmt: skip
+        kind = "drawn faces" if self.faces.synthetic else self.faces.layout
+        return (
+            f"Study, profile {self.profile}, {kind}: {sizes} images\n"
+            f"{len(self.recipes)} recipes, e.g. {', '.join(list(self.recipes)[:4])}; "
+            '.run("best") trains or finds one'
+        )
+
+    def run(self, name: str, *, progress: bool = True) -> Run:
+        """The Run of the profile's Recipe `name`: found on disk, resumed, or trained now.
+
+        Raises
+        ------
+        UserError
+            if the profile has no such recipe, or as `get_run`.
+        """
+        if name not in self.recipes:
+            raise UserError(
+                f"profile {self.profile}: no recipe {name!r}; it has {', '.join(self.recipes)}"
+            )
+        return get_run(
+            self.recipes[name], self.folds_of(name), name=name, progress=progress,
+            every_epoch=self.keeps_epochs(name),
+        )  # fmt: skip
+
+    def folds_of(self, name: str) -> Split:
+        """The split that a Recipe is trained on: the study's own, or cut again as it says."""
+        return recut(self.folds, self.recipes[name].split, self.recipes[name].seed)
+
+    def keeps_epochs(self, name: str) -> bool:
+        """Whether the setting `every_epoch` lists the recipe, or what its name begins with."""
+        kept = self.settings.get("every_epoch", [])
+        return any(name == first or name.startswith(f"{first}.") for first in kept)
+
+    @property
+    def origin(self) -> str:
+        """Of the faces: "synthetic" or "real"."""
+        return "synthetic" if self.faces.synthetic else "real"
+
+    def runs(self, *names: str) -> dict[str, Run]:
+        return {name: self.run(name) for name in names}
+
+    def seeds(self, prefix: str) -> list[Run]:
+        """The Runs of one configuration, `prefix` or `prefix.<seed>`, in the order of its seeds.
+
+        Raises
+        ------
+        UserError
+            if the profile has none.
+        """
+        return [self.run(name) for name in self.names(prefix)]
+
+    def names(self, prefix: str) -> list[str]:
+        """The recipe names of one configuration; UserError as `seeds`."""
+        if prefix in self.recipes:
+            return [prefix]
+        names = [n for n in self.recipes if n.rpartition(".")[0] == prefix and n[-1].isdigit()]
+        if not names:
+            raise UserError(f"profile {self.profile}: no configuration {prefix!r}")
+        return names
+
+    def accuracies(self, prefix: str, split: str = "test") -> np.ndarray:
+        """(seeds,) accuracy of each Run of one configuration on "validation" or "test"."""
+        return np.array([run.accuracy(split) for run in self.seeds(prefix)])
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network, and faces that it was not trained on.
+
+    faces     : of the validation split, or of the test split for a network that learned from both
+    logits    : (n, 7) float32 of these faces, one view
+    split     : "validation" or "test"
+    published : the published network, because the profile's Run or its weights are not there
+    """
+
+    name: str
+    network: Network
+    faces: Faces
+    logits: np.ndarray
+    split: str
+    published: bool
+
+    @property
+    def model(self) -> str:
+        return self.network.metadata["recipe"]["model"]
+
+    @property
+    def width(self) -> float:
+        return self.network.metadata["recipe"]["width"]
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """(n, 7) softmax of the logits."""
+        return softmax(self.logits, axis=1)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """(n,) class ids."""
+        return self.logits.argmax(1)
+
+    @property
+    def labels(self) -> np.ndarray:
+        return self.faces.labels
+
+    @property
+    def accuracy(self) -> float:
+        return float((self.predicted == self.labels).mean())
+
+
+def trained(study: Study, name: str) -> Trained:
+    """The network called `name` in the profile; nothing is trained.
+
+    Where the profile's Run is not on disk, or without its weights, the published network of that
+    name is taken.
+
+    Raises
+    ------
+    UserError
+        if there is neither.
+    """
+    if name in study.recipes and (run_path(study.recipes[name]) / "weights.safetensors").exists():
+        run = study.run(name)
+        faces = study.folds_of(name).take("validation")
+        return Trained(name, run.network(), faces, run.logits("validation"), "validation", False)
+    try:
+        network = load_network(name)
+    except UserError:
+        raise UserError(
+            f"profile {study.profile}: no Run of {name!r} and no published network of that name; "
+            f"make the Run with hw3 train --profile {study.profile} --only {name}"
+        ) from None
+    unseen = (
+        "test" if "validation" in network.metadata["recipe"].get("train_on", "") else "validation"
+    )
+    faces = study.folds.take(unseen)
+    return Trained(name, network, faces, logits(network, faces.images), unseen, True)
+
+
+def open_study(profile: str = "demo", data: str = "") -> Study:
+    """Read the profile and the data it is to run on.
+
+    Parameters
+    ----------
+    profile : a name under report/profiles, or the path of a .toml file
+    data : a path in any layout; "" takes HW3_DATA, else the repository's data/ folder where it
+        holds images, else the synthetic faces
+
+    Raises
+    ------
+    UserError
+        if the profile or the data are missing or faulty.
+    """
+    path = Path(profile) if profile.endswith(".toml") else PROFILES / f"{profile}.toml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.toml")))
+        raise UserError(f"profile {profile!r}: {path} does not exist; choose one of {known}")
+    table = read_profile(path)
+    recipes, settings = read_recipes(table, str(path)), table.get("settings", {})
+    faces = load(data or os.environ.get("HW3_DATA", ""), synthetic=settings.get("synthetic", 4000))
+    folds = split_faces(faces, **table.get("folds", {}))
+    recipes = {
+        name: replace(r, data=recut(folds, r.split, r.seed).fingerprint)
+        for name, r in recipes.items()
+    }
+    return Study(path.stem, faces, folds, recipes, settings)
+
+
+def read_profile(path: Path) -> dict[str, Any]:
+    """The tables [settings], [folds] and [recipes.*] of a profile.
+
+    Raises
+    ------
+    UserError
+        naming the file and the field, for anything that cannot be meant.
+    """
+    table = read_toml(path, "give the name or the path of a profile")
+    for name in ("settings", "folds", "recipes"):
+        if not isinstance(table.get(name, {}), dict):
+            raise UserError(f"{path}: {name} must be a table, [{name}]")
+    settings = table.get("settings", {})
+    faces, kept = settings.get("synthetic", 1), settings.get("every_epoch", [])
+    if not _whole(faces) or not 1 <= faces <= MOST_FACES:
+        raise UserError(f"{path}: settings.synthetic must be 1 to {MOST_FACES:,} faces")
+    if not isinstance(kept, list) or not all(isinstance(name, str) for name in kept):
+        raise UserError(f"{path}: settings.every_epoch must be a list of recipes' names")
+    for name, value in table.get("folds", {}).items():
+        if name not in (*SHARES, "seed"):
+            raise UserError(f"{path}: folds.{name} is unknown; known are validation, test, seed")
+        if name == "seed" and not (_whole(value) and value >= 0):
+            raise UserError(f"{path}: folds.seed must be a whole number, 0 or more")
+        if name in SHARES and not (_number(value) and 0 < value < 0.5):
+            raise UserError(f"{path}: folds.{name} must be a share between 0 and 0.5")
+    return table
+
+
+def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
+    """The table [recipes.*]: `base` names a recipe to start from, `seeds` makes one per seed.
+
+    A seed that is given stands for itself: `seed = 0` undoes the seeds of the base.
+    """
+    tables = table.get("recipes", {})
+    recipes: dict[str, Recipe] = {}
+    for name in tables:
+        values, place = _resolve(tables, name, where), f"{where}: recipes.{name}"
+        seeds = values.pop("seeds", None)
+        if seeds is None:
+            recipes[name] = Recipe.from_dict(values, place)
+            continue
+        if not isinstance(seeds, list) or not all(map(_whole, seeds)) or len(seeds) > MOST_SEEDS:
+            raise UserError(f"{place}: seeds must be a list of at most {MOST_SEEDS} whole numbers")
+        for seed in seeds:
+            recipes[f"{name}.{seed}"] = Recipe.from_dict({**values, "seed": seed}, place)
+    return recipes
+
+
+def _resolve(tables: dict, name: object, where: str, seen: tuple[object, ...] = ()) -> dict:
+    """A recipe's fields with those of its bases; UserError for a base that cannot be meant."""
+    if not isinstance(name, str) or name not in tables or name in seen:
+        raise UserError(f"{where}: the base {str(name)[:80]!r} is missing or starts from itself")
+    if not isinstance(tables[name], dict) or len(seen) > DEEPEST:
+        raise UserError(
+            f"{where}: recipes.{name} must be a table, at most {DEEPEST} from its first base"
+        )
+    values = dict(tables[name])
+    base = values.pop("base", None)
+    inherited = _resolve(tables, base, where, (*seen, name)) if base else {}
+    if "seed" in values:
+        inherited.pop("seeds", None)
+    return {**inherited, **values}
+
+
+def _whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _number(value: object) -> bool:
+    return _whole(value) or (isinstance(value, float) and isfinite(value))
