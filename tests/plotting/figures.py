@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import torch
 
 from hw3lib import plotting
 from hw3lib.data.faces import CLASSES
@@ -148,14 +147,8 @@ def mistakes():
     return plotting.image_grid([FACES.images[:8], FACES.images[:5]], titles=titles, labels=labels)
 
 
-def diagram(name: str):
-    torch.manual_seed(0)
-    return block_diagram(build(name, width=0.25))
-
-
 FIGURES = {
     "history": lambda: plotting.history(HISTORIES),
-    "history of one": lambda: plotting.history({"best": history(9, 0)}),
     "curves": lambda: plotting.curves(
         {arm: estimates([0.5, 0.6]).set_index(pd.Index([1, 2])) for arm in ARMS},
         x="epoch", y="accuracy", y_unit="%"),
@@ -165,8 +158,7 @@ FIGURES = {
     "sizes": lambda: plotting.interval_rows(
         {"kernel": pd.Series([1.5, 134.0], ARMS[:2])}, unit="", log=True),
     "shares": shares, "cascade": cascade, "orders": orders, "regions": regions,
-    "confusion": lambda: plotting.confusion(CONFUSION),
-    "confusion intervals": lambda: plotting.confusion(CONFUSION, beneath="interval"),
+    "confusion": lambda: plotting.confusion(CONFUSION, beneath="interval"),
     "heatmaps": heatmaps, "spreads": spreads,
     "class regions": lambda: saliency.class_regions(np.abs(NOISE[:, 0, :7]), [1234] * 7),
     "samples": lambda: images.class_samples(images.first_of_each_class(FACES, 10)),
@@ -181,6 +173,5 @@ FIGURES = {
     "responses": lambda: filters.response_sheet(
         FACES.images[:2], RNG.normal(size=(2, 6, 24, 24)), NOISE[:6, :5, :5], range(6)),
     "stages": lambda: sheet(2), "last layer": lambda: sheet(1),
-    "ResNet-18": lambda: diagram("resnet18"), "slim": lambda: diagram("slim_resnet"),
-    "VGG-16": lambda: diagram("vgg16"),
+    "diagram": lambda: block_diagram(build("resnet18", width=0.25)),
 }  # fmt: skip
