@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from hw3lib.activation import FilterLayer, Patch, Survey, field_size, top_patches
-from hw3lib.ascent import Ascent
 from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.interpretation.ascent import Ascent
+from hw3lib.interpretation.filters import FilterLayer, Patch, Survey, field_size, top_patches
 from hw3lib.plotting import style
 from hw3lib.plotting.images import Scale, image_grid, rows_of, signed
 from hw3lib.plotting.style import house_style
@@ -158,7 +157,7 @@ def _mean_patches(
     shown, typical = [], faces.images.mean(axis=0)
     for f in filters:
         patches = top_patches(seen, fields, f, count=MEAN_OF, by=by, group=faces.group)
-        beyond = [_cut(faces.images, p) - _cut(typical[None], replace(p, row=0)) for p in patches]
+        beyond = [_cut(faces.images, p) - _cut(typical[None], p._replace(row=0)) for p in patches]
         shapes = [p.shape for p in beyond]
         usual = max(set(shapes), key=shapes.count)
         same = [p for p in beyond if p.shape == usual]

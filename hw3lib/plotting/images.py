@@ -183,14 +183,17 @@ def own_scale(values: np.ndarray) -> np.ndarray:
     return np.where(top > 0, top, 1.0)
 
 
-def overlay(face: np.ndarray, values: np.ndarray, *, diverging: bool = True) -> np.ndarray:
+def overlay(
+    face: np.ndarray, values: np.ndarray, *, top: float | None = None, diverging: bool = True
+) -> np.ndarray:
     """(H, W, 3) uint8: a map over its face, transparent where the map is near zero.
 
     face : (H, W) grey values in [0, 255]
-    values : (H, W), on the scale of `own_scale`
+    values : (H, W) of a map
+    top : what is drawn as 1, default `own_scale`
     diverging : blue to red on [-1, 1], else yellow to red on [0, 1]
     """
-    share = np.clip(values / own_scale(values), -1 if diverging else 0, 1)
+    share = np.clip(values / (own_scale(values) if top is None else top), -1 if diverging else 0, 1)
     colours = (_colours(share / 2 + 0.5, style.DIVERGING) if diverging
                else _colours(share, style.IMPORTANCE))  # fmt: skip
     grey = (np.asarray(face, float)[..., None] + 120) / 450 * 255  # paler than the colours

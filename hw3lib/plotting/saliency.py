@@ -9,8 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import distance_transform_edt
+from scipy.special import softmax
 
-from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
+from hw3lib.evaluation.metrics import Estimate
+from hw3lib.interpretation.attribution import attribute_all, relative
+from hw3lib.interpretation.regions import REGIONS, region_masks
+from hw3lib.models.network import Network, logits
 from hw3lib.plotting import style
 from hw3lib.plotting.images import Scale, image_grid, overlay
 from hw3lib.plotting.intervals import interval_rows
@@ -18,26 +23,63 @@ from hw3lib.plotting.lines import curves
 from hw3lib.plotting.matrices import matrix
 from hw3lib.plotting.style import house_style, label
 from hw3lib.portraits import MANY, exhibit, mean_face, release
-from hw3lib.saliency import attribute_all, known
-from hw3lib.saliency_checks import REGIONS, region_masks
-from hw3lib.text import Text, term
+from hw3lib.text import Text, listing, term, tr
 
-RANDOM = Text("隨機順序", "random order")
+ONE_SCALE = Text("各圖除以自己的平均大小；同一張影像的各圖共用一個色階",
+                 "each map over its mean size; one scale for all maps of an image")  # fmt: skip
+SIGNS = {True: "○", False: "×", None: "△"}
+
+
+def one_scale(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """method -> (N, H, W) maps, so scaled that all methods of an image share the scale [-1, 1].
+
+    In units of an even map (`relative`), over the 99th percentile of the image's maps together.
+    """
+    maps = {name: relative(values) for name, values in maps.items()}
+    top = np.quantile(np.abs(np.stack(list(maps.values()))), 0.99, axis=(0, 2, 3))
+    top = np.where(top > 0, top, 1)[:, None, None]
+    return {name: values / top for name, values in maps.items()}
 
 
 def attribution_grid(
     faces: Faces, maps: Mapping[str, np.ndarray], labels: Sequence[Text | str]
 ) -> Axes:
-    """A row for each face, a column for each method, all on the one scale of `own_scale`.
+    """A row for each face, a column for each method, all maps of a face on one scale.
 
     maps : method -> (n, 48, 48) signed;  labels : beside each row
     """
-    rows = [[face, *(overlay(face, values[i]) for values in maps.values())]
+    rows = [[face, *(overlay(face, values[i], top=1) for values in one_scale(maps).values())]
             for i, face in enumerate(faces.images)]  # fmt: skip
-    name = Text("每張圖除以自己絕對值的第 99 百分位數",
-                "each map divided by the 99th percentile of its absolute values")  # fmt: skip
-    columns = [Text("影像", "image"), *(known(m).title for m in maps)]
-    return image_grid(rows, columns=columns, labels=labels, scale=Scale(name))
+    columns = [Text("影像", "image"), *maps]
+    return image_grid(rows, columns=columns, labels=labels, scale=Scale(ONE_SCALE))
+
+
+def compare(
+    networks: Mapping[str, Network],
+    face: Faces,
+    looks: Sequence[tuple[str, str]],
+    target: int = -1,
+    *,
+    options: Mapping[str, dict] | None = None,
+) -> Axes:
+    """One face and its attributions, each titled with network, method, class and probability.
+
+    networks : name -> Network;  face : one image;  looks : (network, method) of each attribution
+    target : the class that is explained; -1 for what each network predicts itself
+    """
+    maps, true = [], int(face.labels[0])
+    titles = [tr("影像", "image") if true == UNLABELLED else label(CLASSES[true])]
+    for name, method in looks:
+        inputs = networks[name].prepare(face.images)
+        scores = softmax(logits(networks[name], face.images), axis=1)[0]
+        wanted = int(scores.argmax()) if target < 0 else target
+        found = attribute_all(networks[name], inputs, wanted, methods=[method], options=options)
+        maps.append(found[method])
+        said = f"{label(CLASSES[wanted])} {scores[wanted]:.0%}"
+        titles.append("\n".join([label(name), label(method), said]))
+    scaled = one_scale(dict(enumerate(maps))).values()
+    cells = [face.images[0], *(overlay(face.images[0], values[0], top=1) for values in scaled)]
+    return image_grid([cells], titles=[titles], scale=Scale(ONE_SCALE), biggest=1.4)
 
 
 def class_means(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Axes:
@@ -56,7 +98,7 @@ def class_means(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[i
             row[c] = release(drawn) if counts[c] >= MANY else drawn
     heads = [f"{label(name)}\nn = {n:,}" for name, n in zip(CLASSES, counts, strict=True)]
     name = Text("每張圖除以自己的第 99 百分位數", "each map divided by its own 99th percentile")
-    labels = [Text("平均臉", "mean face"), *(known(m).title for m in maps)]
+    labels = [Text("平均臉", "mean face"), *maps]
     scale = Scale(name, style.IMPORTANCE, 0, 1)
     return image_grid(rows, columns=heads, labels=labels, scale=scale)
 
@@ -117,45 +159,58 @@ def class_regions(densities: np.ndarray, counts: Sequence[int]) -> Axes:
     return matrix(pd.DataFrame(densities, index=rows, columns=list(REGIONS)), middle=1)
 
 
-def cascade_curves(summary: pd.DataFrame, *, limit: float) -> Figure:
+def cascade_curves(summary: pd.DataFrame, *, limit: float) -> Axes:
     """Similarity to the trained network's maps as layers are randomised, one line a method.
 
-    summary : columns method, redrawn, measure ("spearman" or "ssim"), value, low, high
+    summary : columns method, randomised, value, low, high
     """
-    titles = {"spearman": Text("Spearman 等級相關", "Spearman rank correlation"),
-              "ssim": Text("結構相似度 SSIM", "structural similarity SSIM")}  # fmt: skip
     start = pd.DataFrame({"value": 1.0, "low": 1.0, "high": 1.0}, index=[0.0])
-    panels = {title: {} for title in titles.values()}
-    for (measure, method), rows in summary.groupby(["measure", "method"], sort=False):
-        rows = rows.set_index("redrawn")[["value", "low", "high"]]
-        panels[titles[measure]][known(method).title] = pd.concat([start, rows])
+    series = {
+        method: pd.concat([start, rows.set_index("randomised")[["value", "low", "high"]]])
+        for method, rows in summary.groupby("method", sort=False)
+    }
     x = Text("隨機化的層（由最後一層起）", "layers randomised, from the last")
-    y = Text("與原圖的相似度", "similarity to the map")
-    return style.side_by_side(curves, panels, x=x, y=y, x_unit="%", reference=limit)
+    y = Text("與原圖的等級相關", "rank correlation with the map")
+    return curves(series, x=x, y=y, x_unit="%", reference=limit)
 
 
 def order_curves(
-    deleted: Mapping[str, np.ndarray], inserted: Mapping[str, np.ndarray], *, random: str = "random"
+    deleted: Mapping[str, np.ndarray],
+    inserted: Mapping[str, np.ndarray],
+    *,
+    baseline: str = "centred Gaussian",
 ) -> Figure:
     """Mean probability of the explained class as blocks are deleted, and as they are inserted.
 
-    deleted, inserted : method (or `random`) -> (N, steps + 1)
+    deleted, inserted : method, or what it is compared with -> (N, steps + 1)
     """
     panels = {Text("刪除，最重要的先", "deletion, most important first"): deleted,
               Text("插入，最重要的先", "insertion, most important first"): inserted}  # fmt: skip
     drawn = {
         title: {
-            RANDOM if name == random else known(name).title: pd.Series(
-                values.mean(axis=0), index=np.linspace(0, 1, values.shape[1])
-            )
+            name: pd.Series(values.mean(axis=0), index=np.linspace(0, 1, values.shape[1]))
             for name, values in series.items()
         }
         for title, series in panels.items()
     }
     y = Text("原預測類別的機率", "probability of the class")
     return style.side_by_side(
-        curves, drawn, x=Text("面積", "area"), y=y, x_unit="%", y_unit="%", baseline=RANDOM
+        curves, drawn, x=Text("面積", "area"), y=y, x_unit="%", y_unit="%", baseline=baseline
     )
+
+
+def verdict_table(judged: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
+    """A row for each check and what it is compared with, a column for each method, verdicts last.
+
+    judged, verdicts : of interpretation.checks.judge and verdicts
+    """
+    rows = []
+    for (check, against), part in judged.groupby(["check", "against"], sort=False):
+        title = listing(term(name) for name in (check, against) if name)
+        cells = part[["value", "low", "high", "passes"]].itertuples(index=False)
+        rows.append([title, *(f"{Estimate(*e):.2f} {SIGNS[passes]}" for *e, passes in cells)])
+    rows.append([Text("判定", "verdict"), *map(term, verdicts.values())])
+    return pd.DataFrame(rows, columns=[Text("檢驗", "check"), *map(term, verdicts)])
 
 
 def exhibited(

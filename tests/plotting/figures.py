@@ -8,16 +8,17 @@ import pandas as pd
 from hw3lib import plotting
 from hw3lib.data.faces import CLASSES
 from hw3lib.data.synthetic import synthetic_faces
+from hw3lib.interpretation import attribution
+from hw3lib.interpretation.regions import REGIONS
 from hw3lib.models import build
 from hw3lib.plotting import filters, images, saliency
 from hw3lib.plotting.diagram import block_diagram
-from hw3lib.saliency_checks import REGIONS
 from hw3lib.text import Text
 
 RNG = np.random.default_rng(0)
 FACES = synthetic_faces(105)
 NOISE = RNG.normal(size=(7, 48, 48))
-METHODS = ("gradient", "smoothgrad", "integrated_gradients", "grad_cam", "guided_backprop")
+METHODS = tuple(attribution.METHODS)
 ARMS = [Text("都不用", "neither"), Text("只有擴增", "augmentation only"),
         Text("只有提早停止", "early stopping only"), Text("兩者都用", "both")]  # fmt: skip
 CONFUSION = RNG.integers(0, 40, (7, 7)) + np.diag([60, 9, 60, 200, 60, 70, 60])
@@ -90,14 +91,17 @@ def shares():
 
 
 def cascade():
-    rows = [(m, x, measure, np.exp(-3 * x), np.exp(-3 * x) - 0.05, np.exp(-3 * x) + 0.05)
-            for measure in ("spearman", "ssim") for m in METHODS for x in UNIT[1:]]  # fmt: skip
-    columns = ["method", "redrawn", "measure", "value", "low", "high"]
+    rows = [(m, x, np.exp(-3 * x), np.exp(-3 * x) - 0.05, np.exp(-3 * x) + 0.05)
+            for m in METHODS for x in UNIT[1:]]  # fmt: skip
+    columns = ["method", "randomised", "value", "low", "high"]
     return saliency.cascade_curves(pd.DataFrame(rows, columns=columns), limit=0.3)
 
 
+NAMES = (*METHODS, "random order", "centred Gaussian")
+
+
 def orders():
-    fall = {m: np.tile(0.9 * np.exp(-k * UNIT), (3, 1)) for k, m in enumerate((*METHODS, "random"))}
+    fall = {m: np.tile(0.9 * np.exp(-k * UNIT), (3, 1)) for k, m in enumerate(NAMES)}
     return saliency.order_curves(fall, {m: 1 - v for m, v in fall.items()})
 
 

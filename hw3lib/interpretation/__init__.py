@@ -1,0 +1,1 @@
+"""What the networks look at: attribution and its checks, filters, activation maximisation."""

@@ -1,0 +1,311 @@
+"""How far an attribution can be trusted: deletion and insertion, faithfulness, stability, verdict.
+
+Every check gives one value per image. A gain is paired, image by image, over orders and maps that
+know nothing of the image: a random one, a centred Gaussian, the mean map of the other images.
+FER's faces are centred, so that the Gaussian alone passes a comparison with a random order (area
+0.08 in deletion, 0.14 in insertion): only what beats it shows where the network looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+from scipy.stats import rankdata
+from torch import Tensor
+
+from hw3lib.evaluation.metrics import Estimate
+from hw3lib.interpretation.attribution import (
+    CONTRIBUTIONS,
+    attribute_all,
+    frozen_copy,
+    importance,
+    relative,
+)
+
+LIMIT = 0.5  # rank correlation above which a map counts as still the same
+LEAST = 0.02  # area between curves, or share explained: less is nothing worth the name
+BASELINES = ("random order", "centred Gaussian", "mean map of others")
+# check -> its limit, and whether passing means to lie above it
+RULES = {
+    "weight randomisation": (LIMIT, False),
+    "deletion": (LEAST, True),
+    "insertion": (LEAST, True),
+    "faithfulness": (LEAST, True),
+    "noise": (LIMIT, True),
+    "shift": (LIMIT, True),
+}
+SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
+
+Values = dict[str, np.ndarray]  # method -> an array whose first axis is the images
+
+
+def judge(measured: Mapping[str, Mapping[str, Values]]) -> pd.DataFrame:
+    """Every check of every method against its rule in RULES.
+
+    measured : check -> what it is compared with ("" for nothing) -> method -> (N,) values
+
+    Returns
+    -------
+    DataFrame with the columns check, against, method, value, low, high (95 % bootstrap interval
+    over the images) and passes: True or False if the whole interval says so, else None.
+    """
+    rows = []
+    for check, comparisons in measured.items():
+        limit, higher = RULES[check]
+        for against, values in comparisons.items():
+            for method, found in values.items():
+                estimate = mean_interval(found)
+                side = above(estimate, limit)
+                passes = side if side is None or higher else not side
+                rows.append((check, against, method, *estimate, passes))
+    columns = ["check", "against", "method", "value", "low", "high", "passes"]
+    return pd.DataFrame(rows, columns=columns).astype({"passes": object})
+
+
+def verdicts(judged: pd.DataFrame) -> dict[str, str]:
+    """method -> "reliable", "use with care" or "unreliable", from `judge`.
+
+    Unreliable: misses the weight randomisation, or marks nothing that the decision depends on
+    (neither deletion nor insertion beats every baseline). Reliable: passes these and fails no
+    check for certain.
+    """
+    found = {}
+    for method, rows in judged.groupby("method", sort=False):
+        passed = {check: list(part["passes"]) for check, part in rows.groupby("check")}
+        useful = any(all(passed.get(check, [None])) for check in ("deletion", "insertion"))
+        if False in passed["weight randomisation"] or not useful:
+            found[method] = "unreliable"
+        elif None in passed["weight randomisation"] or False in list(rows["passes"]):
+            found[method] = "use with care"
+        else:
+            found[method] = "reliable"
+    return found
+
+
+def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Estimate:
+    """Mean of (n,) values with its 95 % percentile bootstrap interval over the images.
+
+    NaNs are left out; without values it is NaN.
+    """
+    values = np.asarray(values, dtype=float)
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return Estimate(np.nan, np.nan, np.nan)
+    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
+    low, high = np.quantile(values[draws].mean(1), [0.025, 0.975])
+    return Estimate(float(values.mean()), float(low), float(high))
+
+
+def above(estimate: Estimate, value: float) -> bool | None:
+    """True if the whole interval lies above `value`, False if below, None if it holds it."""
+    return True if estimate.low > value else False if estimate.high < value else None
+
+
+def effect_size(correlation: float) -> str:
+    """Cohen's word (1988) for a correlation: steps at 0.1, 0.3 and 0.5."""
+    words = ("negligible", "weak", "moderate", "strong")
+    return words[int(np.searchsorted((0.1, 0.3, 0.5), abs(correlation), side="right"))]
+
+
+class Comparison(NamedTuple):
+    """A quantity of the trained network and of random ones, and their difference."""
+
+    trained: Estimate
+    random: Estimate
+    difference: Estimate
+
+
+def compared(trained: np.ndarray, random: np.ndarray) -> Comparison:
+    """(N,) and (R, N) values of the same images in R random networks, paired by image."""
+    random = np.mean(random, axis=0)
+    return Comparison(*(mean_interval(v) for v in (trained, random, trained - random)))
+
+
+def rank_similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(N, H, W) twice -> (N,) Spearman correlation of each pair; an even map gives 0."""
+    return _correlation(*(rankdata(m.reshape(len(m), -1), axis=1) for m in (first, second)))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(N, S) twice -> (N,) Pearson correlations; 0 where one of them is even."""
+    a, b = (v - v.mean(1, keepdims=True) for v in (a.astype(np.float64), b.astype(np.float64)))
+    size = np.sqrt((a**2).sum(1) * (b**2).sum(1))
+    return np.divide((a * b).sum(1), size, out=np.zeros(len(a)), where=size > 1e-12)
+
+
+def centred_gaussian(shape: tuple[int, int, int], *, sigma: float = 12.0) -> np.ndarray:
+    """(N, H, W) float32: the same bump for every image, a quarter of the frame wide."""
+    axes = [np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / sigma) ** 2) for n in shape[1:]]
+    return np.broadcast_to(np.outer(*axes), shape).astype(np.float32)
+
+
+def mean_of_others(maps: np.ndarray) -> np.ndarray:
+    """(N, H, W) -> (N, H, W): for each image the mean of the other images' relative maps."""
+    maps = relative(maps)
+    return (maps.sum(0) - maps) / max(1, len(maps) - 1)
+
+
+def deletion(
+    network,
+    inputs: Tensor,
+    target,
+    maps: np.ndarray,
+    *,
+    insert: bool = False,
+    block: int = 4,
+    steps: int = 12,
+) -> np.ndarray:
+    """(N, steps + 1) probability of the target as the blocks of largest value are blurred away.
+
+    After Petsiuk et al. 2018, RISE (arXiv:1806.07421). Whole blocks are replaced by a blurred copy
+    of the image: single grey pixels would be a noise that no network has seen, and a random
+    order would win by it. maps (N, H, W) >= 0; equal values come in random order.
+
+    insert : the other way round, from the blurred copy to the image, largest value first
+    """
+    pooled = F.avg_pool2d(torch.as_tensor(maps)[:, None].float(), block)
+    N, _, h, w = pooled.shape
+    jitter = torch.rand((N, h * w), generator=torch.Generator().manual_seed(0))
+    order = (pooled.flatten(1) + 1e-9 * jitter).argsort(dim=1, descending=True)
+    rank = order.argsort(dim=1).reshape(N, 1, h, w)
+    rank = rank.repeat_interleave(block, 2).repeat_interleave(block, 3).to(inputs.device)
+    start, end = (_blur(inputs), inputs) if insert else (inputs, _blur(inputs))
+    target = torch.as_tensor(target, device=inputs.device).expand(N)[:, None]
+    model, curve = frozen_copy(network), []
+    with torch.no_grad():
+        for changed in np.linspace(0, h * w, steps + 1).round().astype(int):
+            logits = model(torch.where(rank < int(changed), end, start))
+            curve.append(logits.softmax(1).gather(1, target)[:, 0].cpu().numpy())
+    return np.stack(curve, axis=1)
+
+
+def _blur(inputs: Tensor, sigma: float = 6.0) -> Tensor:
+    smooth = gaussian_filter(inputs.cpu().numpy(), sigma=(0, 0, sigma, sigma), mode="nearest")
+    return torch.as_tensor(smooth, dtype=inputs.dtype, device=inputs.device)
+
+
+def deletion_curves(
+    network, inputs: Tensor, target, maps: Values, *, insert: bool = False, draws: int = 3
+) -> dict[str, Values]:
+    """ "" and each of BASELINES -> method -> (N, steps + 1) curves of `deletion`.
+
+    maps : method -> (N, H, W) importance
+    """
+
+    def curve(values: np.ndarray) -> np.ndarray:
+        return deletion(network, inputs, target, values, insert=insert)
+
+    shape = (len(inputs), *inputs.shape[2:])
+    chance = np.random.default_rng(0).random((draws, *shape), dtype=np.float32)
+    random = np.mean([curve(c) for c in chance], axis=0)
+    return {
+        "": {m: curve(v) for m, v in maps.items()},
+        "random order": dict.fromkeys(maps, random),
+        "centred Gaussian": dict.fromkeys(maps, curve(centred_gaussian(shape))),
+        "mean map of others": {m: curve(mean_of_others(v)) for m, v in maps.items()},
+    }
+
+
+def gains(found: dict[str, Values], *, sign: int = 1) -> dict[str, Values]:
+    """Each of BASELINES -> method -> (N,) gain over it, the mean over steps where there are any.
+
+    found : of deletion_curves or faithfulness;  sign : -1 where less is better (deletion)
+    """
+
+    def gain(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+        return sign * (own - other).reshape(len(own), -1).mean(1)
+
+    own = found[""]
+    return {b: {m: gain(own[m], found[b][m]) for m in own} for b in BASELINES}
+
+
+def faithfulness(
+    network, inputs: Tensor, target, maps: Values, *, side: int = 12, stride: int = 6
+) -> dict[str, Values]:
+    """ "" and each of BASELINES -> method -> (N,) share of the logit's falls explained, -1 to 1.
+
+    Each square of `side` pixels on a grid is greyed in turn. How far the logit falls with it is
+    compared with what the map says that it takes away. It is one minus infidelity (Yeh et al.
+    2019, arXiv:1901.09392) at the best scale and offset, for the mean of all squares any even map
+    explains: the squared correlation, negative where the map points the wrong way. A random map
+    explains nothing.
+
+    maps : method -> (N, H, W) signed
+    """
+    squares = _squares(side, stride, inputs.shape[2])
+    falls = greying(network, inputs, target, squares)
+    grey = inputs.detach().mean(1).cpu().numpy()
+    taken = {m: v if m in CONTRIBUTIONS else v * grey for m, v in maps.items()}
+
+    def share(values: np.ndarray) -> np.ndarray:
+        r = _correlation(falls, np.einsum("nhw,shw->ns", values, squares))
+        return np.sign(r) * r**2
+
+    return {
+        "": {m: share(v) for m, v in taken.items()},
+        "random order": dict.fromkeys(taken, np.zeros(len(inputs))),
+        "centred Gaussian": dict.fromkeys(taken, share(centred_gaussian(grey.shape))),
+        "mean map of others": {m: share(mean_of_others(v)) for m, v in taken.items()},
+    }
+
+
+def greying(network, inputs: Tensor, target, squares: np.ndarray, *, batch: int = 512):
+    """(N, S) fall of the target's logit as each square (S, H, W) in {0, 1} is made even grey."""
+    N, S = len(inputs), len(squares)
+    target = torch.as_tensor(target, device=inputs.device).expand(N)
+    kept = 1 - torch.as_tensor(squares, dtype=inputs.dtype, device=inputs.device)[:, None]
+    model, left = frozen_copy(network), []
+    with torch.no_grad():
+        whole = model(inputs).gather(1, target[:, None])
+        for at in torch.arange(N * S, device=inputs.device).split(batch):
+            logits = model(inputs[at // S] * kept[at % S])
+            left.append(logits.gather(1, target[at // S, None])[:, 0])
+    return (whole - torch.cat(left).reshape(N, S)).cpu().numpy()
+
+
+def _squares(side: int, stride: int, size: int) -> np.ndarray:
+    """(S, size, size) float32 in {0, 1}, one square each."""
+    starts = np.arange(0, size - side + 1, stride)
+    inside = (np.arange(size) >= starts[:, None]) & (np.arange(size) < starts[:, None] + side)
+    grid = inside[:, None, :, None] & inside[None, :, None, :]
+    return grid.reshape(-1, size, size).astype(np.float32)
+
+
+def stability(
+    network, inputs: Tensor, target, maps: Values, *, options: Mapping[str, dict] | None = None
+) -> dict[str, Values]:
+    """ "noise" and "shift" -> method -> (N,) rank correlation of the map with the changed image's.
+
+    "noise" : the worst of four draws of uniform noise, after max-sensitivity (Yeh et al. 2019)
+    "shift" : the mean of the four shifts by one pixel, maps shifted back, the border left out
+
+    maps : method -> (N, H, W) signed, of the images as they are
+    """
+    generator, (H, W) = torch.Generator().manual_seed(0), inputs.shape[2:]
+    padded = F.pad(inputs, (1, 1, 1, 1), mode="replicate")
+    step = 2 / 255 * float(inputs.max() - inputs.min())  # two grey levels: no eye sees it
+    inside = (slice(None), slice(1, -1), slice(1, -1))
+
+    def similarity(changed: Tensor, shift: tuple[int, int] = (0, 0)) -> Values:
+        others = attribute_all(network, changed, target, methods=list(maps), options=options)
+        pairs = {m: (v, np.roll(others[m], shift, axis=(1, 2))) for m, v in maps.items()}
+        return {
+            m: rank_similarity(*(importance(m, v)[inside] for v in p)) for m, p in pairs.items()
+        }
+
+    noise, shifted = [], []
+    for dy, dx in SHIFTS:
+        draw = 2 * torch.rand((len(inputs), 1, H, W), generator=generator) - 1
+        noise.append(similarity(inputs + step * draw.to(inputs.device)))
+        moved = padded[:, :, 1 - dy : 1 - dy + H, 1 - dx : 1 - dx + W]
+        shifted.append(similarity(moved, (-dy, -dx)))
+    return {
+        "noise": {m: np.min([found[m] for found in noise], axis=0) for m in maps},
+        "shift": {m: np.mean([found[m] for found in shifted], axis=0) for m in maps},
+    }

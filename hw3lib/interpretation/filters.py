@@ -1,0 +1,327 @@
+"""What filters respond to: kernels, receptive fields, top patches, class selectivity, ablation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.stats import mannwhitneyu
+from torch import Tensor, nn
+
+from hw3lib import UserError
+from hw3lib.data.faces import SIZE
+from hw3lib.evaluation.metrics import Estimate
+from hw3lib.interpretation.attribution import class_means, features, frozen_copy, layers
+from hw3lib.interpretation.checks import mean_interval
+from hw3lib.models.network import Network, logits
+
+
+@dataclass(frozen=True)
+class FilterLayer:
+    """A convolution and where the responses of its filters are read.
+
+    A response is what the filter's ReLU receives, with the batch norm and the shortcut that lie
+    between: below zero the filter is silent. Where no ReLU follows it is the convolution's output.
+
+    conv    : name in the model;  kernels : (K, C, kh, kw), detached
+    read    : node of the model's graph that gives the responses;  relu : the ReLU's name or ""
+    shape   : (K filters, h, w) of one image's responses
+    """
+
+    conv: str
+    kernels: Tensor
+    read: str
+    relu: str
+    shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def passed(self, responses):
+        """What passes the ReLU, of a tensor of responses."""
+        return responses.relu() if self.relu else responses
+
+
+def filter_layers(network: Network) -> list[FilterLayer]:
+    """Every convolution of the network that sees more than a single pixel, in running order."""
+    blank = torch.zeros(1, network.in_channels, SIZE, SIZE, device=network.device)
+    ran, found = layers(network, blank), []
+    for i, layer in enumerate(ran):
+        if not isinstance(layer.module, nn.Conv2d) or layer.module.kernel_size == (1, 1):
+            continue
+        relus = (r for r in ran[i:] if isinstance(r.module, nn.ReLU) and r.shape == layer.shape)
+        relu = next(relus, None)
+        read, name = (relu.before, relu.name) if relu else (layer.name, "")
+        kernels = layer.module.weight.detach()
+        found.append(FilterLayer(layer.name, kernels, read, name, layer.shape))
+    if not found:
+        raise UserError("filter activation: the network has no convolution")
+    return found
+
+
+def stages(layers: Sequence[FilterLayer]) -> dict[int, FilterLayer]:
+    """Side of the maps -> the last layer with maps of that size: the end of each stage."""
+    return {layer.shape[1]: layer for layer in layers}
+
+
+def responses(network: Network, images: np.ndarray, layer: FilterLayer) -> np.ndarray:
+    """(N, 48, 48) uint8 -> (N, K, h, w) float32, for a few images."""
+    with torch.no_grad():
+        values = features(network, [layer.read])(network.prepare(images))
+    return values[layer.read].cpu().numpy()
+
+
+def weighs_light_against_dark(layer: FilterLayer) -> np.ndarray:
+    """(K,) bool: the positive and the negative weights of a kernel largely cancel out.
+
+    Largely: |sum of w| is under half of the sum of |w|, so that the filter responds to contrast
+    more than to brightness.
+    """
+    grey = layer.kernels.sum(1).flatten(1)
+    return (grey.sum(1).abs() < 0.5 * grey.abs().sum(1)).cpu().numpy()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """How a layer's filters respond to many images.
+
+    mean  : (N, K) mean over the map of what passes the ReLU, the strength compared everywhere
+    peak  : (N, K) largest response in the map;  where : (N, K, 2) its row and column in the map
+    alike : (K, K) correlation of what passes, over all images and places; 0 for a dead filter
+    """
+
+    mean: np.ndarray
+    peak: np.ndarray
+    where: np.ndarray
+    alike: np.ndarray
+
+    @property
+    def dead(self) -> list[int]:
+        """Filters whose strength is the same for every image: they tell nothing."""
+        return np.flatnonzero(np.ptp(self.mean, axis=0) == 0).tolist()
+
+    def duplicates(self, limit: float = 0.95) -> list[tuple[int, int]]:
+        """Pairs of filters that respond alike everywhere: `alike` of at least `limit`."""
+        first, second = np.nonzero(np.triu(self.alike >= limit, k=1))
+        return list(zip(first.tolist(), second.tolist(), strict=True))
+
+
+def survey(
+    network: Network, images: np.ndarray, layers: Sequence[FilterLayer], *, batch: int = 64
+) -> list[Survey]:
+    """A Survey of each layer, all of them in one pass over `images` (N, 48, 48) uint8."""
+    model = features(network, {layer.read for layer in layers})
+    parts: list[list[tuple[Tensor, ...]]] = [[] for _ in layers]
+    for start in range(0, len(images), batch):
+        inputs = network.prepare(np.ascontiguousarray(images[start : start + batch]))
+        with torch.no_grad():
+            values = model(inputs)
+            for layer, found in zip(layers, parts, strict=True):
+                found.append(_tally(values[layer.read], layer))
+    return [_survey(found) for found in parts]
+
+
+def _tally(maps: Tensor, layer: FilterLayer) -> tuple[Tensor, ...]:
+    """Of one batch what a Survey is made of: mean, peak, where, and moments of what passes."""
+    peak, at = maps.flatten(2).max(2)
+    where = torch.stack([at // maps.shape[3], at % maps.shape[3]], dim=2)
+    passed = layer.passed(maps)
+    flat = passed.transpose(0, 1).flatten(1).double()  # float32 loses a dead filter's variance
+    places = torch.tensor(float(flat.shape[1]))
+    return passed.mean((2, 3)), peak, where, flat.sum(1), flat @ flat.T, places
+
+
+def _survey(parts: Sequence[tuple[Tensor, ...]]) -> Survey:
+    mean, peak, where, *moments = zip(*parts, strict=True)
+    total, products, places = (sum(m).cpu().numpy() for m in moments)
+    spread = products / places - np.outer(total, total) / places**2
+    size = np.sqrt(np.diag(spread).clip(min=0))
+    size = np.where(size > 1e-6 * max(float(size.max()), 1e-30), size, 0)
+    norm = np.outer(size, size)
+    alike = np.divide(spread, norm, out=np.zeros_like(spread), where=norm > 0)
+    return Survey(*(torch.cat(p).cpu().numpy() for p in (mean, peak, where)), alike)
+
+
+def receptive_fields(network: Network, layer: FilterLayer) -> np.ndarray:
+    """(h, w, 4) int: top, bottom, left, right (bottom and right outside) that each unit can see.
+
+    Found by letting NaN into one row, then one column, of the image: a unit turns NaN exactly
+    if that pixel is wired to it, whatever the weights. In float64, where convolution is a plain
+    sum: the fast float32 algorithms mix neighbours.
+    """
+    model = features(frozen_copy(network).cpu().double(), [layer.read])
+    images = torch.zeros(2 * SIZE, network.in_channels, SIZE, SIZE, dtype=torch.float64)
+    for i in range(SIZE):
+        images[i, :, i, :] = math.nan
+        images[SIZE + i, :, :, i] = math.nan
+    with torch.no_grad():
+        reached = model(images)[layer.read].isnan().any(dim=1).numpy()  # (96, h, w)
+    ends = []
+    for seen in (reached[:SIZE], reached[SIZE:]):
+        ends += [seen.argmax(0), SIZE - seen[::-1].argmax(0)]
+    return np.stack(ends, axis=-1)
+
+
+def field_size(fields: np.ndarray) -> tuple[int, int]:
+    """Height and width, in pixels, of the largest receptive field of a layer."""
+    return tuple(int((fields[..., i + 1] - fields[..., i]).max()) for i in (0, 2))
+
+
+class Patch(NamedTuple):
+    """The part of image `row` that a filter's strongest unit sees; box as receptive_fields."""
+
+    row: int
+    box: tuple[int, int, int, int]
+    response: float
+
+
+def top_patches(
+    real: Survey,
+    fields: np.ndarray,
+    number: int,
+    *,
+    count: int = 6,
+    by: str = "peak",
+    group: np.ndarray | None = None,
+) -> list[Patch]:
+    """The `count` patches that excite filter `number` most, one from each image.
+
+    by    : images ranked by their largest response ("peak") or their strength ("mean"); what is
+        cut out is what the strongest unit sees
+    group : (N,) groups of copies; only the first image of a group is taken
+    """
+    order = np.argsort(-getattr(real, by)[:, number], kind="stable")
+    if group is not None:
+        order = order[np.sort(np.unique(group[order], return_index=True)[1])][:count]
+    peak, where = real.peak[:, number], real.where[:, number]
+    return [
+        Patch(int(n), tuple(map(int, fields[tuple(where[n])])), float(peak[n]))
+        for n in order[:count]
+    ]
+
+
+def class_profile(mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N, K) strengths -> (K, 7) mean of each class, in standard deviations from the filter's mean.
+
+    A dead filter has a row of zeros, a class without images a column of NaN.
+    """
+    spread = mean.std(0)
+    scores = np.divide(mean - mean.mean(0), spread, out=np.zeros_like(mean), where=spread > 0)
+    return class_means(scores, labels).T
+
+
+def selectivity(mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N, K) -> (K,) share of a filter's variance that lies between the classes, 0 to 1.
+
+    Omega squared: eta squared less what chance alone would give, so 0 means no selectivity
+    (slightly negative values are chance) however many images there are. A dead filter gives 0.
+    """
+    total = ((mean - mean.mean(0)) ** 2).sum(0)
+    groups = [mean[labels == c] for c in np.unique(labels)]
+    within = sum(((g - g.mean(0)) ** 2).sum(0) for g in groups)
+    noise = within / max(1, len(mean) - len(groups))
+    top = total - within - (len(groups) - 1) * noise
+    return np.divide(top, total + noise, out=np.zeros_like(total), where=total > 0)
+
+
+def more_selective(trained: np.ndarray, untrained: np.ndarray) -> bool | None:
+    """Whether filters gained selectivity: a two-sided Mann-Whitney test at 5 %; None if neither."""
+    if mannwhitneyu(trained, untrained).pvalue >= 0.05:
+        return None
+    return bool(np.median(trained) > np.median(untrained))
+
+
+def margins(profile: np.ndarray) -> np.ndarray:
+    """(K, 7) profile -> (7, K): by how much each class lies above the filter's next class."""
+    scores = np.nan_to_num(profile, nan=np.nanmin(profile))
+    first, second = (np.sort(scores, axis=1)[:, -i, None] for i in (1, 2))
+    return np.where(scores == first, scores - second, scores - first).T
+
+
+def most_selective(profile: np.ndarray) -> list[int]:
+    """(K, 7) profile -> for each class the filter that sets it off most from all other classes.
+
+    The assignment with the highest sum of margins over the next class; no filter serves twice,
+    and with fewer filters than classes only the classes that gain most are served.
+    """
+    classes, filters = linear_sum_assignment(-margins(profile))
+    return filters[np.argsort(classes)].tolist()
+
+
+def top_filters(profile: np.ndarray, count: int) -> np.ndarray:
+    """(K, 7) profile -> (7, count) filters that set each class off most from all others."""
+    return np.argsort(-margins(profile), axis=1, kind="stable")[:, :count]
+
+
+def silenced(network: Network, layer: FilterLayer, filters: Sequence[int]) -> Network:
+    """A copy of the network in which the filters of the layer give 0."""
+    keep = torch.ones(len(layer), device=network.device)
+    keep[list(map(int, filters))] = 0
+    model = frozen_copy(network)
+    module = model.get_submodule(layer.relu or layer.conv)
+    module.register_forward_hook(lambda module, inputs, output: output * keep[:, None, None])
+    return replace(network, model=model)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """What a network still gets right without some filters.
+
+    right  : (N,) bool with all filters;  labels : (N,)
+    own    : (7, N) bool, without the filters of each class
+    random : (draws, N) bool, without as many at random;  count : filters left out at a time
+    """
+
+    right: np.ndarray
+    labels: np.ndarray
+    own: np.ndarray
+    random: np.ndarray
+    count: int
+
+    @property
+    def recall_change(self) -> np.ndarray:
+        """(7, 7): without the filters of the row's class, the change in the column's recall.
+
+        A class without images is NaN.
+        """
+        return class_means(self.own.T.astype(float) - self.right[:, None], self.labels).T
+
+    def losses(self) -> dict[str, Estimate]:
+        """Share of images lost without the filters of their own class, of the other classes, at
+        random, and own less random; with intervals over the images."""
+        lost = self.right - self.own.astype(float)  # (7, N)
+        own = lost[self.labels, np.arange(len(self.labels))]
+        others = (lost.sum(0) - own) / (len(lost) - 1)
+        random = self.right - self.random.mean(0)
+        values = {"own": own, "others": others, "random": random, "difference": own - random}
+        return {name: mean_interval(v) for name, v in values.items()}
+
+
+def ablate(
+    network: Network,
+    images: np.ndarray,
+    labels: np.ndarray,
+    layer: FilterLayer,
+    profile: np.ndarray,
+    *,
+    share: float = 0.1,
+    draws: int = 4,
+    seed: int = 0,
+) -> Ablation:
+    """Leave out, class by class, the `share` of the layer's filters that sets it off most.
+
+    images : (N, 48, 48) uint8;  labels : (N,);  profile : (K, 7) of class_profile
+    """
+    count, rng = max(1, round(share * len(layer))), np.random.default_rng(seed)
+
+    def right(filters: Sequence[int]) -> np.ndarray:
+        return logits(silenced(network, layer, filters), images).argmax(1) == labels
+
+    own = np.stack([right(f) for f in top_filters(profile, count)])
+    chance = [rng.choice(len(layer), count, replace=False) for _ in range(draws)]
+    return Ablation(right([]), labels, own, np.stack([right(f) for f in chance]), count)

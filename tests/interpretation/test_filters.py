@@ -1,0 +1,233 @@
+"""Filters against known answers: receptive fields, surveys, planted preferences, ablation."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from hw3lib import UserError
+from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.data.synthetic import synthetic_faces
+from hw3lib.interpretation import filters
+from hw3lib.interpretation.attribution import features
+from hw3lib.interpretation.randomisation import randomised
+from hw3lib.models.network import Network, logits
+from interpretation.networks import assert_same, images, slim, state
+
+IMAGES = images()
+
+
+def chain() -> Network:
+    torch.manual_seed(4)
+    model = nn.Sequential(
+        nn.Conv2d(1, 3, 5, stride=2, padding=2), nn.ReLU(), nn.Conv2d(3, 4, 3, padding=1),
+        nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 5, 3, dilation=2), nn.ReLU(),
+    )  # fmt: skip
+    return Network(model, 0.5, 0.25)
+
+
+def test_receptive_fields_of_a_chain_are_the_formulas():
+    """r_l = r_(l-1) + dilation (k - 1) j_(l-1), j_l = j_(l-1) s_l, cut at the border."""
+    net = chain()
+    first, second, third = filters.filter_layers(net)
+    for layer, size, step, start in ((first, 5, 2, -2), (second, 9, 2, -4), (third, 27, 4, -4)):
+        fields = filters.receptive_fields(net, layer)
+        tops = np.arange(layer.shape[1]) * step + start
+        assert (fields[:, 0, 0] == tops.clip(0)).all()
+        assert (fields[:, 0, 1] == (tops + size).clip(max=48)).all()
+        assert (fields[0, :, 2:] == fields[:, 0, :2]).all()
+    assert filters.field_size(filters.receptive_fields(net, first)) == (5, 5)
+
+
+@pytest.mark.parametrize("name", ["slim_resnet", "vgg16", "five_block", "resnet18"])
+def test_a_receptive_field_is_the_support_of_the_gradient(name):
+    net = slim(name, 0.125)
+    for module in net.model.modules():  # max pooling passes the gradient of one pixel alone
+        for child, part in module.named_children():
+            if isinstance(part, nn.MaxPool2d):
+                size = (part.kernel_size, part.stride, part.padding)
+                setattr(module, child, nn.AvgPool2d(*size, ceil_mode=part.ceil_mode))
+    layer = filters.filter_layers(net)[3]
+    fields = filters.receptive_fields(net, layer)
+    for module in net.model.modules():  # nothing may cancel out or be switched off
+        if isinstance(module, nn.Conv2d):
+            module.weight.data = torch.rand_like(module.weight) + 0.1
+        if isinstance(module, nn.BatchNorm2d):
+            module.reset_running_stats()
+            module.weight.data.fill_(1.0)
+            module.bias.data.fill_(1.0)
+    unit = (layer.shape[1] // 2, layer.shape[2] - 1)
+    inputs = torch.rand(1, 1, 48, 48, dtype=torch.float64, requires_grad=True)
+    value = features(net.model.double(), [layer.read])(inputs)[layer.read][0, :, *unit].sum()
+    (gradient,) = torch.autograd.grad(value, inputs)
+    rows, columns = (np.flatnonzero(gradient[0, 0].abs().sum(d).numpy()) for d in (1, 0))
+    assert tuple(fields[unit]) == (rows[0], rows[-1] + 1, columns[0], columns[-1] + 1)
+
+
+def test_a_response_is_what_the_relu_receives():
+    """Read by a hook of the ReLU, in networks of every family."""
+    for name in ("slim_resnet", "vgg16", "five_block", "resnet18"):
+        net = slim(name, 0.0625)
+        for layer in filters.filter_layers(net)[::3]:
+            seen = []
+            relu = net.model.get_submodule(layer.relu)
+            handle = relu.register_forward_pre_hook(lambda m, inputs, to=seen: to.append(inputs[0]))
+            with torch.no_grad():
+                net.model(net.prepare(IMAGES))
+            handle.remove()
+            assert np.array_equal(filters.responses(net, IMAGES, layer), seen[0].numpy())
+    last = filters.filter_layers(slim())[-1]
+    assert last.conv.endswith("conv2") and last.relu.endswith("relu2")  # behind the shortcut
+    flat = Network(nn.Sequential(nn.Flatten(), nn.Linear(48 * 48, 7)), 0.5, 0.25)
+    with pytest.raises(UserError, match="no convolution"):
+        filters.filter_layers(flat)
+
+
+def test_a_survey_is_what_the_responses_say():
+    net = randomised(slim(width=0.125), slim().prepare(IMAGES))
+    layers, before = filters.filter_layers(net), state(net.model)
+    every = filters.survey(net, IMAGES, layers, batch=5)
+    assert_same(before, state(net.model))
+    for layer, seen in list(zip(layers, every, strict=True))[::4]:
+        maps = filters.responses(net, IMAGES, layer)
+        assert np.allclose(seen.mean, maps.clip(min=0).mean((2, 3)), atol=1e-5)
+        assert np.allclose(seen.peak, maps.max((2, 3)), atol=1e-5)
+        at = np.take_along_axis(maps.reshape(*maps.shape[:2], -1),
+                                (seen.where @ [layer.shape[2], 1])[..., None], axis=2)  # fmt: skip
+        assert np.allclose(at[..., 0], seen.peak, atol=1e-5)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            flat = maps.clip(min=0).swapaxes(0, 1).reshape(len(layer), -1)
+            assert np.allclose(seen.alike, np.nan_to_num(np.corrcoef(flat)), atol=1e-4)
+    sides = filters.stages(layers)
+    assert list(sides) == sorted(sides, reverse=True)
+    assert [layer.conv for layer in sides.values()][-1] == layers[-1].conv
+
+
+def test_duplicates_and_dead_filters_are_named():
+    net = chain()
+    net.model[0].weight.data[2] = 3 * net.model[0].weight.data[0]
+    net.model[0].bias.data[:] = 0
+    net.model[0].weight.data[1] = 0
+    (seen,) = filters.survey(net, IMAGES, filters.filter_layers(net)[:1])
+    assert seen.duplicates() == [(0, 2)]
+    assert seen.dead == [1] and (seen.alike[1] == 0).all()
+
+
+def test_top_patches_hold_the_pixels_that_make_the_response():
+    net = chain()
+    layer = filters.filter_layers(net)[1]
+    copied = np.concatenate([IMAGES, IMAGES[:3]])
+    group = np.r_[np.arange(12), np.arange(3)]
+    (seen,), fields = filters.survey(net, copied, [layer]), filters.receptive_fields(net, layer)
+    patches = filters.top_patches(seen, fields, 2, count=6, group=group)
+    assert len({group[p.row] for p in patches}) == 6
+    assert [p.response for p in patches] == sorted((p.response for p in patches), reverse=True)
+    assert patches[0].response == seen.peak[:, 2].max()
+    top, bottom, left, right = patches[0].box
+    alone = np.zeros((1, 48, 48), np.uint8)
+    alone[0, top:bottom, left:right] = copied[patches[0].row, top:bottom, left:right]
+    inside = filters.responses(net, alone, layer)[0, 2, *seen.where[patches[0].row, 2]]
+    assert inside == pytest.approx(patches[0].response, rel=1e-4)
+    ranked = filters.top_patches(seen, fields, 2, count=2, by="mean")
+    assert ranked[0].row == seen.mean[:, 2].argmax()
+
+
+def test_kernels_that_weigh_light_against_dark():
+    net = chain()
+    net.model[0].weight.data[0] = 1.0
+    net.model[0].weight.data[1, 0] = torch.linspace(-1, 1, 5)
+    mask = filters.weighs_light_against_dark(filters.filter_layers(net)[0])
+    assert mask[:2].tolist() == [False, True]
+
+
+def test_profiles_selectivity_and_choice_of_filters():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(7), 30)
+    mean = rng.normal(size=(210, 9))
+    for c in range(7):
+        mean[labels == c, 8 - c] += 5  # filter 8 - c responds to class c, 0 and 1 to none
+    mean[:, 0] = 3.0  # dead
+    profile = filters.class_profile(mean, labels)
+    assert profile.shape == (9, len(CLASSES)) and (profile[0] == 0).all()
+    assert filters.most_selective(profile) == [8, 7, 6, 5, 4, 3, 2]
+    gap = filters.margins(profile)  # by hand: class over the next class
+    for c, k in ((0, 8), (3, 8), (6, 2)):
+        assert gap[c, k] == pytest.approx(profile[k, c] - np.delete(profile[k], c).max())
+    omega = filters.selectivity(mean, labels)
+    assert omega[0] == 0 and abs(omega[1]) < 0.05 and (omega[2:] > 0.6).all()
+    low = rng.normal(0, 0.01, 7)
+    pairs = [(omega[2:], low), (low, omega[2:]), (omega[2:], omega[2:])]
+    assert [filters.more_selective(*p) for p in pairs] == [True, False, None]
+    few = filters.class_profile(mean[labels < 2], labels[labels < 2])
+    assert np.isnan(few[:, 2:]).all() and filters.most_selective(few)[:2] == [8, 7]
+
+
+def decided() -> tuple[Network, np.ndarray, np.ndarray]:
+    """A net whose class c depends on its filters c and c + 7 alone, and images of each class.
+
+    Filters 14 to 20 are of no use. Class c lights up columns 6 c to 6 c + 5.
+    """
+    conv, head = nn.Conv2d(1, 21, (48, 6), stride=6, bias=False), nn.Linear(21 * 8, 7, bias=False)
+    conv.weight.data.fill_(1 / 288)
+    head.weight.data.zero_()
+    for c in range(7):
+        for k in (c, c + 7):
+            head.weight.data[c, k * 8 + c] = 1.0
+    model = nn.Sequential(conv, nn.ReLU(), nn.Flatten(), head)
+    labels = np.repeat(np.arange(7), 6)
+    shown = np.zeros((42, 48, 48), np.uint8)
+    for n, c in enumerate(labels):
+        shown[n, :, 6 * c : 6 * c + 6] = 200 + n % 6
+    return Network(model, 0.0, 1.0), shown, labels
+
+
+def test_silenced_filters_give_nothing_in_a_copy():
+    net, shown, _ = decided()
+    (layer,) = filters.filter_layers(net)
+    before, whole = state(net.model), logits(net, shown)
+    without = logits(filters.silenced(net, layer, [2, 9]), shown)
+    assert (without[:, 2] == 0).all() and np.array_equal(without[:, 3], whole[:, 3])
+    assert_same(before, state(net.model))
+    assert np.array_equal(logits(net, shown), whole)
+
+
+def test_ablation_costs_a_class_what_its_filters_carry():
+    net, shown, labels = decided()
+    (layer,) = filters.filter_layers(net)
+    profile = np.zeros((21, 7))
+    for c in range(7):
+        profile[[c, c + 7], c] = 3.0
+    assert filters.top_filters(profile, 2).tolist() == [[c, c + 7] for c in range(7)]
+    found = filters.ablate(net, shown, labels, layer, profile, draws=3)
+    assert found.count == 2 and found.right.all()
+    change = found.recall_change
+    assert (np.diag(change)[1:] == -1).all()  # class 0 wins a tie of zeros
+    assert (change[~np.eye(7, dtype=bool)] == 0).all()
+    lost = found.losses()
+    assert lost["own"].value == pytest.approx(6 / 7) and lost["others"].value == 0
+    assert lost["difference"].low > 0.5
+    useless = filters.Ablation(found.right, labels, found.random[[0] * 7], found.random[:1], 2)
+    assert useless.losses()["difference"].value == pytest.approx(0)
+    again = filters.ablate(net, shown, labels, layer, profile, draws=3)
+    assert np.array_equal(again.random, found.random)
+
+
+def test_a_published_report_shows_what_patches_share_and_no_patch(monkeypatch):
+    from hw3lib import portraits
+    from hw3lib.plotting import filters as draw
+
+    net, drawn = slim(width=0.125), synthetic_faces(70, seed=2)
+    real = Faces(drawn.images, drawn.labels, drawn.ids, drawn.split, drawn.group, layout="npz")
+    layer = filters.filter_layers(net)[-1]
+    (seen,), fields = (
+        filters.survey(net, real.images, [layer]),
+        filters.receptive_fields(net, layer),
+    )
+    (patches,) = draw.patch_rows(seen, fields, [0, 1], real, by="mean", count=3).values()
+    assert [len(row) for row in patches] == [2, 2, 2]
+    monkeypatch.setenv(portraits.PUBLISH, "1")
+    ((kind, (shown,)),) = draw.patch_rows(seen, fields, [0, 1], real, by="mean").items()
+    assert kind == "mean difference" and len(shown) == 2
+    for image in shown:
+        assert image.min() >= 0 and image.max() <= 255
+        assert max(np.corrcoef(image.ravel(), i.ravel())[0, 1] for i in real.images) < 0.9
