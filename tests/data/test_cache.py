@@ -156,7 +156,8 @@ def test_a_killed_write_leaves_no_cache(tmp_path, folder, reads):
     done = subprocess.run([sys.executable, "-c", code, str(file)], timeout=60)
     assert done.returncode == -9
     assert not list(folder.glob("*.safetensors"))
-    assert len(list(folder.glob(".*.part"))) == 1
+    (left,) = folder.glob(".*.part")
+    os.utime(left, (0, 0))  # what is older than a day goes
     assert len(load(file)) == 42
     assert not list(folder.glob(".*.part"))
     assert len(reads) == 1
