@@ -102,7 +102,7 @@ def test_another_version_of_the_training_code(promise, tmp_path, monkeypatch):
 
 
 def write_old_checkpoint(path: Path, monkeypatch) -> None:
-    from hw3lib.training.runs import write_checkpoint
+    from hw3lib.training.checkpoint import write_checkpoint
 
     cpu = torch.device("cpu")
     with monkeypatch.context() as before:

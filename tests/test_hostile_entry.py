@@ -23,8 +23,8 @@ from test_hostile import BEST, STEERS
 from hw3lib import UserError, printable
 from hw3lib.files import ROOT
 from hw3lib.models.network import load_network, predict, write_predictions
+from hw3lib.training.checkpoint import read_checkpoint
 from hw3lib.training.recipe import Recipe
-from hw3lib.training.runs import read_checkpoint
 
 pytestmark = pytest.mark.faults
 FACES = layouts.small_faces(n=14)

@@ -13,6 +13,7 @@ from hw3lib import UserError
 from hw3lib.data.split import recut, split_faces
 from hw3lib.evaluation.effects import stopped_at
 from hw3lib.models.network import logits
+from hw3lib.training.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.training.loop import (
     Pictures,
     State,
@@ -22,14 +23,7 @@ from hw3lib.training.loop import (
     train,
 )
 from hw3lib.training.recipe import Recipe
-from hw3lib.training.runs import (
-    checkpoint_of,
-    get_run,
-    open_run,
-    read_checkpoint,
-    run_path,
-    write_checkpoint,
-)
+from hw3lib.training.runs import checkpoint_of, get_run, open_run, run_path
 
 CPU = torch.device("cpu")
 
