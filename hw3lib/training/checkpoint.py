@@ -1,4 +1,4 @@
-"""Checkpoints: the State at the end of an epoch, whole on disk or not at all; memory that runs out."""
+"""Checkpoints: the State at the end of an epoch, written whole; and memory that runs out."""
 
 from __future__ import annotations
 

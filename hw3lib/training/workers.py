@@ -104,7 +104,8 @@ def _on_workers(address: str, study: Study, names: list[str]) -> Iterator[str]:
     from distributed import as_completed  # dask takes a second, and only this needs it
 
     with _connected(address) as client:
-        folds = client.scatter(study.folds, broadcast=True, hash=False)
+        # a task, not scattered data: dask makes it again when the worker that held it dies
+        folds = client.submit(_handed_over, study.folds, pure=False)
         tasks = {
             client.submit(
                 _train_there, folds, study.recipes[n], n, study.keeps_epochs(n), _versions(),
@@ -112,7 +113,7 @@ def _on_workers(address: str, study: Study, names: list[str]) -> Iterator[str]:
             ): n
             for n in names
         }  # fmt: skip
-        for task in as_completed(tasks):
+        for task in as_completed(tasks, loop=client.loop):
             name = tasks[task]
             if task.status != "finished":
                 error = task.exception()
@@ -176,6 +177,10 @@ def _check(wanted: dict[str, str], told: dict[str, str], worker: str) -> None:
                 f"worker {worker}: {name} is {told[name]} there and {version} here; "
                 "install the same version"
             )
+
+
+def _handed_over(folds: Split) -> Split:
+    return folds
 
 
 def _train_there(
