@@ -120,8 +120,17 @@ def data(
     from hw3lib.data import load
     from hw3lib.data.audit import describe, to_text
 
-    facts = describe(load(path))
+    faces = load(path)
+    warn_of_copies(faces)
+    facts = describe(faces)
     print(json.dumps(facts, ensure_ascii=False) if as_json else to_text(facts))
+
+
+def warn_of_copies(faces) -> None:
+    from hw3lib.data.audit import leak
+
+    if line := leak(faces):
+        print(f"hw3: warning: {line}", file=sys.stderr)
 
 
 def tell_problems(faces) -> None:
@@ -145,6 +154,7 @@ def train(
 
     study = open_study(profile, data)
     tell_problems(study.faces)
+    warn_of_copies(study.faces)
     names = only.split(",") if only else list(study.recipes)
     if unknown := [n for n in names if n not in study.recipes]:
         raise UserError(f"--only {unknown[0]}: profile {profile} has {', '.join(study.recipes)}")

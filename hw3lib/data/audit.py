@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 
+from hw3lib.data.copies import closest_copies
 from hw3lib.data.faces import CLASSES, SPLITS, UNLABELLED, Faces
 
 UNSPLIT = "unsplit"  # shown for pictures of which the data says no split
@@ -22,6 +25,8 @@ def describe(faces: Faces) -> dict:
             groups whose labels conflict; "all" counts over the splits
         copies     : split -> pictures of which training holds a copy, and how many of them have
             the label that all of these copies have
+        near_copies : "first-second" -> images of the second split of which the first holds a copy
+            or near copy: how many, byte-identical, mirrored, labelled otherwise than the closest
         blank      : pictures of a single grey value, and their ids
         votes      : pictures with FER+ votes, or None
         problems   : lines about what was mended or looks wrong
@@ -47,6 +52,11 @@ def describe(faces: Faces) -> dict:
             },
         },
         "copies": {name: copies_of_training(faces, name) for name in names if name in SPLITS[1:]},
+        "near_copies": {
+            f"{first}-{second}": found
+            for first, second in combinations(names, 2)
+            if (found := near_copies(faces, split == first, split == second))
+        },
         "blank": {"n": int(blank.sum()), "ids": faces.ids[blank].tolist()[:50]},
         "votes": None if faces.votes is None else int((faces.votes.sum(axis=1) > 0).sum()),
         "problems": list(faces.problems),
@@ -94,6 +104,39 @@ def copies_of_training(faces: Faces, split: str) -> dict[str, int]:
     return {"pictures": len(copied), "same_label": same}
 
 
+def near_copies(faces: Faces, first: np.ndarray, second: np.ndarray) -> dict[str, int]:
+    """Counts of the images of `second` with a copy or near copy in `first`; {} if none has.
+
+    first, second : (N,) bool
+    """
+    rows, match, mirrored = closest_copies(
+        faces.images, faces.exact, faces.group, np.flatnonzero(first), np.flatnonzero(second)
+    ).T
+    if not len(rows):
+        return {}
+    labels, others = faces.labels[rows], faces.labels[match]
+    known = (labels != UNLABELLED) & (others != UNLABELLED)
+    return {
+        "images": len(rows),
+        "exact": int((faces.exact[rows] == faces.exact[match]).sum()),
+        "mirrored": int(mirrored.sum()),
+        "conflicting": int((known & (labels != others)).sum()),
+    }
+
+
+def leak(faces: Faces) -> str:
+    """A line where the data's test images are copies of its training images, else ""."""
+    training, test = faces.split == "train", np.isin(faces.split, SPLITS[1:])
+    copied = np.isin(faces.group[test], faces.group[training])
+    if not copied.any():
+        return ""
+    return (
+        f"{copied.sum():,} of {len(copied):,} test images ({copied.mean():.1%}) are copies or near "
+        "copies of training images; trust the accuracy without near copies (hw3 evaluate), or take "
+        "the copies out of training"
+    )
+
+
 def to_text(description: dict) -> str:
     """The description for people: one screen of plain text."""
     d = description
@@ -120,6 +163,11 @@ def to_text(description: dict) -> str:
         lines.append(
             f"copies       {name}: {found['pictures']:,} pictures stand in training too, "
             f"{found['same_label']:,} with the same label"
+        )
+    for name, found in d["near_copies"].items():
+        lines.append(
+            f"near copies  {name}: {found['images']:,} images ({found['exact']:,} byte-identical, "
+            f"{found['mirrored']:,} mirrored), {found['conflicting']:,} with another label"
         )
     lines.append(f"blank        {d['blank']['n']:,} pictures of a single grey value")
     if d["votes"] is not None:

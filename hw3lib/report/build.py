@@ -16,6 +16,7 @@ from pathlib import Path
 import nbformat
 
 from hw3lib import UserError
+from hw3lib.data.audit import leak
 from hw3lib.files import ROOT, absolute, write_atomic
 from hw3lib.portraits import PUBLISH
 from hw3lib.report.appendix import appendix
@@ -79,6 +80,8 @@ def build_report(
     profile = absolute(profile) if profile.endswith(".toml") else profile
     data = absolute(data)
     study = open_study(profile, data)
+    if line := leak(study.faces):
+        progress(f"warning: {line}")
     runs = _runs(study, jobs)
     executed = execute_notebooks(
         sources,

@@ -111,6 +111,8 @@ def test_fer2013(real):
     assert d["duplicates"]["train"]["groups"] == 1_035
     assert d["duplicates"]["train"]["conflicting"] == 39
     assert d["copies"]["test"] == {"pictures": 280, "same_label": 267}
+    counts = {"images": 668, "exact": 280, "mirrored": 5, "conflicting": 63}
+    assert d["near_copies"] == {"train-test": counts}
     assert d["blank"]["n"] in (11, 12)
     assert (d["mean"], d["std"]) == (
         pytest.approx(0.50774, abs=1e-5),
