@@ -107,7 +107,7 @@ class Command:
         """The one line by which it ended."""
         assert "Traceback" not in self.err, self.err
         told = [line for line in self.err.splitlines() if line.startswith("hw3: ")]
-        lines = [line for line in told if not line.startswith("hw3: problem: ")]  # of the data
+        lines = [line for line in told if not line.startswith(("hw3: problem: ", "hw3: warning: "))]
         assert len(lines) == 1 and self.err.endswith(lines[0] + "\n"), self.err
         return lines[0]
 

@@ -18,7 +18,8 @@ from faulty import RECIPE, folds, hw3, killed, pictures, profile
 import hw3lib.data
 from hw3lib import UserError
 from hw3lib.data import cache, load
-from hw3lib.training.loop import recipe, runs, train
+from hw3lib.training import recipe, runs
+from hw3lib.training.loop import train
 from hw3lib.training.recipe import TRAINING_VERSION
 from hw3lib.training.runs import get_run, open_run, run_path
 

@@ -15,7 +15,7 @@ from faulty import TORN, ended, folds, start, tear
 from hw3lib.training.runs import get_run, open_run, run_path
 
 pytestmark = pytest.mark.faults
-RECIPE = replace(faulty.RECIPE, epochs=32)
+RECIPE = replace(faulty.RECIPE, epochs=160)
 
 
 def train(root: str, torn: str) -> None:

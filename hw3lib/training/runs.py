@@ -6,6 +6,7 @@ says when and where it was made and the SHA-256 of each file. It is written whol
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import hashlib
 import json
@@ -265,6 +266,7 @@ def get_run(
         return run
     waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
     with locked(path, waiting):
+        _recover(path, recipe)
         sweep(path.parent, path.name, age=0)
         sweep(path.parent, checkpoint_of(path).name, age=0)
         if not path.exists() or (every_epoch and EPOCHS not in open_run(path).record["sha256"]):
@@ -273,6 +275,15 @@ def get_run(
         if not _serves(run, folds):
             score_again(run, folds)
     return open_run(path, recipe)
+
+
+def _recover(path: Path, recipe: Recipe) -> None:
+    """A Run that was written whole, or put aside, by a process killed before the last rename."""
+    for part in path.parent.glob(f".{path.name}.*.part") if not path.exists() else ():
+        with contextlib.suppress(UserError):
+            open_run(part, recipe)
+            os.replace(part, path)
+            return
 
 
 def _serves(run: Run, folds: Split, every_epoch: bool = False) -> bool:

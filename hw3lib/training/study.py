@@ -119,7 +119,7 @@ class Trained:
 
     faces     : of the validation split, or of the test split for a network that learned from both
     logits    : (n, 7) float32 of these faces, one view
-    split     : "validation" or "test"
+    split     : "validation", or "test" where the network may have learned from the former
     published : the published network, because the profile's Run or its weights are not there
     """
 
@@ -179,9 +179,9 @@ def trained(study: Study, name: str) -> Trained:
             f"profile {study.profile}: no Run of {name!r} and no published network of that name; "
             f"make the Run with hw3 train --profile {study.profile} --only {name}"
         ) from None
-    unseen = (
-        "test" if "validation" in network.metadata["recipe"].get("train_on", "") else "validation"
-    )
+    learned_both = "validation" in network.metadata["recipe"].get("train_on", "")
+    same_split = network.metadata.get("fingerprint") == study.folds.fingerprint
+    unseen = "validation" if same_split and not learned_both else "test"
     faces = study.folds.take(unseen)
     return Trained(name, network, faces, logits(network, faces.images), unseen, True)
 
