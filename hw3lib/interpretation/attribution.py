@@ -92,7 +92,8 @@ def smoothgrad(
     model: nn.Module, inputs: Tensor, target: Tensor, *, samples: int = 16, seed: int = 0
 ) -> Tensor:
     """Mean gradient over noisy copies (Smilkov et al. 2017, arXiv:1706.03825); signed."""
-    spread = 0.15 * float(inputs.max() - inputs.min())  # 10 to 20 % of the range, says the paper
+    low, high = inputs.detach().aminmax()
+    spread = 0.15 * float(high - low)  # 10 to 20 % of the range, says the paper
     with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []):
         torch.manual_seed(seed)
         return NoiseTunnel(Saliency(model)).attribute(

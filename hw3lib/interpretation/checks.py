@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 from torch import Tensor
 
 from hw3lib.evaluation.metrics import Estimate
+from hw3lib.evaluation.statistics import percentile
 from hw3lib.interpretation.attribution import (
     CONTRIBUTIONS,
     attribute_all,
@@ -98,8 +99,7 @@ def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -
     if not len(values):
         return Estimate(np.nan, np.nan, np.nan)
     draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    low, high = np.quantile(values[draws].mean(1), [0.025, 0.975])
-    return Estimate(float(values.mean()), float(low), float(high))
+    return percentile(values.mean(), values[draws].mean(1))
 
 
 def above(estimate: Estimate, value: float) -> bool | None:
@@ -241,17 +241,18 @@ def faithfulness(
     squares = _squares(side, stride, inputs.shape[2])
     falls = greying(network, inputs, target, squares)
     grey = inputs.detach().mean(1).cpu().numpy()
-    taken = {m: v if m in CONTRIBUTIONS else v * grey for m, v in maps.items()}
+    gaussian = centred_gaussian(grey.shape)
 
-    def share(values: np.ndarray) -> np.ndarray:
-        r = _correlation(falls, np.einsum("nhw,shw->ns", values, squares))
+    def share(method: str, values: np.ndarray) -> np.ndarray:
+        taken = values if method in CONTRIBUTIONS else values * grey
+        r = _correlation(falls, np.einsum("nhw,shw->ns", taken, squares))
         return np.sign(r) * r**2
 
     return {
-        "": {m: share(v) for m, v in taken.items()},
-        "random order": dict.fromkeys(taken, np.zeros(len(inputs))),
-        "centred Gaussian": dict.fromkeys(taken, share(centred_gaussian(grey.shape))),
-        "mean map of others": {m: share(mean_of_others(v)) for m, v in taken.items()},
+        "": {m: share(m, v) for m, v in maps.items()},
+        "random order": dict.fromkeys(maps, np.zeros(len(inputs))),
+        "centred Gaussian": {m: share(m, gaussian) for m in maps},
+        "mean map of others": {m: share(m, mean_of_others(v)) for m, v in maps.items()},
     }
 
 

@@ -39,7 +39,7 @@ def test_receptive_fields_of_a_chain_are_the_formulas():
     assert filters.field_size(filters.receptive_fields(net, first)) == (5, 5)
 
 
-@pytest.mark.parametrize("name", ["slim_resnet", "vgg16", "five_block", "resnet18"])
+@pytest.mark.parametrize("name", ["slim_resnet", "vgg16"])
 def test_a_receptive_field_is_the_support_of_the_gradient(name):
     net = slim(name, 0.125)
     for module in net.model.modules():  # max pooling passes the gradient of one pixel alone
