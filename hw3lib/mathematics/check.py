@@ -231,7 +231,8 @@ def _compare(
         seen.error = max(seen.error, float(np.nanmax(np.abs(gap[mask]), initial=0)))
     if relation in (r"\le", r"\ge"):
         apart = np.where(np.abs(gap) <= SAME, 0, np.abs(a.value - b.value))
-        nearest = float(np.min(apart[mask], initial=np.inf))
+        empty = np.maximum(a.size, b.size) == 0  # 0 = 0, because nothing is there
+        nearest = float(np.min(np.where(empty, np.inf, apart)[mask], initial=np.inf))
         seen.nearest[number] = min(nearest, seen.nearest.get(number, np.inf))
         seen.attained[number] = seen.attained.get(number, 0) + (nearest == 0)
     return mask & false

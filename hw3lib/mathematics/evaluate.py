@@ -220,13 +220,14 @@ def _power(children: list, scope: Scope) -> Number:
     value = a.value**n.value
     base = np.where(a.value == 0, 1, np.abs(a.value))
     relative = 1 + np.abs(n.value) * a.size / base + np.abs(np.log(base)) * n.size
-    return Number(value, np.abs(value) * relative)
+    size = np.where(a.value == 0, a.size ** np.abs(n.value), np.abs(value) * relative)
+    return Number(value, size)
 
 
 def _root(children: list, scope: Scope) -> Number:
     a = evaluate(children[0], scope)
     value = np.sqrt(a.value)
-    return Number(value, np.where(value == 0, 0, value + a.size / value))
+    return Number(value, np.where(value == 0, np.sqrt(a.size), value + a.size / value))
 
 
 def _call(children: list, scope: Scope) -> Number:

@@ -34,7 +34,7 @@ class Setting:
     draw: Callable[[np.random.Generator, int], Values]
     compute: Callable[[Values], tuple[Values, dict]]
     size: str = ""
-    count: int = 180
+    count: int = 120
     moves: dict[str, tuple[float, float]] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
     drawn: list[Case] = field(default_factory=list, repr=False)
@@ -100,9 +100,9 @@ def _grad(of: Tensor, *by: Tensor) -> list[np.ndarray]:
 
 def _draw_convolution(rng: np.random.Generator, number: int) -> Values:
     """Everything differs between the axes; padding may exceed the kernel."""
+    large = number % 15 == 10
     while True:
-        large = number % 20 == 10
-        W, H = rng.integers(1, 121 if large else 31 if number % 3 else 8, 2)
+        W, H = rng.permutation([rng.integers(1, 121 if large else 31), rng.integers(1, 13)])
         k, s, p = (rng.integers(least, 25 if large else 12, 2) for least in (1, 1, 0))
         if number % 2:
             k, s, p = np.minimum(k, 4), np.minimum(s, 3), np.minimum(p, 2)
@@ -111,7 +111,7 @@ def _draw_convolution(rng: np.random.Generator, number: int) -> Values:
         if (k <= np.array([W, H]) + 2 * p).all():
             break
     names = ("B", "C", r"\text{in}", r"\text{out}")
-    channels = dict(zip(names, rng.integers(1, 5, 4), strict=True))
+    channels = dict(zip(names, rng.integers(1, 4, 4), strict=True))
     channels["C"] = channels[r"\text{in}"]
     axes = {f"{n}_{a + 1}": v[a] for n, v in (("k", k), ("s", s), ("p", p)) for a in (0, 1)}
     return {n: int(v) for n, v in {"W": W, "H": H, **axes, **channels}.items()}
@@ -165,20 +165,21 @@ def _stages(v: Values, mu: float) -> tuple[Values, dict]:
     leaf = _tensor(xhat.detach().numpy())
     y = gamma * leaf + beta
     both = loss(gamma * ((x - mean) / torch.sqrt(spread + v[EPS])) + beta)  # paths from mu
+    value = loss(y)
     values = {
         "m": len(x), "x": v["x"], XHAT: leaf.detach().numpy(), "y": y.detach().numpy(),
-        MU: mu, r"\sigma_B": var.item() ** 0.5, ELL: loss(y).item(),
+        MU: mu, r"\sigma_B": var.item() ** 0.5, ELL: value.item(),
         GAMMA: v[GAMMA], BETA: v[BETA], EPS: v[EPS],
-        (ELL, "y"): _grad(loss(y), y)[0], (ELL, XHAT): _grad(loss(y), leaf)[0],
-        (ELL, GAMMA): _grad(loss(y), gamma)[0], (ELL, BETA): _grad(loss(y), beta)[0],
         (ELL, VAR): _grad(loss(gamma * xhat + beta), var)[0], (ELL, MU): _grad(both, mean)[0],
-        (VAR, MU): _grad(spread, mean)[0], (VAR, "x"): _grad(spread, x)[0],
-        (MU, "x"): _grad(x.mean(), x)[0], ("y", XHAT): _grad(y, leaf)[0],
+        (MU, "x"): _grad(x.mean(), x)[0],
     }  # fmt: skip
-    values |= dict(
-        zip(((XHAT, "x"), (XHAT, MU), (XHAT, VAR)), _grad(xhat, x, mean, var), strict=True)
-    )
-    values |= dict(zip((("y", GAMMA), ("y", BETA)), _grad(y, gamma, beta), strict=True))
+    for of, whole, by in (
+        (ELL, value, {"y": y, XHAT: leaf, GAMMA: gamma, BETA: beta}),
+        ("y", y, {XHAT: leaf, GAMMA: gamma, BETA: beta}),
+        (XHAT, xhat, {"x": x, MU: mean, VAR: var}),
+        (VAR, spread, {"x": x, MU: mean}),
+    ):
+        values |= {(of, n): g for n, g in zip(by, _grad(whole, *by.values()), strict=True)}
     return values, {(VAR, MU): 2 * np.abs(v["x"] - mu).mean()}
 
 
@@ -203,9 +204,13 @@ def _batch_norm(v: Values) -> tuple[Values, dict]:
         "y": y.detach().numpy(), XHAT: layer(gamma * 0 + 1, beta * 0).detach().numpy(),
         (ELL, "x"): slope_x, (ELL, GAMMA): slope_gamma[0], (ELL, BETA): slope_beta[0],
     }  # fmt: skip
-    largest = np.abs(values[ELL, XHAT]).max() * (1 + np.abs(values[XHAT]).max() ** 2)
     root = (values[r"\sigma_B"] ** 2 + v[EPS]) ** 0.5
-    return values, rounding | {(ELL, "x"): largest / root}
+    far = 2 * np.abs(v["x"]).max() / root  # of x-hat, whose numerator cancels
+    slope = np.abs(values[ELL, "y"])
+    return values, rounding | {
+        XHAT: far, "y": abs(v[GAMMA]) * far, (ELL, GAMMA): far * slope.sum(),
+        (ELL, "x"): abs(v[GAMMA]) / root * slope.max() * (1 + np.abs(values[XHAT]).max() ** 2),
+    }  # fmt: skip
 
 
 # --- M3 --------------------------------------------------------------------------------------
@@ -284,7 +289,7 @@ def _adam(v: Values) -> tuple[Values, dict]:
 SETTINGS = {
     s.name: s
     for s in (
-        Setting("convolution", _draw_convolution, _convolution, count=1200),
+        Setting("convolution", _draw_convolution, _convolution, count=400),
         Setting("batch_norm", _draw_batch, _batch_norm, "m"),
         Setting("free_mean", _draw_batch, _free_mean, "m"),
         Setting("softmax", _draw_softmax, _softmax, "K"),

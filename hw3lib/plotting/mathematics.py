@@ -1,20 +1,14 @@
-"""Figures of notebook 09: windows, the three paths, a Jacobian, the way to AdaGrad."""
+"""Figures of notebook 09: the windows of a convolution, the paths through a normalised batch."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from hw3lib.plotting import style
 from hw3lib.text import tr
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MARKERS = "osD^"
 
 
 def windows(width: int, kernel: int, stride: int, *, padding: int = 0) -> Figure:
@@ -75,66 +69,3 @@ def three_paths() -> Figure:
     ax.set(xlim=(-0.4, 6.7), ylim=(-2.2, 0.4))
     ax.set_axis_off()
     return fig
-
-
-def softmax_jacobian(logits: Sequence[float]) -> Figure:
-    """The Jacobian of the softmax at these logits as colours and numbers, positive and negative."""
-    share = np.exp(np.asarray(logits) - np.max(logits))
-    share /= share.sum()
-    jacobian = np.diag(share) - np.outer(share, share)
-    fig, ax = style.subplots(width=4.6, height=3.9)
-    limit = np.abs(jacobian).max()
-    ax.imshow(jacobian, cmap=style.DIVERGING, vmin=-limit, vmax=limit)
-    for i, row in enumerate(jacobian):
-        for j, value in enumerate(row):
-            colour = "white" if abs(value) > 0.6 * limit else style.BLACK
-            ax.text(j, i, f"{value:+.3f}", ha="center", va="center", fontsize=7, color=colour)
-    classes = range(len(share))
-    ax.set_xticks(classes, [f"$z_{k + 1}$" for k in classes])
-    ax.set_yticks(classes, [rf"$\hat{{y}}_{k + 1}$" for k in classes])
-    ax.tick_params(length=0, labelsize=10)
-    return fig
-
-
-def to_adagrad(
-    gaps: Sequence[float],
-    steps: Sequence[int],
-    deviations: np.ndarray,
-    *,
-    weights: Sequence[float] = (0.5, 0.9, 0.99),
-    length: int = 20,
-) -> Figure:
-    """Left: weights of past gradients after `length` steps. Right: Adam's distance from AdaGrad.
-
-    gaps, steps, deviations : 1 - beta_2 (n,), t (k,), relative deviation of the step (n, k)
-    weights : the beta_2 whose weights are drawn, beside the uniform 1/t
-    """
-    fig, (left, right) = style.subplots(1, 2, height=2.9)
-    _weights(left, weights, length)
-    gaps = np.asarray(gaps)
-    colours = (style.BLUE, style.ORANGE, style.GREEN, style.PURPLE)
-    for column, t, colour, marker in zip(deviations.T, steps, colours, MARKERS, strict=False):
-        right.loglog(gaps, column, color=colour, marker=marker, markersize=3, label=f"$t={t}$")
-        right.loglog(gaps, gaps * (t - 1) / 4, color=colour, linestyle=":", linewidth=1)
-    right.invert_xaxis()
-    right.set(
-        xlabel=r"$1-\beta_2$",
-        ylabel=tr("步長相對差異", "relative difference of the step"),
-    )
-    right.legend(fontsize=7.5)
-    return fig
-
-
-def _weights(ax: Axes, weights: Sequence[float], length: int) -> None:
-    i = np.arange(1, length + 1)
-    for beta, colour, marker in zip(
-        weights, (style.BLUE, style.ORANGE, style.GREEN), MARKERS, strict=False
-    ):
-        share = (1 - beta) * beta ** (length - i) / (1 - beta**length)
-        ax.plot(i, share, color=colour, marker=marker, markersize=3, label=rf"$\beta_2={beta}$")
-    ax.axhline(1 / length, color=style.BLACK, linestyle="--", linewidth=1, label="$1/t$")
-    ax.set(
-        xlabel=tr("$i$（梯度的序號）", "$i$ (number of the gradient)"),
-        ylabel=tr(r"$\hat{v}_t$ 中的權重", r"weight in $\hat{v}_t$"),
-    )
-    ax.legend(fontsize=7.5)

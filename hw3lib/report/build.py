@@ -34,7 +34,7 @@ from hw3lib.training.workers import make_runs
 LIBRARY = ROOT / "hw3lib"
 PACKAGES = (
     "torch", "torchvision", "numpy", "pandas", "matplotlib", "seaborn", "scikit-learn", "scipy",
-    "statsmodels", "sympy", "captum", "safetensors", "pillow", "ipykernel",
+    "statsmodels", "lark", "captum", "safetensors", "pillow", "ipykernel",
 )  # fmt: skip
 SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
 RENDERERS = ("typst", "pikepdf", "pypandoc-binary", "jinja2", "pygments")

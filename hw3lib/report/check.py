@@ -19,7 +19,8 @@ from hw3lib.files import write_atomic
 from hw3lib.report.blocks import LANGUAGE_TAGS, notebook_blocks
 from hw3lib.report.document import chapter_of
 
-TAGS = {*LANGUAGE_TAGS, "parameters", "setup"}
+TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}
+KEPT = {"tags", "jupyter"}  # of a cell's metadata; jupyter collapses the code that tells
 METADATA = {  # of a notebook that is committed
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -50,7 +51,8 @@ def faults_of(path: Path) -> list[str]:
     found += [f"{path}: two cells have one id"] if len(set(ids)) < len(ids) else []
     for number, cell in enumerate(nb.cells):
         rules = [_stored(cell)]
-        rules.append(_code(cell.source) if cell.cell_type == "code" else _prose(cell))
+        lines = LINES if "prose" not in tags(cell) else 200
+        rules.append(_code(cell.source, lines) if cell.cell_type == "code" else _prose(cell))
         found += [f"{path}, cell {number}: {line}" for lines in rules for line in lines]
     for number, (zh, en) in enumerate(pairwise(nb.cells)):
         if "lang-zh" in tags(zh) and "lang-en" in tags(en):
@@ -74,7 +76,7 @@ def clear(path: Path) -> None:
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k in KEPT}
     nb.metadata = METADATA
     write_atomic(path, (nbformat.writes(nb) + "\n").encode())
 
@@ -98,7 +100,7 @@ def _whole(nb: NotebookNode, name: str) -> Iterator[str]:
 def _stored(cell: NotebookNode) -> Iterator[str]:
     if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
         yield "a stored output; hw3 check --clear removes it"
-    if extra := set(cell.metadata) - {"tags"}:
+    if extra := set(cell.metadata) - KEPT:
         yield f"metadata {', '.join(sorted(extra))}: only tags are kept"
     if extra := tags(cell) - TAGS:
         yield f"unknown tag {', '.join(sorted(extra))}; known are {', '.join(sorted(TAGS))}"
@@ -114,9 +116,9 @@ def _prose(cell: NotebookNode) -> Iterator[str]:
         yield "HTML or a picture in Markdown; show pictures with hw3lib.report.show.figure"
 
 
-def _code(source: str) -> Iterator[str]:
-    if (length := len(source.splitlines())) > LINES:
-        yield f"{length} lines of code; at most {LINES}, the rest belongs into the library"
+def _code(source: str, most: int = LINES) -> Iterator[str]:
+    if (length := len(source.splitlines())) > most:
+        yield f"{length} lines of code; at most {most}, the rest belongs into the library"
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError as error:

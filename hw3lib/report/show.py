@@ -210,13 +210,13 @@ def _told(found: Checked) -> Text:
         return Text(f"**無法判定**：{why}", f"**not decided**: {why}")
     if not found.ok:
         return Text(f"**未通過**：{found.reason}", f"**not accepted**: {found.reason}")
-    error = f"{found.error:.0e}" if found.error > 1e-16 else "10⁻¹⁶" if found.error else "0"
-    zh = f"已檢查 {found.cases} 例，最大相對誤差 {error}"
-    en = f"checked: {found.cases} cases, largest relative error {error}"
+    digit, exponent = f"{found.error:.0e}".split("e")
+    error = rf"${digit} \times 10^{{{int(exponent)}}}$" if found.error else "0"
+    zh, en = f"{found.cases} 例，誤差 {error}", f"{found.cases} cases, error {error}"
     if found.attained:
         tight = all(found.attained)
         zh += "，等號可達" if tight else "，等號不可達"
-        en += ", equality is attained" if tight else ", equality is never attained"
+        en += ", attained" if tight else ", never attained"
     return Text(zh, en)
 
 

@@ -13,6 +13,9 @@ def number(value: int) -> Tree:
     return Tree("number", [str(value)])
 
 
+SQUARE = ("power", 0, "sign", [number(2)])  # that of -a is that of a
+
+
 def mutants(claim: Tree, each: list[str]) -> Iterator[tuple[str, Tree]]:
     """(operator, faulty claim), for every operator at every place of every side."""
     for place, part in enumerate(claim.children):
@@ -31,7 +34,9 @@ def _replaced(node: Tree, place: int, child: object) -> Tree:
 
 def _faults(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:
     """Every fault within a node that stands where a value stands."""
-    if node.data != "tuple":
+    if node == number(0):  # -0 and 2 * 0 are no faults
+        yield "term", number(1)
+    elif node.data != "tuple":
         yield "sign", Tree("negative", [node])
         yield "factor", Tree("multiply", [number(2), node])
         yield "term", Tree("add", [node, number(1)])
@@ -49,7 +54,8 @@ def _faults(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:
         for place, child in enumerate(node.children):
             if isinstance(child, Tree):
                 for operator, faulty in _faults(child, scope):
-                    yield operator, _replaced(node, place, faulty)
+                    if (node.data, place, operator, node.children[1:]) != SQUARE:
+                        yield operator, _replaced(node, place, faulty)
 
 
 def _bounds(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:

@@ -1,1 +1,0 @@
-"""Worlds: what the symbols of each question mean, exactly and in float64."""
