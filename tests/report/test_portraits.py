@@ -18,7 +18,7 @@ from hw3lib import portraits
 from hw3lib.data.copies import exact_groups
 from hw3lib.data.faces import Faces
 from hw3lib.files import ROOT
-from hw3lib.plotting import pictures
+from hw3lib.plotting import images
 from hw3lib.plotting.style import house_style
 from hw3lib.report import show
 from hw3lib.report.build import build_report
@@ -31,16 +31,16 @@ PHOTOGRAPHS = ROOT.parent / "shared" / "data" / "fer2013.parquet"
 PARAMETERS = 'PROFILE = ""\nDATA = ""\nLANG = ""'
 CODE = """\
 from hw3lib.report.show import figure, notebook, result
-from hw3lib.plotting import pictures
+from hw3lib.plotting import images
 from hw3lib.portraits import exhibit
 from hw3lib.training.study import open_study
 study = open_study(PROFILE, DATA)
 notebook(study, LANG)
 faces = study.faces
-few = exhibit(pictures.first_of_each_class(faces, 3))
-figure(pictures.class_samples(few, columns=3), of=few, zh="樣本。", en="Samples.")
-figure(pictures.face_grid(faces.images[:8]), zh="臉。", en="Faces.")
-figure(pictures.mean_faces(faces), zh="平均臉。", en="Mean faces.")
+few = exhibit(images.first_of_each_class(faces, 3))
+figure(images.class_samples(few), of=few, zh="樣本。", en="Samples.")
+figure(images.image_grid([faces.images[:8]]), zh="臉。", en="Faces.")
+figure(images.mean_faces(faces), zh="平均臉。", en="Mean faces.")
 result("data.mean", faces.images.mean(), split="all", rule="none", n=len(faces))"""
 
 
@@ -86,7 +86,7 @@ def closest(payload: dict, faces: Faces) -> float:
 
 
 def grid(faces: Faces):
-    return pictures.face_grid(faces.images[:8], columns=4)
+    return images.image_grid(images.rows_of(faces.images[:8], 4))
 
 
 def test_a_figure_that_nobody_vouched_for_shows_silhouettes(faces, publishing, shown):
@@ -146,10 +146,10 @@ def _boxed(ax, image):
 
 
 def test_means_of_many_stay_and_means_of_few_do_not(faces, publishing, shown):
-    show.figure(pictures.mean_faces(faces), zh="平均。", en="Means.")
+    show.figure(images.mean_faces(faces), zh="平均。", en="Means.")
     assert shown[0]["caption"]["en"] == "Means."
     few = faces.subset(pictures_of(faces, 2))
-    show.figure(pictures.mean_faces(few), zh="平均。", en="Means.")
+    show.figure(images.mean_faces(few), zh="平均。", en="Means.")
     assert shown[2]["caption"]["en"] == "Means." + portraits.WITHHELD.en
     assert closest(shown[2], faces) < ALIKE
 
