@@ -232,6 +232,7 @@ def report(
         bool, typer.Option(help="withhold every photograph; write report/published")
     ] = False,
     jobs: Annotated[int, typer.Option(help="notebooks side by side; 0: as the cores allow")] = 0,
+    draft: Annotated[bool, typer.Option(help="go on past a notebook that fails")] = False,
     root: Root = "",
 ) -> None:
     """Make the Runs, execute the notebooks, write report/build/hw3_report.{html,pdf}."""
@@ -240,7 +241,7 @@ def report(
 
     place = Path(root).resolve() if root else ROOT
     for file in build_report(
-        profile, data, lang=lang, publish=publish, jobs=jobs or None, root=place
+        profile, data, lang=lang, publish=publish, draft=draft, jobs=jobs or None, root=place
     ):
         print(file)
 
@@ -280,10 +281,18 @@ def new(
     department: Annotated[str, typer.Option(help="department")] = "",
 ) -> None:
     """Start your own hand-in: notebooks to edit, your name, the course's two scripts."""
-    from hw3lib.student import new_handin
+    from hw3lib.report.handin import new_handin
 
     files = new_handin(folder, name=name, number=number, department=department)
     print(f"{len(files)} files in {folder}; its README.md says what to do with them")
+
+
+@app.command(hidden=True)
+def train_handin(images: Path, table: Path, handin: Path) -> None:
+    """What hw3_train.sh of a hand-in calls."""
+    from hw3lib.report.handin import train_handin as train_it
+
+    print(f"trained: {train_it(images, table, handin)}")
 
 
 @app.command()

@@ -87,10 +87,10 @@ def cover(fig: Figure) -> int:
     meshes.
     """
     from matplotlib.collections import QuadMesh
-    from matplotlib.image import _ImageBase
+    from matplotlib.image import AxesImage, BboxImage, FigureImage
 
-    covered = 0
-    for artist in fig.findobj(lambda a: isinstance(a, (_ImageBase, QuadMesh))):
+    covered, drawn_from_arrays = 0, (AxesImage, BboxImage, FigureImage, QuadMesh)
+    for artist in fig.findobj(lambda a: isinstance(a, drawn_from_arrays)):
         values = artist.get_array()
         if values is None or min(np.shape(values)[:2]) < SMALL or _digest(values) in _released:
             continue

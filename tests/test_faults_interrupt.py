@@ -93,7 +93,7 @@ def frozen(library: Path) -> None:
 
 @pytest.mark.slow
 def test_the_report(promise, tmp_path):
-    from test_report import write_notebook
+    from report.test_build import write_notebook
 
     promise("Ctrl-C while making the report", "one line, exit 130, the kernels end too; finished "
             "notebooks are not run again")  # fmt: skip

@@ -11,7 +11,7 @@ import psutil
 import pytest
 from faulty import PATIENCE, RNG, below_of, ended, flips, start
 from nbformat import v4
-from test_execute import PARAMETERS, notebook, texts, tiny
+from report.test_execute import PARAMETERS, notebook, texts, tiny
 
 from hw3lib import UserError
 from hw3lib.report.execute import _check, _kept, code_cells, execute_notebooks, merged

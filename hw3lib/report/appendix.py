@@ -1,4 +1,4 @@
-"""After the last chapter: every Recipe with what its Run became, and the works quoted."""
+"""After the last chapter: the best network's hyperparameters, the machine, references, Recipes."""
 
 from __future__ import annotations
 
@@ -8,36 +8,67 @@ from pathlib import Path
 from typing import Any
 
 from hw3lib import UserError
-from hw3lib.report.blocks import Block
-from hw3lib.report.document import Chapter
-from hw3lib.report.references import numbered
-from hw3lib.text import Text
+from hw3lib.report.document import Block, Chapter, numbered
+from hw3lib.text import Text, as_text, setting
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import Run
 
 NAME = "appendix"
-SEED = re.compile(r"\.\d+$")  # of an arm's Runs: "small.0", "small.1"
-# what pandoc would wrap around each entry; the report sets plain Markdown only
-PLAIN = "markdown-fenced_divs-native_divs-raw_html-bracketed_spans-native_spans-raw_attribute"
+SEED = re.compile(r"\.\d+$")  # of the Runs of one configuration: "small.0", "small.1"
+HYPERPARAMETERS: dict[str, Text] = {  # field of a Recipe -> its name; what is off is left out
+    "model": Text("網路", "network"),
+    "width": Text("寬度倍數", "width factor"),
+    "train_on": Text("訓練資料", "trained on"),
+    "train_limit": Text("訓練影像上限", "limit of training images"),
+    "epochs": Text("訓練週期", "epochs"),
+    "batch_size": Text("批次大小", "batch size"),
+    "optimizer": Text("最佳化器", "optimiser"),
+    "lr": Text("學習率", "learning rate"),
+    "lr_rest": Text("學習率（非卷積核，SGD）", "learning rate (all but kernels, SGD)"),
+    "momentum": Text("動量（Nesterov）", "momentum (Nesterov)"),
+    "weight_decay": Text("權重衰減", "weight decay"),
+    "schedule": Text("學習率排程", "learning-rate schedule"),
+    "ema": Text("權重指數移動平均（EMA）", "weight averaging (EMA)"),
+    "label_smoothing": Text("標籤平滑", "label smoothing"),
+    "flip": Text("翻轉", "flip"),
+    "shift": Text("平移（±像素）", "shift (± pixels)"),
+    "rotate": Text("旋轉（±度）", "rotation (± degrees)"),
+    "scale": Text("縮放（±比例）", "scaling (± fraction)"),
+    "erase": Text("隨機遮擋（機率）", "random erasing (probability)"),
+    "brightness": Text("亮度（±標準差）", "brightness (± standard deviations)"),
+    "contrast": Text("對比（±比例）", "contrast (± fraction)"),
+    "mixup": Text("mixup α", "mixup α"),
+    "cutmix": Text("CutMix α", "CutMix α"),
+    "class_weight": Text("類別權重", "class weights"),
+    "sampler": Text("抽樣", "sampling"),
+    "patience": Text("提早停止（耐心值）", "early stopping (patience)"),
+    "select": Text("採用的權重", "weights kept"),
+    "seed": Text("種子", "seed"),
+}
+UNUSED = ("none", 0, 0.0)
+USED_BY = {"momentum": ("sgd", "muon"), "lr_rest": ("muon",)}  # optimisers
 
 
-def appendix(runs: dict[str, Run], bibliography: Path, number: int) -> Chapter:
-    """The last Chapter: what was trained and how, and the references."""
-    arms: dict[str, list[Run]] = {}
-    for name, run in runs.items():
-        arms.setdefault(SEED.sub("", name), []).append(run)
-    blocks = [
-        *_heading("訓練配方與結果", "Recipes and their Runs"),
-        _runs_table(arms),
-        *(_recipe_line(name, seeds[0]) for name, seeds in arms.items()),
-        *_heading("參考文獻", "References"),
-        _prose(*[references(bibliography)] * 2),
-    ]
+def appendix(runs: dict[str, Run], works: list[str], machine: Text, number: int) -> Chapter:
+    """The last Chapter. `works` are the references in their order, those cited first."""
+    blocks = []
+    if best := runs.get("best") or next(iter(runs.values()), None):
+        blocks += _heading("最佳網路的超參數", "Hyperparameters of the best network")
+        blocks += [_hyperparameters(best)]
+    blocks += [*_heading("訓練環境", "Machine"), Block("markdown", NAME, machine)]
+    if works:
+        blocks += _heading("參考文獻", "References")
+        blocks += [
+            Block("work", NAME, Text(*[f"\\[{n}\\] {work}"] * 2), number=str(n))
+            for n, work in enumerate(works, 1)
+        ]
+    if runs:
+        blocks += [*_heading("訓練配方與結果", "Recipes and their Runs", detail=True), _runs(runs)]
     return Chapter(NAME, number, Text("附錄", "Appendix"), numbered(blocks, number))
 
 
-def references(bibliography: Path) -> str:
-    """All entries of a BibTeX file as Markdown paragraphs, in the Chicago style of pandoc.
+def read_works(bibliography: Path) -> dict[str, str]:
+    """Key -> entry as Markdown, of a BibTeX file, in the Chicago style of pandoc.
 
     Raises
     ------
@@ -47,49 +78,75 @@ def references(bibliography: Path) -> str:
     import pypandoc
 
     options = ["--citeproc", "--bibliography", str(bibliography), "--wrap=none"]
+    form = "markdown-bracketed_spans-native_spans-raw_html-raw_attribute-native_divs"
     try:
-        return pypandoc.convert_text(
-            '---\nnocite: "@*"\nlang: en\n---\n', PLAIN, format="markdown", extra_args=options
-        ).strip()
+        listed = pypandoc.convert_text(
+            '---\nnocite: "@*"\nlang: en\n---\n', form, format="markdown", extra_args=options
+        )
     except RuntimeError as error:
         line = str(error).strip().splitlines()[-1]
         raise UserError(f"{bibliography}: pandoc cannot read it ({line})") from None
+    found = re.findall(r"^:+ \{#ref-(\S+) [^}]*\}\n(.*?)\n:+$", listed, re.DOTALL | re.MULTILINE)
+    return {key: " ".join(entry.split()) for key, entry in found}
 
 
-def _runs_table(arms: dict[str, list[Run]]) -> Block:
-    columns = [
-        Text("配方", "recipe"),
-        Text("模型", "model"),
-        Text("寬度", "width"),
-        Text("訓練張數上限", "picture limit"),
-        Text("種子", "seeds"),
-        Text("跑完週期", "epochs run"),
-        Text("採用週期", "kept epoch"),
-        Text("秒", "seconds"),
-        Text("雜湊", "hashes"),
-    ]
-    rows = []
-    for name, runs in arms.items():
-        recipe, records = runs[0].recipe, [run.record for run in runs]
-        cells: list[Any] = [
-            name, recipe.model, f"{recipe.width:g}", recipe.train_limit or "–", len(runs),
-            _range([r["epochs_run"] for r in records]), _range([r["kept_epoch"] for r in records]),
-            f"{sum(r['seconds'] for r in records):.0f}", " ".join(r.recipe.hash for r in runs),
-        ]  # fmt: skip
-        rows.append([{"zh": str(c), "en": str(c)} for c in cells])
+def _hyperparameters(run: Run) -> Block:
+    """In two columns of name and value, to take half the height."""
+    recipe = run.recipe
+    said = []
+    for name, label in HYPERPARAMETERS.items():
+        value = getattr(recipe, name)
+        off = (name != "seed" and value in UNUSED) or (name, value) == ("train_on", "train")
+        if not off and recipe.optimizer in USED_BY.get(name, (recipe.optimizer,)):
+            said.append((label, setting(f"{value:g}" if isinstance(value, float) else value)))
+    half = -(-len(said) // 2)
+    said += [(as_text(""), as_text(""))] * (2 * half - len(said))
+    rows = [[*said[i], *said[half + i]] for i in range(half)]
     caption = Text(
-        "每個配方與其執行結果，同一配方的種子合為一列，秒數為其總和；「–」表示使用全部訓練影像。",
-        "Every Recipe and what its Runs became, the seeds of one in a row and their seconds added "
-        "up; “–”: all training pictures.",
+        f"最佳網路（配方 `best`）的全部超參數，共訓練 {run.record['epochs_run']} 個週期；"
+        "其餘選項皆未使用。",
+        f"All hyperparameters of the best network (recipe `best`), trained for "
+        f"{run.record['epochs_run']} epochs; every other option is off.",
     )
-    data = {
-        "kind": "table",
-        "caption": {"zh": caption.zh, "en": caption.en},
-        "columns": [{"zh": c.zh, "en": c.en} for c in columns],
-        "rows": rows,
-        "align": ["left", "left", *["right"] * 6, "left"],
-    }
-    return Block("table", NAME, 0, caption, data=data)
+    columns = [Text("超參數", "hyperparameter"), Text("值", "value")] * 2
+    return _table(caption, columns, rows, ["left"] * 4)
+
+
+def _runs(runs: dict[str, Run]) -> Block:
+    """Every Recipe with what it sets apart from the defaults and what became of it."""
+    configurations: dict[str, list[Run]] = {}
+    for name, run in runs.items():
+        configurations.setdefault(SEED.sub("", name), []).append(run)
+    columns = [
+        Text("配方", "recipe"), Text("模型", "model"), Text("設定", "settings"),
+        Text("種子數", "seeds"), Text("週期", "epochs run"), Text("採用週期", "epoch kept"),
+        Text("秒", "seconds"), Text("雜湊", "hashes"),
+    ]  # fmt: skip
+    rows = []
+    for name, seeds in configurations.items():
+        records = [run.record for run in seeds]
+        cells: list[Any] = [
+            name, seeds[0].recipe.model, _settings(seeds[0].recipe), len(seeds),
+            _range([r["epochs_run"] for r in records]), _range([r["kept_epoch"] for r in records]),
+            f"{sum(r['seconds'] for r in records):.0f}", " ".join(r.recipe.hash for r in seeds),
+        ]  # fmt: skip
+        rows.append([Text(str(c), str(c)) for c in cells])
+    caption = Text(
+        "每個配方與其執行結果：同一配方的種子合為一列，秒數為其總和。",
+        "Every Recipe and what became of it: the seeds of one in a row, their seconds added up.",
+    )
+    align = ["left", "left", "left", *["right"] * 4, "left"]
+    return _table(caption, columns, rows, align, detail=True)
+
+
+def _settings(recipe: Recipe) -> str:
+    default = Recipe(model=recipe.model)
+    return ", ".join(
+        f"{f.name}={getattr(recipe, f.name)}"
+        for f in fields(Recipe)
+        if f.name not in ("data", "model", "seed")
+        and getattr(recipe, f.name) != getattr(default, f.name)
+    )
 
 
 def _range(values: list[int]) -> str:
@@ -97,22 +154,15 @@ def _range(values: list[int]) -> str:
     return str(low) if low == high else f"{low}–{high}"
 
 
-def _recipe_line(name: str, run: Run) -> Block:
-    """What a Recipe sets apart from the defaults."""
-    default = Recipe(model=run.recipe.model)
-    shown = {"data", "model", "width", "train_limit", "seed"}
-    said = ", ".join(
-        f"{f.name} = {getattr(run.recipe, f.name)}"
-        for f in fields(Recipe)
-        if f.name not in shown and getattr(run.recipe, f.name) != getattr(default, f.name)
-    )
-    line = f"`{name}`: {said}"
-    return _prose(line, line)
+def _table(
+    caption: Text, columns: list[Text], rows: list[list[Text]], align: list[str], *, detail=False
+) -> Block:
+    def cells(row: list[Text]) -> list[dict[str, str]]:
+        return [{"zh": t.zh, "en": t.en} for t in row]
+
+    data = {"columns": cells(columns), "rows": [*map(cells, rows)], "align": align}
+    return Block("table", NAME, caption, data=data, detail=detail)
 
 
-def _heading(zh: str, en: str) -> list[Block]:
-    return [Block("heading", NAME, 0, Text(zh, en), level=2)]
-
-
-def _prose(zh: str, en: str) -> Block:
-    return Block("markdown", NAME, 0, Text(zh, en))
+def _heading(zh: str, en: str, *, detail: bool = False) -> list[Block]:
+    return [Block("heading", NAME, Text(zh, en), level=2, detail=detail)]

@@ -19,13 +19,11 @@ from hw3lib import UserError
 from hw3lib.data.audit import leak
 from hw3lib.files import ROOT, absolute, write_atomic
 from hw3lib.portraits import PUBLISH
-from hw3lib.report.appendix import appendix
-from hw3lib.report.blocks import notebook_blocks
-from hw3lib.report.collect import collect_checks, collect_results
-from hw3lib.report.cover import TITLE, facts, newest, read_author, read_questions
-from hw3lib.report.document import Chapter, Document, Question, chapter_of
+from hw3lib.report.appendix import appendix, read_works
+from hw3lib.report.check import readable
+from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
+from hw3lib.report.document import REFERENCE, Document, chapter_of, collect, ran_through, referenced
 from hw3lib.report.execute import execute_notebooks
-from hw3lib.report.likeness import refuse_portraits
 from hw3lib.text import LANGUAGES
 from hw3lib.training.runs import Run, open_run, run_path
 from hw3lib.training.study import Study, open_study
@@ -36,8 +34,8 @@ PACKAGES = (
     "torch", "torchvision", "numpy", "pandas", "matplotlib", "seaborn", "scikit-learn", "scipy",
     "statsmodels", "lark", "captum", "safetensors", "pillow", "ipykernel",
 )  # fmt: skip
+RENDERERS = ("typst", "pypandoc-binary", "jinja2", "pygments")
 SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
-RENDERERS = ("typst", "pikepdf", "pypandoc-binary", "jinja2", "pygments")
 STATED = ("author.toml", "questions.toml", "bibliography.bib")
 NAME, STAMP = "hw3_report", ".stamp.json"
 PDFS = {"zh": f"{NAME}.zh.pdf", "en": f"{NAME}.en.pdf", "both": f"{NAME}.pdf"}
@@ -49,6 +47,7 @@ def build_report(
     *,
     lang: str = "both",
     publish: bool = False,
+    draft: bool = False,
     jobs: int | None = None,
     root: Path = ROOT,
     out: Path | None = None,
@@ -56,18 +55,18 @@ def build_report(
 ) -> list[Path]:
     """Write the report of `root`'s notebooks into `out` (root/report/build); the files written.
 
-    lang : zh or en write that PDF alone and let the page begin in it; both writes all three
-    publish : withhold every photograph of a single person (hw3lib.portraits); out is then
-        root/report/published
+    lang : zh or en execute in it and write its PDF alone; both writes all three
+    publish : withhold every photograph of a single person; out is then root/report/published
+    draft : go on past a notebook that fails; its page says so
     jobs : processes at a time, by default as the cores allow
 
-    What is there already and still holds is kept: Runs, executed notebooks, rendered files.
+    What is there already and still holds is kept: Runs, executed notebooks, rendered files. The
+    sources are read first, in seconds, before anything is trained.
 
     Raises
     ------
     UserError
-        for faults in the profile, the data, author.toml, questions.toml or a notebook; and where
-        a figure to be published still looks like a picture of the data.
+        for faults in the profile, the data, the stated files or a notebook.
     """
     if lang not in LANGUAGES:
         raise UserError(f"language {lang!r}: choose one of {', '.join(LANGUAGES)}")
@@ -79,6 +78,10 @@ def build_report(
         raise UserError(f"{root / 'notebooks'}: no notebooks; restore them with git")
     profile = absolute(profile) if profile.endswith(".toml") else profile
     data = absolute(data)
+    parameters = {"PROFILE": profile, "DATA": data, "LANG": lang}
+    faults = [line for path in sources for line in readable(path, parameters)]
+    if faults and not draft:
+        raise UserError("; ".join(faults))
     study = open_study(profile, data)
     if line := leak(study.faces):
         progress(f"warning: {line}")
@@ -86,35 +89,42 @@ def build_report(
     executed = execute_notebooks(
         sources,
         out / "notebooks",
-        {"PROFILE": profile, "DATA": data, "LANG": "both"},
+        parameters,
         depends=dependencies(study, runs),
         environment={PUBLISH: "1" if publish else ""},
         jobs=jobs,
+        draft=draft,
         progress=progress,
     )
-    shown, context = facts(study, data, runs), _context(study, runs)
-    withheld = publish and not study.faces.synthetic
     rerun = rerun_command(profile, "" if study.faces.synthetic else data, handin=root != ROOT)
 
-    def assemble() -> tuple[Document, dict]:
+    def assemble() -> Document:
         notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
-        if withheld:
-            refuse_portraits(notebooks, study.faces)
-        chapters = [chapter_of(notebook_blocks(nb, name), name) for name, nb in notebooks.items()]
+        chapters = [chapter_of(nb, name, root / "notebooks") for name, nb in notebooks.items()]
         numbers = [chapter.number for chapter in chapters]
-        asked = [q for q in questions if q.chapter in numbers]
-        for line in unanswered(chapters, asked):
-            progress(line)
-        chapters.append(appendix(runs, stated[2], max(numbers) + 1))
-        synthetic = study.faces.synthetic
+        works = read_works(stated[2])
+        said = "\n".join(str((b.text, b.data.get("short"))) for c in chapters for b in c.blocks)
+        cited = [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works]
+        keys = cited or [*works]
+        listed = [works[key] for key in keys]
+        chapters.append(appendix(runs, listed, machine(runs), max(numbers) + 1))
         document = Document(
-            TITLE, author, chapters, shown, newest(runs), synthetic, asked, withheld, rerun
-        )
-        summary = {"results": collect_results(notebooks), "checks": collect_checks(notebooks)}
-        return document, {**context, **summary}
+            TITLE, author, chapters, facts(study, data, runs), newest(runs),
+            synthetic=study.faces.synthetic,
+            questions=[q for q in questions if q.chapter in numbers],
+            withheld=publish and not study.faces.synthetic,
+            rerun=rerun,
+            results=collect(notebooks, "result"),
+            checks=[ran_through(notebooks), *collect(notebooks, "check")],
+        )  # fmt: skip
+        numbers_of = {key: str(n) for n, key in enumerate(keys, 1)}
+        document = referenced(document, numbers_of, strict=not draft)
+        for line in [*unanswered(document), *unshown(document)]:
+            progress(line)
+        return document
 
-    inputs = _stated(_digest([*executed, *stated]), list(shown.items()), context, _renderer())
-    return _write(cache(assemble), inputs, out, lang, progress)
+    inputs = _stated(_digest([*executed, *stated]), _context(study, runs), _renderer())
+    return _write(cache(assemble), _context(study, runs), inputs, out, lang, progress)
 
 
 def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
@@ -122,7 +132,7 @@ def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
 
     Readers copy it into a shell, so a name with signs that mean something there is not shown.
     """
-    profile, data = _shown(profile, "PROFILE"), _shown(data, "PICTURES") if data else ""
+    profile, data = _shown(profile, "PROFILE"), _shown(data, "IMAGES") if data else ""
     if handin:
         return f"make rerun QUESTION={{id}} PROFILE={profile}" + (f" DATA={data}" if data else "")
     return f".venv/bin/hw3 rerun {{id}} --profile {profile}" + (f" --data {data}" if data else "")
@@ -133,20 +143,18 @@ def _shown(path: str, otherwise: str) -> str:
     return shlex.quote(name) if re.fullmatch(r"[\w.+][\w.+ -]*", name) else otherwise
 
 
-def unanswered(chapters: list[Chapter], questions: list[Question]) -> list[str]:
-    """A line for each question whose chapter holds no answer to it."""
-    given = {
-        (chapter.number, name)
-        for chapter in chapters
-        for block in chapter.blocks
-        if block.kind == "answer"
-        for name in block.data["questions"]
-    }
+def unanswered(document: Document) -> list[str]:
+    """A line for each question that no chapter answers."""
     return [
         f"question {q.id}: chapter {q.chapter} holds no answer({q.id!r}, ...)"
-        for q in questions
-        if (q.chapter, q.id) not in given
+        for q in document.questions
+        if document.answer(q.id) is None
     ]
+
+
+def unshown(document: Document) -> list[str]:
+    """A line for each output that no page can show."""
+    return [f"{b.where}: {b.text.en}" for b in document.blocks if b.kind == "missing"]
 
 
 def dependencies(study: Study, runs: dict[str, Run]) -> str:
@@ -155,7 +163,7 @@ def dependencies(study: Study, runs: dict[str, Run]) -> str:
     The report's own modules and the command line are no part of it: no notebook imports them.
     """
     faces, folds = study.faces, study.folds
-    library = [p for p in sorted(LIBRARY.rglob("*.py")) if not _is_report(p)]
+    library = [p for p in sorted(LIBRARY.rglob("*.py")) if not _renders(p)]
     fonts = sorted((ROOT / "report" / "fonts").glob("*.otf"))
     stated = {
         "settings": study.settings,
@@ -181,38 +189,37 @@ def _runs(study: Study, jobs: int | None) -> dict[str, Run]:
 
 
 def _write(
-    assemble: Callable[[], tuple[Document, dict]],
+    assemble: Callable[[], Document],
+    context: dict,
     inputs: str,
     out: Path,
     lang: str,
     progress: Callable[[str], None],
 ) -> list[Path]:
     """Render what is asked for and not there yet; remove what was made from other inputs."""
+    problems: dict[str, None] = {}
 
     def page() -> bytes:
         from hw3lib.report.html import render
 
-        document, summary = assemble()
-        return render(document, lang, results=summary["results"], checks=summary["checks"]).encode()
+        return render(assemble(), lang, problems).encode()
 
     def pdf(code: str) -> bytes:
         from hw3lib.report.pdf import render
 
-        return render(assemble()[0], code)
+        return render(assemble(), code, problems)
 
     def summary() -> bytes:
-        return json.dumps(assemble()[1], ensure_ascii=False, indent=1, allow_nan=False).encode()
+        measured = {"results": assemble().results, "checks": assemble().checks}
+        return json.dumps({**context, **measured}, ensure_ascii=False, indent=1).encode()
 
-    wanted: dict[str, Callable[[], bytes]] = {f"{NAME}.html": page}
+    wanted: dict[str, Callable[[], bytes]] = {f"{NAME}.html": page, "results.json": summary}
     for code in LANGUAGES if lang == "both" else (lang,):
         wanted[PDFS[code]] = partial(pdf, code)
-    wanted["results.json"] = summary
-    keys = {name: _stated(inputs, name) for name in {*wanted, *PDFS.values()}}
-    keys[f"{NAME}.html"] = _stated(inputs, lang)  # the page begins in a language
+    keys = {name: _stated(inputs, name, lang) for name in wanted}
     stamps = _read_stamps(out)
-    for name in {*PDFS.values()} - {*wanted}:
-        if stamps.get(name, [""])[0] != keys[name]:
-            (out / name).unlink(missing_ok=True)
+    for name in {*PDFS.values()} - {*wanted}:  # of other inputs, or executed in another language
+        (out / name).unlink(missing_ok=True)
     for name, make in wanted.items():
         target = out / name
         if stamps.get(name) == [keys[name], _digest([target])]:
@@ -222,6 +229,8 @@ def _write(
         progress(f"{name}: {target.stat().st_size / 1e6:.1f} MB")
         stamps[name] = [keys[name], _digest([target])]
         write_atomic(out / STAMP, json.dumps(stamps).encode())
+    for line in problems:
+        progress(line)
     return [out / name for name in wanted]
 
 
@@ -241,7 +250,7 @@ def _context(study: Study, runs: dict[str, Run]) -> dict:
         "data": {
             "origin": study.origin,
             "layout": study.faces.layout,
-            "pictures": len(study.faces),
+            "images": len(study.faces),
             "fingerprint": study.faces.fingerprint,
             "folds": study.folds.fingerprint,
         },
@@ -256,16 +265,14 @@ def _renderer() -> str:
     """Digest of all that turns a Document into files."""
     folders = [LIBRARY / "report", ROOT / "report" / "templates", ROOT / "report" / "fonts"]
     files = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix in SUFFIXES]
-    files += [LIBRARY / "text.py"]
-    return _stated(_digest(files), _versions(RENDERERS))
+    return _stated(_digest([*files, LIBRARY / "text.py"]), _versions(RENDERERS))
 
 
-def _is_report(path: Path) -> bool:
+def _renders(path: Path) -> bool:
     parts = path.relative_to(LIBRARY).parts
     return (parts[0] == "report" and parts[-1] != "show.py") or parts in (
         ("cli.py",),
         ("bench.py",),
-        ("student.py",),
     )
 
 

@@ -1,34 +1,39 @@
-"""Executes notebooks with papermill, each in a process of its own, and keeps what still holds.
+"""Executes notebooks side by side, each in a kernel of its own, and keeps what still holds.
 
-papermill logs an unknown parameter and goes on, and leaves a notebook in which every cell says
-"completed" when its kernel is killed. So the parameters are checked here, and an execution counts
-only when the child's own record and the execution counts agree that every cell was run.
+An executed copy counts only when every code cell was run, in order, by one and the same kernel;
+what it was made from stands in its metadata["hw3"]. Editing Markdown executes nothing.
 """
 
 from __future__ import annotations
 
 import ast
+import asyncio
 import copy
 import hashlib
 import json
 import os
+import re
 import subprocess
-import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell
 
 from hw3lib import UserError
-from hw3lib.files import sweep, workplace, write_atomic
-from hw3lib.report.child import one_line
+from hw3lib.files import sweep, write_atomic
 
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
-ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+HOUSE = re.compile(r"0[1-9]_")  # our nine notebooks; any other may lack parameters, tags, Pairs
+STARTED = 120  # seconds a kernel may take to answer first
+DIED = "the kernel died (if out of memory, --jobs 1 runs one notebook at a time)"
+KERNEL = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | {
+    "JPY_SESSION_NAME": ""  # nobody clicks, even where this process is a notebook's
+}
 
 
 def execute_notebooks(
@@ -39,55 +44,83 @@ def execute_notebooks(
     depends: str = "",
     environment: dict[str, str] | None = None,
     jobs: int | None = None,
+    draft: bool = False,
     progress: Callable[[str], None] = print,
 ) -> list[Path]:
     """Execute the notebooks side by side into `out`, those that need it; their executed copies.
 
-    parameters : name -> value; every name must be assigned in the cell tagged "parameters"
-    depends    : digest of all that the code reaches outside the notebook; another one executes anew
-    environment : variables that the kernels see besides this process's own; others execute anew
+    parameters : name -> value, put into the notebooks that assign them in a cell tagged
+                 "parameters"; ours must assign them all
+    depends    : digest of all that the code reaches outside the notebook
+    environment : variables that the kernels see besides this process's own
     jobs       : notebooks at a time, by default and at most one for each core
-
-    An executed copy holds the Markdown as it stands now and, in metadata["hw3"], what it was made
-    from. Editing Markdown executes nothing.
+    draft      : keep what a failing notebook left, its error in place, instead of raising
 
     Raises
     ------
     UserError
-        before anything runs, where a notebook lacks the parameters cell or one of the parameters;
+        before anything runs, for a file that is no notebook or lacks a parameter;
         after all have run, naming each notebook that failed and its cell.
     """
-    notebooks = {path: _read(path, parameters) for path in sources}
+    notebooks = {path: read_notebook(path, parameters) for path in sources}
     environment = environment or {}
     depends = depends + json.dumps(environment) if environment else depends
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    unattended = {"JUPYTER_PREFER_ENV_PATH": "1", "JPY_SESSION_NAME": ""}
-    children = Children({**os.environ, **ONE_THREAD, **environment, **unattended})
-
-    def work(path: Path) -> str:
-        target = out / path.name
-        try:
-            progress(_execute(path, notebooks[path], target, parameters, depends, children))
-        except UserError as error:
-            if children.stopped:
-                return ""
-            progress(str(error))
-            return str(error)
-        return ""
-
     cores = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(max(1, min(jobs or cores, cores)))
-    try:
-        failures = [line for line in pool.map(work, sources) if line]
-    except KeyboardInterrupt:
-        children.stop()
-        raise
-    finally:
-        pool.shutdown(cancel_futures=True)  # on an interrupt the notebooks in waiting stay so
-    if failures:
+
+    async def work(path: Path, free: asyncio.Semaphore) -> str:
+        async with free:
+            target, fault = out / path.name, ""
+            try:
+                told = await _execute(
+                    path, notebooks[path], target, parameters, depends, environment, draft
+                )
+            except UserError as error:
+                told = fault = str(error)
+            progress(told)
+            return fault
+
+    async def all_of_them() -> list[str]:
+        free = asyncio.Semaphore(max(1, min(jobs or cores, cores)))
+        return await asyncio.gather(*(work(path, free) for path in sources))
+
+    if failures := [line for line in _run(all_of_them()) if line]:
         raise UserError("; ".join(failures))
     return [out / path.name for path in sources]
+
+
+def read_notebook(path: Path, parameters: dict[str, str]) -> NotebookNode:
+    """The notebook; UserError where it is none, or one of ours that lacks a parameter."""
+    try:
+        nb = nbformat.read(path, as_version=4)
+    except Exception as error:
+        raise UserError(f"{path}: not a notebook: {one_line(str(error))}") from None
+    nb.cells = [c for c in nb.cells if not _is(c, INJECTED)]
+    if not HOUSE.match(path.name):
+        return nb
+    known = assigned(nb)
+    if known is None:
+        raise UserError(f"{path}: no code cell has the tag {PARAMETERS!r}; give it to one")
+    for name in parameters:
+        if name not in known:
+            raise UserError(
+                f"{path}: unknown parameter {name!r}; the cell tagged {PARAMETERS!r} "
+                f"sets {', '.join(sorted(known)) or 'nothing'}"
+            )
+    return nb
+
+
+def assigned(nb: NotebookNode) -> set[str] | None:
+    """The names that the cell tagged "parameters" assigns; None where there is no such cell."""
+    cell = next((c for c in code_cells(nb) if _is(c, PARAMETERS)), None)
+    if cell is None:
+        return None
+    try:
+        names = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Name)]
+    except SyntaxError:
+        return set()
+    return {n.id for n in names if isinstance(n.ctx, ast.Store)}
 
 
 def code_key(nb: NotebookNode, parameters: dict[str, str], depends: str = "") -> str:
@@ -119,6 +152,12 @@ def code_cells(nb: NotebookNode) -> list[NotebookNode]:
     return [c for c in nb.cells if c.cell_type == "code" and not _is(c, INJECTED)]
 
 
+def one_line(text: str, limit: int = 300) -> str:
+    """The first line that says something, cut to `limit` characters."""
+    first = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return first if len(first) <= limit else first[: limit - 1] + "…"
+
+
 def _tags(cell: NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
@@ -127,58 +166,114 @@ def _is(cell: NotebookNode, tag: str) -> bool:
     return tag in _tags(cell)
 
 
-def _read(path: Path, parameters: dict[str, str]) -> NotebookNode:
-    """The notebook, checked to have a parameters cell that assigns every parameter."""
+def _run(work) -> list[str]:
+    """Run the coroutine in a thread: in the main one nbclient takes Ctrl-C for itself."""
+    loop = asyncio.new_event_loop()
+    task, results = loop.create_task(work), []
+
+    def main() -> None:
+        try:
+            results.extend(loop.run_until_complete(task))
+        except asyncio.CancelledError:
+            pass
+        except BaseException as error:
+            results.append(error)
+        finally:
+            loop.close()
+
+    thread = threading.Thread(target=main)
+    thread.start()
     try:
-        nb = nbformat.read(path, as_version=4)
-    except Exception as error:
-        raise UserError(f"{path}: not a notebook: {one_line(str(error))}") from None
-    nb.cells = [c for c in nb.cells if not _is(c, INJECTED)]
-    cell = next((c for c in code_cells(nb) if _is(c, PARAMETERS)), None)
-    if cell is None:
-        raise UserError(f"{path}: no code cell has the tag {PARAMETERS!r}; give it to one")
-    try:
-        names = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Name)]
-    except SyntaxError as error:
-        raise UserError(f"{path}: the cell tagged {PARAMETERS!r}: {error.msg}") from None
-    known = {n.id for n in names if isinstance(n.ctx, ast.Store)}
-    for name in parameters:
-        if name not in known:
-            raise UserError(
-                f"{path}: unknown parameter {name!r}; the cell tagged {PARAMETERS!r} "
-                f"sets {', '.join(sorted(known)) or 'nothing'}"
-            )
-    return nb
+        thread.join()
+    except KeyboardInterrupt:
+        loop.call_soon_threadsafe(task.cancel)  # the kernels end, too
+        thread.join()
+        raise
+    for found in results:
+        if isinstance(found, BaseException):
+            raise found
+    return results
 
 
-def _execute(
+async def _execute(
     path: Path,
     nb: NotebookNode,
     target: Path,
     parameters: dict[str, str],
     depends: str,
-    children: Children,
+    environment: dict[str, str],
+    draft: bool,
 ) -> str:
     """Bring `target` up to date; the line that tells what was done."""
-    key = code_key(nb, parameters, depends)
-    kept = _kept(target, key)
-    if kept is not None:
+    given = {k: v for k, v in parameters.items() if k in (assigned(nb) or ())}
+    key = code_key(nb, given, depends)
+    if (kept := _kept(target, key)) is not None:
         fresh = merged(nb, kept)
         if fresh != kept:
             write_atomic(target, nbformat.writes(fresh).encode())
         return f"{path.stem}: unchanged"
     started = time.monotonic()
-    with workplace(target) as folder:
-        executed = _in_child(path.stem, nb, folder, path.parent, parameters, children)
-    _check_complete(path.stem, nb, executed)
+    executed, fault = await _in_kernel(path, nb, given, environment)
+    if fault and not draft:
+        raise UserError(f"{path.stem}{fault}")
     seconds = round(time.monotonic() - started, 1)
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    executed.metadata["hw3"] = {"key": key, "seconds": seconds, "finished": finished}
-    _tell_parameters(executed, parameters)
+    made = {"seconds": seconds, "finished": finished}
+    executed.metadata["hw3"] = {**made, **({"fault": fault} if fault else {"key": key})}
+    _tell_parameters(executed, given)
     executed = merged(nb, executed)
     executed.metadata["hw3"]["check"] = _check(executed)
     write_atomic(target, nbformat.writes(executed).encode())
-    return f"{path.stem}: {seconds:.1f} s"
+    return f"{path.stem}{fault}" if fault else f"{path.stem}: {seconds:.1f} s"
+
+
+async def _in_kernel(
+    path: Path, nb: NotebookNode, parameters: dict[str, str], environment: dict[str, str]
+) -> tuple[NotebookNode, str]:
+    """The executed notebook, and what went wrong: ", cell 3 of 4 (`code`): KeyError: 'x'"."""
+    from jupyter_client.kernelspec import KernelSpecManager
+    from jupyter_client.manager import AsyncKernelManager
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    ready = copy.deepcopy(nb)
+    own = [id(c) for c in ready.cells]
+    if parameters:  # in a cell after the one tagged "parameters", as papermill does
+        first = next(i for i, c in enumerate(ready.cells) if _is(c, PARAMETERS))
+        lines = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
+        ready.cells.insert(first + 1, new_code_cell(lines, metadata={"tags": [INJECTED]}))
+    reached = 0
+
+    def reach(cell: NotebookNode, cell_index: int) -> None:
+        nonlocal reached
+        reached = own.index(id(cell)) + 1 if id(cell) in own else reached
+
+    # this very Python, whatever kernel the notebook was saved with or a home folder has
+    this = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
+    client = NotebookClient(
+        ready, km=this, timeout=None, startup_timeout=STARTED, shutdown_kernel="immediate",
+        resources={"metadata": {"path": str(path.parent.resolve())}}, on_cell_execute=reach,
+    )  # fmt: skip
+    try:
+        env = {**os.environ, **KERNEL, **environment}
+        await client.async_execute(cleanup_kc=True, env=env, stderr=subprocess.DEVNULL)
+    except CellExecutionError as error:
+        told = f"{error.ename}: {one_line(error.evalue)}"
+    except (DeadKernelError, RuntimeError):
+        told = DIED
+    else:
+        return ready, _incomplete(ready)
+    source = one_line(nb.cells[reached - 1].source) if reached else ""
+    return ready, f", cell {reached} of {len(nb.cells)} (`{source}`): {told}"
+
+
+def _incomplete(executed: NotebookNode) -> str:
+    """Was a cell not answered by one and the same kernel, in order?"""
+    code = [c for c in executed.cells if c.cell_type == "code" and c.source.strip()]
+    for expected, cell in enumerate(code, start=1):
+        if cell.execution_count != expected:
+            return f": stopped before the cell `{one_line(cell.source)}`, which never ran"
+    return ""
 
 
 def _kept(target: Path, key: str) -> NotebookNode | None:
@@ -186,99 +281,18 @@ def _kept(target: Path, key: str) -> NotebookNode | None:
         executed = nbformat.read(target, as_version=4)
         made = executed.metadata["hw3"]
         whole = (made["key"], made["check"]) == (key, _check(executed))
-    except Exception:  # missing, cut off or no notebook: execute again
+    except Exception:  # missing, cut off, a draft or no notebook: execute again
         return None
     return executed if whole else None
 
 
 def _check(executed: NotebookNode) -> str:
-    """Digest of what an execution leaves in a notebook; damage to it executes the notebook anew."""
+    """Digest of what an execution leaves in a notebook; damage to it executes it again."""
     code = [c for c in executed.cells if c.cell_type == "code"]
     left = [[c.source, c.outputs, c.execution_count] for c in code]
     made = {k: v for k, v in executed.metadata["hw3"].items() if k != "check"}
     text = json.dumps([left, made], sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-class Children:
-    """The processes that execute notebooks now. Their own Ctrl-C is that of this process."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment, self.stopped = environment, False
-        self._running: set[subprocess.Popen] = set()
-
-    def run(self, folder: Path) -> tuple[int, str]:
-        """Exit status and standard error of the process that executes what lies in `folder`."""
-        child = subprocess.Popen(
-            [sys.executable, "-m", "hw3lib.report.child", str(folder)],
-            env=self.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
-            start_new_session=True,
-        )
-        self._running.add(child)
-        if self.stopped:
-            child.stdin.close()
-        with child.stderr:
-            told = child.stderr.read()
-        status = child.wait()
-        self._running.discard(child)
-        child.stdin.close()
-        return status, told
-
-    def stop(self) -> None:
-        self.stopped = True
-        for child in [*self._running]:
-            child.stdin.close()
-
-
-def _in_child(
-    name: str,
-    nb: NotebookNode,
-    folder: Path,
-    cwd: Path,
-    parameters: dict[str, str],
-    children: Children,
-) -> NotebookNode:
-    """Execute in a child process; the executed notebook, or UserError naming the cell."""
-    order = {"cwd": str(cwd.resolve()), "parameters": parameters}
-    (folder / "order.json").write_text(json.dumps(order), encoding="utf-8")
-    nbformat.write(nb, folder / "source.ipynb")
-    status, told = children.run(folder)
-    try:
-        record = json.loads((folder / "record.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        last = told.strip().splitlines()[-1:] or ["no message"]
-        raise UserError(f"{name}: execution stopped (exit {status}): {last[0]}") from None
-    if record["status"] != "completed" or status != 0:
-        raise UserError(_failure(name, nb, record))
-    return nbformat.read(folder / "executed.ipynb", as_version=4)
-
-
-def _failure(name: str, nb: NotebookNode, record: dict) -> str:
-    cell = record.get("cell")
-    if cell is None:
-        return f"{name}: {record['error']}"
-    # the executed notebook has the injected cell besides, after the parameters cell
-    first = next(i for i, c in enumerate(nb.cells) if _is(c, PARAMETERS))
-    number = cell if cell <= first else cell - 1
-    source = nb.cells[number].source if cell != first + 1 else "the injected parameters"
-    return f"{name}, cell {number + 1} of {len(nb.cells)} (`{one_line(source)}`): {record['error']}"
-
-
-def _check_complete(name: str, nb: NotebookNode, executed: NotebookNode) -> None:
-    """Every code cell was answered by one and the same kernel, in order, to the last."""
-    code = [c for c in executed.cells if c.cell_type == "code" and c.source.strip()]
-    for expected, cell in enumerate(code, start=1):
-        if cell.execution_count != expected:
-            raise UserError(
-                f"{name}: stopped before the cell `{one_line(cell.source)}`, which never ran"
-            )
-    if [c.source for c in code_cells(nb)] != [c.source for c in code_cells(executed)]:
-        raise UserError(f"{name}: the executed copy holds other code than the notebook")
 
 
 def _tell_parameters(executed: NotebookNode, parameters: dict[str, str]) -> None:

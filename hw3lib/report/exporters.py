@@ -1,4 +1,4 @@
-"""nbconvert's exporters of one notebook: `jupyter nbconvert --to hw3_pdf X.ipynb`.
+"""nbconvert's exporters of one notebook: `jupyter nbconvert --to hw3_pdf X.ipynb --language en`.
 
 They are entry points (pyproject.toml), so JupyterLab's export menu shows them too. As nbconvert's
 own, they export what is stored and execute nothing: a clean notebook needs `--execute`, and its
@@ -7,52 +7,71 @@ page says so. What is heavy is imported when a notebook is exported.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from nbconvert.exporters import Exporter
 from traitlets import Enum
 
 from hw3lib.text import LANGUAGES
 
 
-class _Hw3Exporter(Exporter):
-    """One notebook as a report of one chapter, without a cover."""
+class Hw3Exporter(Exporter):
+    """One notebook as a report of one chapter, without a first page: X.report.html."""
 
-    language = Enum(LANGUAGES, default_value="both", help="zh, en or both").tag(config=True)
+    language = Enum(
+        ("", *LANGUAGES), default_value="", help="zh, en or both; the notebook's LANG if empty"
+    ).tag(config=True)
 
     def from_notebook_node(self, nb, resources=None, **kw):
-        from hw3lib.report.document import has_results, one_notebook
+        from hw3lib.report.document import has_results, language_of, one_notebook
 
         nb, resources = super().from_notebook_node(nb, resources, **kw)
-        name = resources.get("metadata", {}).get("name") or "notebook"
+        found = resources.get("metadata", {})
+        name, folder = found.get("name") or "notebook", found.get("path")
         if not has_results(nb):
             self.log.warning("%s has not been run: no results; add --execute", name)
-        return self.render(one_notebook(nb, name)), resources
+        document = one_notebook(nb, name, None if folder is None else Path(folder))
+        problems = {f"{b.where}: {b.text.en}": None for b in document.blocks if b.kind == "missing"}
+        rendered = self.render(document, self.language or language_of(nb), problems)
+        for line in problems:
+            self.log.warning("%s", line)
+        return rendered, resources
 
 
-class Hw3PDFExporter(_Hw3Exporter):
+class Hw3PDFExporter(Hw3Exporter):
     """The notebook as PDF."""
 
     export_from_notebook = "hw3 report (PDF)"
     output_mimetype = "application/pdf"
 
     def _file_extension_default(self) -> str:
-        return ".pdf"
+        return ".report.pdf"
 
-    def render(self, document) -> bytes:
+    def render(self, document, language: str, problems: dict) -> bytes:
         from hw3lib.report.pdf import render
 
-        return render(document, self.language)
+        return render(document, language, problems)
 
 
-class Hw3HTMLExporter(_Hw3Exporter):
+class Hw3HTMLExporter(Hw3Exporter):
     """The notebook as a web page in one file, which works offline."""
 
     export_from_notebook = "hw3 report (HTML)"
     output_mimetype = "text/html"
 
     def _file_extension_default(self) -> str:
-        return ".html"
+        return ".report.html"
 
-    def render(self, document) -> str:
+    def render(self, document, language: str, problems: dict) -> str:
         from hw3lib.report.html import render
 
-        return render(document, self.language)
+        return render(document, language, problems)
+
+
+# Only here, for this module loads all exporters, and does so before it reads its command line.
+from nbconvert import nbconvertapp  # noqa: E402
+
+nbconvertapp.nbconvert_aliases["language"] = (
+    "Hw3Exporter.language",
+    "zh, en or both, for hw3_html and hw3_pdf; where it is not given, the notebook's LANG",
+)

@@ -4,241 +4,202 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
+import io
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from functools import cache
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from hw3lib import __version__
 from hw3lib.files import ROOT
-from hw3lib.report import references, webfonts
-from hw3lib.report.blocks import Block, pieces
-from hw3lib.report.cover import cover_notes
-from hw3lib.report.document import Chapter, Document
-from hw3lib.report.images import Pictures, pictures, uri
-from hw3lib.report.panel import check_rows, question_rows
-from hw3lib.report.prose import converted
+from hw3lib.report import document as doc
+from hw3lib.report import pandoc
+from hw3lib.report.document import Block, Chapter, Document, Picture, Question
 from hw3lib.report.show import SYNTHETIC_NOTE
-from hw3lib.report.tabular import typeset
-from hw3lib.text import Text
+from hw3lib.text import Text, as_text
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
-LONG = 28  # letters of a cell in both languages, from which each stands on lines of its own
+FONTS = ROOT / "report" / "fonts"
+FACES = (  # the last one whole: signs of mathematics grow and change their form
+    ("hw3 Sans", 400, "NotoSansTC-Regular.woff2"),
+    ("hw3 Sans", 700, "NotoSansTC-Bold.woff2"),
+    ("hw3 Math", 400, "STIXTwoMath.woff2"),
+)
+LONG = 28  # letters of a cell in both languages, from which each stands on a line of its own
 SORTED = 5  # rows from which a table can be sorted
-PX_PER_POINT = 1.5  # a figure's 8.5 pt letters beside text of 17 px
-WORDS = references.WORDS | {
+KEY_RESULTS = 3  # of a question that names none
+PX_PER_POINT = {"figure": 1.5, "picture": 4 / 3}  # 8.5 pt letters of ours beside text of 17 px
+UNQUOTED = " !$'()*+,-./:;=?@[]^_`{|}~"  # what a data URI may hold as it is, in double quotes
+# a formula in a line with the signs that must not part from it
+INLINE = re.compile(
+    r'([（「(]?)(<math display="inline".*?</math>)([，。、；：！？）」,.;:!?)]*)', re.DOTALL
+)
+WORDS = doc.WORDS | {
     "contents": Text("目錄", "Contents"),
     "language": Text("語言", "Language"),
     "theme": Text("配色", "Colours"),
-    "code": Text("程式", "Code"),
+    "code": Text("程式碼", "Code"),
+    "answers": Text("各題答案", "Answers"),
+    "answer": Text("的答案", "Answer to"),
+    "detail": Text("補充", "More"),
     "grader": Text("評分面板", "Grader’s panel"),
     "question": Text("題目", "Question"),
     "marks": Text("配分", "Marks"),
-    "answer": Text("作答", "Answer"),
-    "results": Text("主要結果", "Key figures"),
+    "results": Text("主要數值", "Key figures"),
     "checks": Text("通過的檢查", "Checks that passed"),
     "failed": Text("沒有通過的檢查", "Checks that failed"),
-    "rerun": Text("重新執行", "Re-run this"),
+    "rerun": Text("重新計算", "Compute it again"),
     "sort": Text("排序", "sort"),
-}
-AUTHOR = {
-    "name": Text("姓名", "Name"),
-    "id": Text("學號", "Student id"),
-    "department": Text("系所", "Department"),
-    "course": Text("課程", "Course"),
-    "collaborators": Text("合作者", "Collaborators"),
-}
+    "picture": Text("輸出的圖", "picture"),
+}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Item:
-    """A Block as the templates want it."""
+def render(document: Document, language: str = "both", problems: dict | None = None) -> str:
+    """The page as a string, in `language` until the reader chooses; it holds both.
 
-    kind: str
-    text: Text | None
-    data: dict[str, Any]
-    level: int = 0
-    id: str = ""
-    number: str = ""  # of a figure or a table
-    first: str = ""  # line of code
-    sources: list[str] = field(default_factory=list)  # cells of code with nothing between
-    pieces: list[Text] = field(default_factory=list)  # of prose
-    label: Text | None = None
-    anchors: list[str] = field(default_factory=list)
-    pictures: Pictures | None = None
-    alt: dict[tuple[str, ...], str] = field(default_factory=dict)
-
-
-def render(
-    document: Document,
-    language: str = "both",
-    *,
-    results: Sequence[dict] = (),
-    checks: Sequence[dict] = (),
-) -> str:
-    """The page as a string.
-
-    language : zh, en or both: what is shown until the reader chooses; the page holds both
-    results  : payloads of `hw3lib.report.show.result`, with "notebook", for the grader's panel
-    checks   : likewise of `hw3lib.report.show.check`
+    problems : is given a key for each image that could not be taken in
 
     Raises
     ------
     UserError
-        if a Markdown text cannot be converted.
+        if a text cannot be converted.
     """
+    markup = pandoc.Markup(document, "html", ("zh", "en"), _image, _missing)
     cover = len(document.chapters) != 1 or bool(document.facts)
-    names = _Names()
-    chapters = [_chapter(c, names, shift=int(cover)) for c in document.chapters]
-    env = _environment(converted(document))
-    script = (TEMPLATES / "book.js").read_text(encoding="utf-8")
-    page = env.get_template("page.html.j2").render(
-        document=document,
-        language=language,
-        author=_author(document.author),
-        facts=[(label, _text(value)) for label, value in document.facts.items()],
-        cover=cover,
-        top=2 if cover else 1,
-        chapters=chapters,
-        questions=question_rows(document, chapters, results),
+    page = _environment(document, markup).get_template("page.html.j2").render(
+        document=document, language=language, cover=cover, top=2 if cover else 1,
+        answers=[_card(document, q) for q in document.questions],
+        panel=[_panel_row(document, q) for q in document.questions],
         marked=any(q.marks is not None for q in document.questions),
-        checks=check_rows(chapters, checks),
-        words=WORDS,
-        synthetic=SYNTHETIC_NOTE,
-        notes=cover_notes(document),
-        fonts=webfonts.FACES,
+        words=WORDS, synthetic=SYNTHETIC_NOTE, fonts=FACES, version=__version__,
         style=Markup((TEMPLATES / "book.css").read_text(encoding="utf-8")),
-        script=Markup(script),
-        version=__version__,
-    )
-    return webfonts.embedded(page)
+        script=Markup((TEMPLATES / "book.js").read_text(encoding="utf-8")),
+    )  # fmt: skip
+    if problems is not None:
+        problems.update(markup.problems)
+    return _with_fonts(page)
 
 
-class _Names:
-    """Unique ids and running numbers of one page."""
-
-    def __init__(self) -> None:
-        self.taken: set[str] = {"main", "grader", "zoom", "languages", "themes", "code-all"}
-
-    def take(self, wanted: str) -> str:
-        name = re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-")[:60] or "part"
-        choices = chain([name], (f"{name}-{i}" for i in range(2, 10**6)))
-        name = next(c for c in choices if c not in self.taken)
-        self.taken.add(name)
-        return name
-
-
-def _chapter(chapter: Chapter, names: _Names, *, shift: int) -> dict[str, Any]:
-    anchor = names.take(chapter.notebook)
-    blocks: list[Item] = []
-    for block in chapter.blocks:
-        item = _item(block, names, anchor, shift)
-        if item.kind == "code" and blocks and blocks[-1].kind == "code":
-            blocks[-1].sources.extend(item.sources)
-        else:
-            blocks.append(item)
-    sections = [(b.id, b.text) for b in blocks if b.kind == "heading" and b.level == 2 + shift]
-    return {
-        "id": anchor,
-        "number": chapter.number,
-        "title": chapter.title,
-        "notebook": chapter.notebook,
-        "blocks": blocks,
-        "sections": sections,
-    }
+def _card(document: Document, question: Question) -> dict[str, Any]:
+    """What the first screen says of a question: its answer in a line, beside a small picture."""
+    answer = document.answer(question.id)
+    chapter = next((c for c in document.chapters if answer in c.blocks), None)
+    if answer is None or chapter is None:
+        return {"question": question, "short": None, "target": "main", "thumb": None}
+    place = chapter.blocks.index(answer)
+    near = [*chapter.blocks[place:], *reversed(chapter.blocks[:place])]
+    thumb = next((b.data["thumb"] for b in near if b.data.get("thumb") and not b.detail), None)
+    target = f"answer-{question.id.lower()}"
+    return {"question": question, "short": answer, "target": target, "thumb": thumb}
 
 
-def _item(block: Block, names: _Names, anchor: str, shift: int) -> Item:
-    extra: dict[str, Any] = {}
-    if block.kind in ("markdown", "answer"):
-        extra = {"pieces": pieces(block.text)}
-    if block.kind == "heading":
-        extra = {"level": block.level + shift, "id": names.take(f"{anchor}-{block.text.en}")}
-    elif block.kind == "answer":
-        questions = [str(q) for q in block.data["questions"]]
-        label = " ".join(questions)
-        extra |= {
-            "label": Text(f"{label} 的答案", f"Answer to {label}"),
-            "anchors": [names.take(f"answer-{q}") for q in questions],
-        }
-    elif block.kind == "figure":
-        drawn = pictures(block.data["variants"])
-        alt = Text(**block.data["alt"])
-        extra = {
-            "number": block.number,
-            "id": names.take(block.anchor),
-            "pictures": drawn,
-            "alt": {codes: alt.in_language("both" if len(codes) > 1 else codes[0])
-                    for codes, _ in drawn.variants},
-        }  # fmt: skip
-    elif block.kind == "table":
-        extra = {"number": block.number, "id": names.take(block.anchor)}
-    elif block.kind == "code":
-        lines = [line for line in block.data["source"].splitlines() if line.strip()]
-        extra = {"first": lines[0] if lines else "", "sources": [block.data["source"]]}
-    return Item(block.kind, block.text, block.data, **extra)
+def _panel_row(document: Document, question: Question) -> dict[str, Any]:
+    chapter = next((c for c in document.chapters if c.number == question.chapter), None)
+    own = [r for r in document.results if chapter and r["notebook"] == chapter.notebook]
+    wanted = [[r for r in document.results if fnmatchcase(r["name"], p)] for p in question.results]
+    found = [*chain(*wanted)] or own[:KEY_RESULTS]
+    rerun = document.rerun.replace("{id}", question.id)
+    shown = [(_named(r["name"]), _number(r["value"]), r) for r in found]
+    return {"question": question, "chapter": chapter, "results": shown, "rerun": rerun}
 
 
-def _author(author: dict[str, Any]) -> dict[str, Any]:
-    """The author's rows that are filled in, as (label, Text); empty where none is."""
-    rows = []
-    for key, label in AUTHOR.items():
-        value = author.get(key)
-        if value and not isinstance(value, (str, Text)):
-            value = Text(*("、".join(v) for v in _each(value)))
-        if value:
-            rows.append((label, _text(value)))
-    return {"rows": rows, "name": next((v for k, v in rows if k is AUTHOR["name"]), None)}
+def _named(name: str) -> Text:
+    """A result's name in words: "best.test.accuracy" is "best · test · accuracy"."""
+    parts = [as_text(part.replace("_", " ")) for part in name.split(".")]
+    return Text("・".join(p.zh for p in parts), " · ".join(p.en for p in parts))
 
 
-def _text(value: Text | str | int) -> Text:
-    return value if isinstance(value, Text) else Text(str(value), str(value))
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def _each(values: Sequence[str | Text]) -> tuple[list[str], list[str]]:
-    return [str(getattr(v, "zh", v)) for v in values], [str(getattr(v, "en", v)) for v in values]
-
-
-def _environment(prose: dict[tuple[str, bool], Markup]) -> Environment:
+def _environment(document: Document, markup: pandoc.Markup) -> Environment:
     env = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+        loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
     env.filters |= {
-        "markdown": lambda text: prose[text, False],
-        "inline": lambda text: prose[text, True],
-        "typeset": typeset,
+        "convert": lambda text, form, block=None: Markup(_clean(markup(form, text, block))),
+        "paragraphs": doc.paragraphs,
+        "groups": _groups,
+        "typeset": lambda cell: {code: doc.typeset(said) for code, said in cell.items()},
+        "text": lambda value: value if isinstance(value, Text) else Text(str(value), str(value)),
         "both": lambda text: text.in_language("both"),
-        "px": lambda points: round(points * PX_PER_POINT),
-        "uri": uri,
-        "font": webfonts.place,
+        "px": lambda points, kind: round(points * PX_PER_POINT[kind]),
+        "uri": _uri,
         "python": _highlight,
         "sha256": lambda s: base64.b64encode(hashlib.sha256(s.encode()).digest()).decode(),
     }
-    env.tests["long"] = lambda cell: len(cell["zh"] + cell["en"]) > LONG
-    env.tests["sortable"] = _sortable
-    env.tests["displayed"] = lambda text: "$$" in text.zh
+    env.tests |= {
+        "long": lambda cell: len(cell["zh"] + cell["en"]) > LONG,
+        "sortable": _sortable,
+        "answer_to": lambda block, question: document.answer(question) is block,
+    }
     return env
 
 
-def _sortable(item: Item) -> bool:
+def _groups(chapter: Chapter) -> list[tuple[bool, list[Block]]]:
+    """(whether folded, Blocks) in a row."""
+    return [(folded, [*blocks]) for folded, blocks in groupby(chapter.blocks, lambda b: b.detail)]
+
+
+def _clean(text: str) -> str:
+    text = re.sub(r' xmlns="[^"]*"', "", text)
+    text = re.sub(r'(<(?:span|div)[^>]*) id="cb[^"]*"', r"\1", text)
+    text = re.sub(r'<a href="#cb[^"]*"[^>]*></a>', "", text)
+    text = re.sub(r'<a href="http', r'<a rel="noreferrer" href="http', text)
+    text = INLINE.sub(r'<span class="whole">\g<0></span>', text)
+    text = text.replace("<mo>′</mo>", '<mo class="prime">′</mo>')
+    return re.sub(r"<th(?=[ >])", '<th scope="col"', text)
+
+
+def _image(picture: Picture, alt: str) -> str:
+    width = round(picture.width * PX_PER_POINT["picture"])
+    return f'<img alt="{alt}" width="{width}" decoding="async" src="{_uri(picture)}">'
+
+
+def _missing(what: str) -> str:
+    return f'<span class="missing">{escape(what)}</span>'
+
+
+def _uri(picture: Picture) -> str:
+    """The picture as an address that holds it, a PNG as WebP; to stand within double quotes."""
+    if picture.mime == "image/svg+xml":
+        drawn = picture.data.decode()
+        if "'" not in drawn:
+            drawn = drawn.replace('"', "'")  # which need no escape; all in all a quarter shorter
+        drawn = re.sub(r"\s*\n\s*", " ", re.sub(r"<!--.*?-->", "", drawn, flags=re.DOTALL))
+        return f"data:{picture.mime},{quote(drawn, safe=UNQUOTED)}"
+    mime, data = picture.mime, picture.data
+    if mime == "image/png":
+        mime, data = "image/webp", _webp(data)
+    return f"data:{mime};base64,{base64.b64encode(data).decode()}"
+
+
+@cache
+def _webp(png: bytes) -> bytes:
+    """Without loss; a little over half the size of the PNG."""
+    from PIL import Image
+
+    made = io.BytesIO()
+    with Image.open(io.BytesIO(png)) as opened:
+        opened.save(made, "WEBP", lossless=True, quality=30, method=2)
+    return made.getvalue()
+
+
+def _sortable(block: Block) -> bool:
     """Rows in no order of their own, enough of them that one looks for the largest."""
-    first = [row[0]["en"] for row in item.data["rows"]]
-    return len(first) >= SORTED and "right" in item.data["align"][1:] and not _counted(first)
-
-
-def _counted(cells: list[str]) -> bool:
-    """Do the cells number their rows, as those of a network's layers do?"""
-    numbers = [c for c in cells if c.isdecimal()]
-    return len(numbers) > len(cells) / 2
+    first = [row[0]["en"] for row in block.data["rows"]]
+    counted = sum(c.isdecimal() for c in first) > len(first) / 2
+    return len(first) >= SORTED and "right" in block.data["align"][1:] and not counted
 
 
 @cache
@@ -251,3 +212,32 @@ def _highlight(source: str) -> Markup:
         return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n"))
     except ValueError:  # a lexer's fault must not lose the code
         return escape(source)
+
+
+def _with_fonts(page: str) -> str:
+    """The page with its fonts in it, cut down to the characters that stand on it."""
+    characters = frozenset(map(chr, range(0x20, 0x7F))) | frozenset(html.unescape(page))
+    for family, _, name in FACES:
+        whole = family == "hw3 Math"
+        font = (FONTS / name).read_bytes() if whole else _subset(name, characters)
+        address = f"data:font/woff2;base64,{base64.b64encode(font).decode()}"
+        page = page.replace(f"font:{name}", address)
+    return page
+
+
+@cache
+def _subset(name: str, characters: frozenset[str]) -> bytes:
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+
+    font = TTFont(FONTS / name, recalcTimestamp=False, recalcBBoxes=False)
+    options = Options()
+    options.layout_features = options.name_IDs = ["*"]  # the licence is among the names
+    options.notdef_outline = True
+    subsetter = Subsetter(options)
+    subsetter.populate(unicodes=map(ord, characters))
+    subsetter.subset(font)
+    font.flavor = "woff2"
+    made = io.BytesIO()
+    font.save(made)
+    return made.getvalue()

@@ -17,7 +17,7 @@ def lab_arguments(root: Path, extra: Sequence[str] = ()) -> list[str]:
     """JupyterLab's arguments for the notebooks of `root`; `extra` ones come last and win.
 
     It listens on this machine only and keeps Jupyter's token. Nothing is looked up elsewhere: no
-    news, no list of extensions.
+    news, no list of extensions. Its export menu offers what works without LaTeX (report/lab).
 
     Raises
     ------

@@ -1,14 +1,14 @@
 -- Run by pandoc.py as `pandoc lua pandoc.lua html|typst < snippets.json`: reads a JSON list of
--- Markdown texts and prints a JSON list of {text} or {error}, one for each, in one process.
--- See https://pandoc.org/lua-filters.html for the functions of `pandoc`.
+-- [format, text] and prints a JSON list of {text} or {error}, one for each, in one process.
+-- See https://pandoc.org/lua-filters.html for the functions of `pandoc`. Everything is read in its
+-- sandbox ({}): an <iframe> would fetch what it names.
 
 local target = arg[1]
 
--- Plain Markdown with mathematics and tables. No raw HTML or TeX and no attributes, so that a
--- string that comes from outside cannot bring markup with it. (Few extensions: each costs time.)
-local MARKDOWN = 'markdown_strict-raw_html+tex_math_dollars+pipe_tables+backtick_code_blocks'
+-- Markdown with mathematics and tables, no attributes. HTML, in Markdown or as an output, is read
+-- into the same tree of headings, lists, tables, links and images: a script has no place in it.
+local MARKDOWN = 'markdown_strict+tex_math_dollars+pipe_tables+backtick_code_blocks+strikeout'
   .. '+all_symbols_escapable+intraword_underscores+lists_without_preceding_blankline+startnum+smart'
-
 local OPTIONS = pandoc.WriterOptions {html_math_method = 'mathml', wrap_text = 'wrap-none'}
 
 local function wide(codepoint)
@@ -36,17 +36,25 @@ local function minus(str)
   return pandoc.Str(text)
 end
 
-local function check_link(link)
-  if link.target:match '^#figure%-[%d-]+$' or link.target:match '^#table%-[%d-]+$' then
-    return  -- a reference, see references.py
+-- A reference within the report, an address, or else the words alone.
+local function link(element)
+  if element.target:match '^#[%w-]+$' or element.target:match '^https?://' or element.target:match '^mailto:' then
+    return pandoc.Link(element.content, element.target)
   end
-  if not link.target:match '^https?://' and not link.target:match '^mailto:' then
-    error('a link to ' .. link.target .. '; links go to http, https or mailto addresses', 0)
-  end
+  return element.content
 end
 
-local function no_image()
-  error('a picture in Markdown; show pictures with hw3lib.report.show.figure', 0)
+-- pandoc.py puts the image in; what it is called stands in the place of its address.
+local function image(element)
+  local alt = pandoc.utils.stringify(element.caption)
+  local place = 'hw3-image:' .. element.src:gsub('[^%w%-_.~/:%%]', function(c)
+    return string.format('%%%02X', c:byte())
+  end)
+  if target == 'html' then
+    return pandoc.Image({pandoc.Str(alt)}, place)
+  end
+  local spoken = '"' .. alt:gsub('\\', '\\\\'):gsub('"', '\\"') .. '"'
+  return pandoc.RawInline('typst', '#inline-image("' .. place .. '", ' .. spoken .. ');')
 end
 
 -- What a reader hears for an equation: its TeX without the commands that only lay it out.
@@ -54,10 +62,6 @@ local function spoken(tex)
   tex = tex:gsub('\\begin{%a+%*?}', ''):gsub('\\end{%a+%*?}', ''):gsub('&', ''):gsub('\\\\', '; ')
   tex = tex:gsub('\\left%f[%A]', ''):gsub('\\right%f[%A]', ''):gsub('\\[,;!]', ' ')
   return (tex:gsub('%s+', ' '):gsub('^ ', ''):gsub(' $', ''))
-end
-
-local function quoted(text)
-  return '"' .. text:gsub('\\', '\\\\'):gsub('"', '\\"') .. '"'
 end
 
 -- Typst's writer has no place for alternative text, which PDF/UA asks of every equation. Only a
@@ -70,8 +74,8 @@ local function equation(math)
   end
   local typst = pandoc.write(pandoc.Pandoc {pandoc.Plain {math}}, 'typst', OPTIONS)
   local block = math.mathtype == 'DisplayMath' and 'true' or 'false'
-  local call = 'math.equation(alt: ' .. quoted(spoken(math.text)) .. ', block: ' .. block .. ', '
-    .. typst:gsub('%s+$', '') .. ')'
+  local alt = '"' .. spoken(math.text):gsub('\\', '\\\\'):gsub('"', '\\"') .. '"'
+  local call = 'math.equation(alt: ' .. alt .. ', block: ' .. block .. ', ' .. typst:gsub('%s+$', '') .. ')'
   local _, lines = math.text:gsub('\\\\', '')
   if lines > 7 then
     call = '{ show math.equation: set block(breakable: true); ' .. call .. ' }'
@@ -80,9 +84,49 @@ local function equation(math)
   return equations[key]
 end
 
-local function convert(text)
-  local document = pandoc.read(text, MARKDOWN)
-  document = document:walk {Inlines = join_lines, Str = minus, Link = check_link, Image = no_image}
+local filter = {Inlines = join_lines, Str = minus, Link = link, Image = image}
+filter.Header = function(header) return pandoc.Para {pandoc.Strong(header.content)} end
+filter.Span = function(span) return span.content end
+filter.Div = function(div) return div.content end
+local function bare(rows)
+  for _, row in ipairs(rows) do
+    row.attr = pandoc.Attr()
+    for _, cell in ipairs(row.cells) do cell.attr = pandoc.Attr() end
+  end
+end
+filter.Table = function(element)
+  element.attr = pandoc.Attr()
+  bare(element.head.rows)
+  for _, body in ipairs(element.bodies) do
+    bare(body.head)
+    bare(body.body)
+  end
+  bare(element.foot.rows)
+  return element
+end
+local function read_html(text)  -- without frames, of which pandoc would want the content
+  return pandoc.read(text:gsub('<%s*/?%s*[iI][fF][rR][aA][mM][eE]', '<br title='), 'html', nil, {})
+end
+local function from_html(raw)
+  return read_html(raw.text).blocks:walk(filter)
+end
+local raw = {}
+raw.RawBlock = function(element) return element.format == 'html' and from_html(element) or nil end
+raw.RawInline = function(element)
+  return element.format == 'html' and pandoc.utils.blocks_to_inlines(from_html(element)) or nil
+end
+
+local function convert(format, text)
+  local document
+  if format == 'inline' then  -- as a heading, so that "1. x" does not become a list
+    local heading = pandoc.read('# ' .. text:gsub('%s+', ' '), MARKDOWN, nil, {}).blocks[1]
+    document = pandoc.Pandoc {pandoc.Plain(heading.content)}
+  elseif format == 'html' then
+    document = read_html(text)
+  else
+    document = pandoc.read(text, MARKDOWN, nil, {})
+  end
+  document = document:walk(filter):walk(raw)
   if target == 'typst' then
     document = document:walk {Math = equation}
   end
@@ -99,8 +143,8 @@ local function warning(messages)
 end
 
 local results = pandoc.List()
-for _, text in ipairs(pandoc.json.decode(io.read 'a', false)) do
-  local messages, done, result = pandoc.log.silence(pcall, convert, text)
+for _, snippet in ipairs(pandoc.json.decode(io.read 'a', false)) do
+  local messages, done, result = pandoc.log.silence(pcall, convert, snippet[1], snippet[2])
   local fault = warning(messages)
   if not done then
     fault = tostring(result):gsub('%s*stack traceback:.*', '')

@@ -1,76 +1,104 @@
-"""Markdown to HTML and to Typst by pandoc: any number of snippets in one call of it."""
+"""Markdown and HTML to HTML and to Typst by pandoc: any number of snippets in one call of it."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 
 from hw3lib import UserError
+from hw3lib.report.document import Block, Document, Picture, paragraphs
 
+FORMATS = dict.fromkeys(("markdown", "answer", "work"), "markdown") | {"html": "html"}  # or inline
+IMAGE = re.compile(r'<img src="hw3-image:([^"]*)" alt="([^"]*)" />|'
+                   r'#inline-image\("hw3-image:([^"]*)", "((?:[^"\\]|\\.)*)"\);')  # fmt: skip
 SCRIPT = Path(__file__).with_suffix(".lua")
-_known: dict[tuple[str, str], str] = {}  # the three PDFs and the HTML share most texts
+_known: dict[tuple[str, str, str], str | UserError] = {}  # the three PDFs share most texts
 
 
-class ConversionError(UserError):
-    """A snippet that pandoc cannot convert as a whole; `index` is its place in the list."""
+def convert(snippets: Sequence[tuple[str, str]], target: str) -> list[str | UserError]:
+    """Each (format, text) as "html" (mathematics as MathML) or "typst" (with alternative text).
 
-    def __init__(self, message: str, index: int):
-        super().__init__(message)
-        self.index = index
+    format : "markdown", "inline" (Markdown of one line) or "html". Raw HTML becomes what it says,
+             never markup of its own; links go to http, https and mailto or within the page; an
+             image becomes a place "hw3-image:NAME", which the caller fills.
 
-
-def to_html(texts: list[str]) -> list[str]:
-    """Each Markdown text as HTML, its mathematics as MathML with the TeX as annotation.
-
-    Raw HTML is shown as text, never passed on; links go to http, https and mailto only.
-
-    Raises
-    ------
-    ConversionError
-        for a picture, any other link, or TeX that pandoc does not understand.
+    In place of a text whose TeX pandoc does not understand stands the UserError that says so.
     """
-    return _convert(texts, "html")
-
-
-def to_typst(texts: list[str]) -> list[str]:
-    """Each Markdown text as Typst markup, every equation with its TeX as alternative text.
-
-    Raises
-    ------
-    ConversionError
-        as `to_html`.
-    """
-    return _convert(texts, "typst")
+    new = [s for s in dict.fromkeys(snippets) if (target, *s) not in _known]
+    for snippet, result in zip(new, _run(new, target) if new else (), strict=True):
+        start, reason = (" ".join(t.split()) for t in (snippet[1], result.get("error", "")))
+        fault = UserError(f"“{start[:80]}…”: {reason}") if reason else None
+        _known[target, *snippet] = fault or result["text"].strip()
+    return [_known[target, *s] for s in snippets]
 
 
 @cache
-def _pandoc() -> str:
+def executable() -> str:
     import pypandoc
 
     return pypandoc.get_pandoc_path()
 
 
-def _convert(texts: list[str], target: str) -> list[str]:
-    new = [t for t in dict.fromkeys(texts) if (target, t) not in _known]
-    if new:
-        for index, (text, result) in enumerate(zip(new, _run(new, target), strict=True)):
-            if "error" in result:
-                start = " ".join(text.split())[:80]
-                reason = " ".join(result["error"].split())
-                raise ConversionError(f"Markdown “{start}…”: {reason}", texts.index(new[index]))
-            _known[target, text] = result["text"]
-    return [_known[target, text] for text in texts]
-
-
-def _run(texts: list[str], target: str) -> list[dict[str, str]]:
+def _run(snippets: list[tuple[str, str]], target: str) -> list[dict[str, str]]:
     done = subprocess.run(
-        [_pandoc(), "lua", str(SCRIPT), target],
-        input=json.dumps(texts, ensure_ascii=False),
+        [executable(), "lua", str(SCRIPT), target],
+        input=json.dumps(snippets, ensure_ascii=False),
         capture_output=True,
         encoding="utf-8",
     )
     if done.returncode:
         raise UserError(f"pandoc failed ({done.returncode}): {done.stderr.strip()}")
     return json.loads(done.stdout)
+
+
+class Markup:
+    """The texts of a Document in another markup, converted in one call of pandoc.
+
+    place : what an image within a text becomes, of the Picture and its alternative text
+    """
+
+    def __init__(
+        self, document: Document, target: str, languages: Sequence[str],
+        place: Callable[[Picture, str], str], missing: Callable[[str], str],
+    ) -> None:  # fmt: skip
+        self.place, self.missing, self.problems = place, missing, {}
+        wanted = [*texts(document, languages)]
+        done = convert([(form, text) for _, form, text in wanted], target)
+        self._done = {}
+        for (where, form, text), made in zip(wanted, done, strict=True):
+            if isinstance(made, UserError):
+                self.problems[f"{where}: {made}"] = None
+                made = missing(str(made))
+            self._done[form, text] = made
+
+    def __call__(self, form: str, text: str, block: Block | None = None) -> str:
+        """The text of the Block, with its images."""
+
+        def filled(found: re.Match) -> str:
+            name, alt = (next(filter(None, found.group(i, i + 2)), "") for i in (1, 2))
+            try:
+                return self.place(block.images.find(name), alt)
+            except LookupError as error:
+                self.problems[f"{block.where}: the image {name[:80]}: {error}"] = None
+                return self.missing(f"{alt or name[:80]}: {error}")
+
+        return IMAGE.sub(filled, self._done[form, text]) if block else self._done[form, text]
+
+
+def texts(document: Document, languages: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """(where, format, text) of all that pandoc converts."""
+    for chapter in document.chapters:
+        yield from ((chapter.notebook, "inline", getattr(chapter.title, c)) for c in languages)
+        for block in chapter.blocks:
+            if block.text is None:
+                continue
+            prose, form = [block.text], FORMATS.get(block.kind, "inline")
+            if form == "markdown":
+                prose = paragraphs(block.text)
+            yield from ((block.where, form, getattr(t, c)) for t in prose for c in languages)
+            if block.kind == "answer":
+                yield from ((block.where, "inline", block.data["short"][c]) for c in languages)

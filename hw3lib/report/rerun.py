@@ -1,4 +1,4 @@
-"""`hw3 rerun A3`: one question answered anew, its numbers beside those of the report."""
+"""`hw3 rerun A3`: one question computed again, its numbers beside those of the report."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import nbformat
 
 from hw3lib import UserError
 from hw3lib.files import ROOT, absolute
-from hw3lib.report.collect import collect_checks, collect_results
 from hw3lib.report.cover import read_questions
+from hw3lib.report.document import collect, ran_through
 from hw3lib.report.execute import execute_notebooks
 
 
@@ -46,14 +46,14 @@ def rerun(
         (done,) = execute_notebooks([source], Path(folder), parameters, progress=progress)
         notebooks = {source.stem: nbformat.read(done, as_version=4)}
     known, wrong = _reported(root, profile), []
-    for result in collect_results(notebooks):
+    for result in collect(notebooks, "result"):
         place = result["name"], result["split"]
         said = "" if place not in known else "  as in the report"
         if place in known and known[place] != result["value"]:
             said = f"  the report has {known[place]}"
             wrong.append(result["name"])
         progress(f"{result['name']} = {result['value']} ({result['split']}){said}")
-    for check in collect_checks(notebooks):
+    for check in [ran_through(notebooks), *collect(notebooks, "check")]:
         progress(f"{'holds' if check['holds'] else 'FAILS'}: {check['en']}")
         wrong += [] if check["holds"] else [check["name"]]
     if wrong:

@@ -7,6 +7,7 @@ those, so neither language can be lost on the way.
 
 from __future__ import annotations
 
+import base64
 import html
 import io
 import re
@@ -32,6 +33,7 @@ DPI = 200  # of figures that hold images; a chart stays vector
 HEAVY = 250_000  # letters of an SVG (a cloud of points), from which the raster is smaller
 POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
 TALL, SCROLLS = 20, "max-height:32em;overflow:auto"  # rows of a table, beyond which it scrolls
+POWER = re.compile(r"(?<=\d)e([+-]\d+)$")
 NEGATIVE_ZERO = re.compile(r"-0(\.0*)?%?")
 SENTENCE = re.compile(r".*?(?:[。！？]|[.!?](?=\s|$))", re.DOTALL)
 _real = True  # are the faces of this process real people's? until `notebook` says otherwise
@@ -133,7 +135,7 @@ def figure(
     width, height = (float(inches) * POINTS for inches in fig.get_size_inches())
     payload = {
         "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
-        "width": width, "height": height, "detail": detail,
+        "width": width, "height": height, "detail": detail, "thumb": _thumb(fig),
     }  # fmt: skip
     plain = {"text/plain": str(alt), **_encoded(fig)}
     _show(payload, {**plain, **_bundle(widget)}, width=round(width * PIXELS / POINTS))
@@ -274,6 +276,13 @@ def _encoded(fig: Figure) -> dict[str, Any]:
         plt.close(fig)
 
 
+def _thumb(fig: Figure) -> str:
+    """A small picture of it for the first screen of the web page, PNG in base64."""
+    drawn = io.BytesIO()
+    fig.savefig(drawn, format="png", dpi=40, metadata={"Software": None})
+    return base64.b64encode(drawn.getvalue()).decode()
+
+
 def _fine_mesh(collection: Any) -> bool:
     """A mesh of as many cells as an image has; a confusion matrix or a colour bar is none."""
     from matplotlib.collections import QuadMesh
@@ -314,8 +323,16 @@ def _cell(value: Any, spec: str) -> Text:
         return as_text(value)
     if value is None or value != value:  # NaN
         return as_text("–")
-    shown = format(value, spec)
+    if not spec and isinstance(value, (int, np.integer)) and abs(value) >= 10_000:
+        spec = ","
+    shown = POWER.sub(_power, format(value, spec))
     return as_text(shown.removeprefix("-") if NEGATIVE_ZERO.fullmatch(shown) else shown)
+
+
+def _power(found: re.Match) -> str:
+    """1.5e-05 as one writes it: 1.5×10⁻⁵."""
+    raised = str(int(found[1])).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
+    return "" if raised == "⁰" else f"×10{raised}"
 
 
 def _numeric(column: pd.Series) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hw3lib.report import show
-from hw3lib.report.blocks import pieces
+from hw3lib.report.document import paragraphs
 from hw3lib.text import Text
 
 
@@ -20,7 +20,7 @@ def test_both_languages_share_the_formula(shown):
     found = show.derive("M2.1", r"\mu_B = \frac{1}{m} \sum_i x_i", zh="平均", en="the mean")
     assert found.ok
     ((payload, plain),) = shown
-    reason, formula = pieces(Text(payload["zh"], payload["en"]))
+    reason, formula = paragraphs(Text(payload["zh"], payload["en"]))
     assert formula.zh == formula.en == "$$\n\\mu_B = \\frac{1}{m} \\sum_i x_i\n$$"
     assert "**M2.1**　平均（120 例，" in reason.zh and "(120 cases, error" in reason.en
     assert plain["text/markdown"].count("$$") == 2

@@ -59,26 +59,24 @@ function mark() {
 addEventListener("scroll", () => { if (!waiting) { waiting = true; requestAnimationFrame(mark); } }, { passive: true });
 mark();
 
-// All code at once.
-const all = document.getElementById("code-all");
-all.hidden = !document.querySelector("details.code");
-all.addEventListener("click", () => {
-  const open = all.getAttribute("aria-pressed") !== "true";
-  all.setAttribute("aria-pressed", String(open));
-  document.querySelectorAll("details.code").forEach((code) => { code.open = open; });
-});
+// A link to what lies folded unfolds it.
+const unfold = () => {
+  const target = location.hash ? document.getElementById(decodeURIComponent(location.hash.slice(1))) : null;
+  for (let fold = target?.closest("details"); fold; fold = fold.parentElement.closest("details")) fold.open = true;
+  target?.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+unfold();
 
 // A figure fills the window on a click, Enter or the space bar; Escape closes it.
 const zoom = document.getElementById("zoom");
 function enlarge(image) {
-  const base = image.parentElement.querySelector(".base");
-  const copies = [base, image].filter(Boolean).map((shown) => Object.assign(new Image(), { src: shown.src, alt: shown.alt }));
-  zoom.querySelector(".stage").replaceChildren(...copies);
-  zoom.querySelector("p").textContent = image.closest("figure").querySelector("figcaption").innerText;
+  zoom.querySelector(".stage").replaceChildren(Object.assign(new Image(), { src: image.src, alt: image.alt }));
+  zoom.querySelector("p").textContent = image.closest("figure")?.querySelector("figcaption").innerText ?? "";
   zoom.showModal();
 }
 zoom.addEventListener("click", (event) => { if (event.target.tagName !== "P") zoom.close(); });
-for (const image of document.querySelectorAll("figure img:not(.base)")) {
+for (const image of document.querySelectorAll("figure img, .picture img")) {
   image.tabIndex = 0;
   image.setAttribute("role", "button");
   image.addEventListener("click", () => enlarge(image));
@@ -110,7 +108,9 @@ function shown(cell) {
     || cell.textContent;
 }
 function value(cell) {
-  const number = shown(cell).replace(/[,\s]/g, "").replace("−", "-").match(/-?\d+(\.\d+)?(e[-+]?\d+)?/i);
+  const powers = (signs) => "e" + [...signs].map((sign) => "⁻⁰¹²³⁴⁵⁶⁷⁸⁹".indexOf(sign)).map((i) => (i ? i - 1 : "-")).join("");
+  const text = shown(cell).replace(/[,\s]/g, "").replace("−", "-").replace(/×10([⁻⁰¹²³⁴-⁹]+)/, (_, signs) => powers(signs));
+  const number = text.match(/-?\d+(\.\d+)?(e[-+]?\d+)?/i);
   return number ? Number(number[0]) : -Infinity;
 }
 function sorts(table) {
@@ -136,3 +136,12 @@ function sorts(table) {
   });
 }
 document.querySelectorAll(".table.sorts table").forEach(sorts);
+
+// A table wider than its place says so until it was moved.
+const tables = [...document.querySelectorAll(".table")];
+const hint = () => tables.forEach((table) => table.classList.toggle("more", table.scrollLeft + table.clientWidth + 2 < table.scrollWidth));
+tables.forEach((table) => table.addEventListener("scroll", hint, { passive: true }));
+document.querySelectorAll("details").forEach((fold) => fold.addEventListener("toggle", hint));
+addEventListener("resize", hint);
+languages.forEach((input) => input.addEventListener("change", hint));
+hint();

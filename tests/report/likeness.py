@@ -1,65 +1,29 @@
-"""Does a picture in a report look like one of the data set? The last door before publication."""
+"""Does a picture in a report look like one of the data set? How `--publish` is tested."""
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Iterator
 
 import numpy as np
-from nbformat import NotebookNode
+from PIL import Image
 
-from hw3lib import UserError
-from hw3lib.data.faces import SIZE, Faces
+from hw3lib.data.faces import SIZE
 from hw3lib.portraits import SMALL
 
 ALIKE = 0.9  # correlation of grey values from which two pictures show the same
 LEAST = 24  # pixels a side; a smaller part of a figure shows no face
 WHITE = 250  # grey value of the paper between a figure's parts
-DEPTH = 8  # cuts, each through all white rows or columns, from a figure to its smallest part
-BLOCK = 4096  # pictures compared at a time
-
-
-def refuse_portraits(notebooks: dict[str, NotebookNode], faces: Faces) -> None:
-    """Compare every raster of the executed notebooks, whole and in its parts, with every face.
-
-    Raises
-    ------
-    UserError
-        naming the notebook and the cell of the first that correlates with a face by ALIKE or more.
-    """
-    for where, raster in rasters(notebooks):
-        closest = likeness(list(parts(raster)), faces.images)
-        if closest >= ALIKE:
-            raise UserError(
-                f"{where}: a picture in this figure correlates {closest:.2f} with one of the data "
-                "and must not be published; draw it from hw3lib.portraits.exhibit"
-            )
-
-
-def rasters(notebooks: dict[str, NotebookNode]) -> Iterator[tuple[str, np.ndarray]]:
-    """(where, (H, W) grey values) of every picture in the notebooks' outputs."""
-    from PIL import Image
-
-    for name, nb in notebooks.items():
-        for number, cell in enumerate(nb.cells):
-            for output in cell.get("outputs", []):
-                for mime, data in output.get("data", {}).items():
-                    if mime in ("image/png", "image/jpeg", "image/webp"):
-                        with Image.open(io.BytesIO(base64.b64decode(data))) as picture:
-                            yield f"{name}, cell {number}", grey(picture)
 
 
 def grey(picture) -> np.ndarray:
     """A PIL picture as (H, W) uint8, on white paper."""
-    from PIL import Image
 
     paper = Image.new("RGBA", picture.size, "white")
     paper.alpha_composite(picture.convert("RGBA"))
     return np.asarray(paper.convert("L"))
 
 
-def parts(raster: np.ndarray, depth: int = DEPTH) -> Iterator[np.ndarray]:
+def parts(raster: np.ndarray, depth: int = 8) -> Iterator[np.ndarray]:
     """The (H, W) raster and, cut again and again where it is white from edge to edge, its parts."""
     inked = raster < WHITE
     rows, columns = (_runs(inked.any(axis)) for axis in (1, 0))
@@ -93,8 +57,8 @@ def likeness(pictures: list[np.ndarray], images: np.ndarray) -> float:
         return 0.0
     asked = _normalised(np.stack([p for s in small for p in (s, s[:, ::-1])]))
     closest = 0.0
-    for start in range(0, len(images), BLOCK):
-        known = _normalised(np.asarray(images[start : start + BLOCK]))
+    for start in range(0, len(images), 4096):
+        known = _normalised(np.asarray(images[start : start + 4096]))
         closest = max(closest, float((known @ asked.T).max()))
     return closest
 
@@ -106,7 +70,6 @@ def _pixels(picture: np.ndarray) -> tuple[int, int]:
 
 
 def _resized(picture: np.ndarray) -> np.ndarray:
-    from PIL import Image
 
     small = Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32)

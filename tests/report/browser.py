@@ -106,23 +106,18 @@ def _languages(page, address: str) -> list[str]:
 
 
 def _folds(page) -> list[str]:
-    code = page.locator("details.code")
+    code = page.locator("pre.code").first
     if not code.count():
         return []
-    first = code.first.locator("pre").first
-    states = [first.is_visible()]
-    for button in (code.first.locator("summary"), code.first.locator("summary")):
-        button.click()
-        states.append(first.is_visible())
-    page.locator("#code-all").click()
-    states.append(code.last.locator("pre").first.is_visible())
-    page.locator("#code-all").click()
-    wanted = [False, True, False, True]
-    return [] if states == wanted else [f"code folds {states}, not {wanted}"]
+    states = [code.is_visible()]
+    for _ in range(2):
+        page.locator("#code").click()
+        states.append(code.is_visible())
+    return [] if states == [False, True, False] else [f"the switch of code: {states}"]
 
 
 def _enlarges(page) -> list[str]:
-    image = page.locator("figure img:not(.base):visible").first
+    image = page.locator("figure img:visible").first
     if not image.count():
         return []
     image.focus()

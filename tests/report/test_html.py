@@ -1,0 +1,236 @@
+"""The page: nothing from outside, no markup from strings, both languages in full."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import v4
+
+from hw3lib import UserError
+from hw3lib.report import html
+from hw3lib.report.build import rerun_command
+from hw3lib.report.document import Question, one_notebook
+from hw3lib.report.exporters import Hw3HTMLExporter
+from hw3lib.report.html import render
+from hw3lib.report.show import MIME
+from hw3lib.text import Text
+
+from .fakes import (
+    HTML,
+    SVG,
+    answer,
+    both,
+    cell,
+    document,
+    figure,
+    notebook,
+    output,
+    pair,
+    png,
+    result,
+    table,
+)
+
+SCRIPT = "<script>alert(1)</script>"
+EVIL = f"</code></script>{SCRIPT}<img src=x onerror=alert(1)><svg/onload=alert(1)>\" onx='alert(1)"
+ALLOWED = ("#", "data:image/", "https://en.wikipedia.org/")
+ADDRESSES = ("src", "href", "xlink:href", "action", "formaction", "data", "srcdoc", "srcset")
+
+
+class Page(HTMLParser):
+    """The page as a browser takes it apart."""
+
+    def __init__(self, source: str) -> None:
+        super().__init__()
+        self.source, self.text = source, ""
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, {k: v or "" for k, v in attrs}))
+
+    def handle_data(self, data):
+        self.text += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+def harmless(source: str) -> Page:
+    """The page has its own script and style alone, no handler and no address outside."""
+    page = Page(source)
+    assert len(page.all("script")) == len(page.all("style")) == 1
+    assert [n for _, a in page.tags for n in a if n.startswith("on")] == []
+    assert not {"iframe", "object", "embed", "base", "link", "form"} & {
+        t for t, a in page.tags if a.get("method") != "dialog"
+    }
+    addresses = [v for _, a in page.tags for n, v in a.items() if n in ADDRESSES]
+    assert all(a.startswith(ALLOWED) for a in addresses), addresses
+    assert "default-src 'none'" in source
+    return page
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    cells = [
+        *pair("開頭 $a$，見 [@line]。", "Opening $a$, see [@line] and [w](https://en.wikipedia.org/)."),
+        *pair("## 甲\n\n前\n\n$$y=x$$\n\n後", "## One\n\nBefore\n\n$$y=x$$\n\nAfter"),
+        cell(figure("line"), table(*"ABCDE"), source="a = 1  # 註解"), cell(answer()),
+        *pair("## 補充", "## More", "detail"), cell(figure("more"), tags=["detail"]),
+        cell({"image/png": png()}, {"text/html": HTML}, {"text/plain": "forty-two"}),
+        cell({"application/x-unknown": "1", "text/plain": "x"}, result("best.test.accuracy", 0.5)),
+    ]  # fmt: skip
+    measured = {"notebook": "05_confusion_matrix", "name": "best.test.accuracy", "n": 3589}
+    checks = [
+        {"holds": True, **both("讀回相同", "Read back")},
+        {"holds": False, **both("不", "No")},
+    ]
+    return Page(render(document(
+        *cells, results=[{**measured, "value": 0.64321}], checks=checks, synthetic=True,
+        rerun="hw3 rerun {id}",
+    )))  # fmt: skip
+
+
+def test_it_asks_nobody_for_anything(page):
+    harmless(page.source)
+    script = re.search(r"<script>(.*?)</script>", page.source, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page.source
+    assert "url(data:font/woff2" in page.source and "http-equiv" in page.source
+
+
+def test_both_languages_are_there_and_marked(page):
+    for text in ("一條線。", "A line.", "類別", "Class", "開頭", "Opening", "短答四", "short four"):
+        assert text in page.text
+    spans = [a for t, a in page.tags if a.get("class") in ("zh", "en")]
+    assert {(a["class"], a["lang"]) for a in spans} == {("zh", "zh-Hant-TW"), ("en", "en")}
+    assert page.all("html")[0]["lang"] == "zh-Hant-TW"
+
+
+def test_the_first_screen_answers_with_thumbnails_and_links(page):
+    first = page.source[: page.source.index('<article class="chapter"')]
+    for part in ('href="#answer-a3"', "short four", "data:image/png;base64", "64.3 %"):
+        assert part in first, part
+    assert 'id="answer-a3"' in page.source
+
+
+def test_every_link_leads_somewhere_and_every_id_stands_once(page):
+    ids = [a["id"] for _, a in page.tags if "id" in a]
+    assert len(ids) == len(set(ids))
+    links = [a["href"][1:] for a in page.all("a") if a["href"].startswith("#")]
+    assert set(links) <= set(ids) and "figure-5-1" in links and "heading-5-1" in links
+
+
+def test_sections_and_supplements_carry_their_numbers(page):
+    for told in ("Figure 5.1", "Figure S5.1", "圖 S5.1", "Table 5.1", "5.1"):
+        assert told in page.text
+    fold = page.source[page.source.index('<details class="detail">') :]
+    assert fold.index("figure-s5-1") < fold.index("</details>")
+
+
+def test_ordinary_outputs_are_shown_and_what_cannot_be_is_named(page):
+    assert any(a["src"].startswith("data:image/webp") for a in page.all("img"))
+    assert "sadness" in page.text and "forty-two" in page.text
+    assert "an output that cannot be shown (application/x-unknown)" in page.text
+
+
+def test_the_panel_speaks_in_words(page):
+    panel = page.source[page.source.index('id="grader"') :]
+    assert "0.6432" in panel and "n = 3,589" in panel and "hw3 rerun A3" in panel
+    assert "best.test.accuracy" not in panel and "accuracy" in panel and "準確率" in panel
+    assert panel.index("That failed".lower()[5:]) < panel.index("Read back")
+
+
+def test_code_has_one_switch_and_mathematics_is_mathml(page):
+    assert [a["id"] for a in page.all("input") if a.get("type") == "checkbox"] == ["code"]
+    assert any(a.get("class") == "code" for a in page.all("pre"))
+    assert page.source.count("<mi>y</mi>") == 1 and "<math" in page.source  # set once for both
+
+
+def test_the_language_that_it_begins_in_can_be_chosen():
+    made = Page(render(document(), "en"))
+    assert made.all("html")[0]["lang"] == "en"
+    assert [
+        a["value"] for a in made.all("input") if "checked" in a and a["name"] == "language"
+    ] == ["en"]
+
+
+def test_one_notebook_has_no_first_page():
+    made = Page(render(one_notebook(notebook(cell(answer())), "x")))
+    assert [t for t, _ in made.tags if re.fullmatch("h[1-6]", t)] == ["h1"]
+    assert "grader" not in [a.get("id") for _, a in made.tags]
+
+
+def test_fonts_are_cut_to_the_page():
+    font = html._subset.__wrapped__ if hasattr(html._subset, "__wrapped__") else None
+    made = (font or _real_subset())("NotoSansTC-Regular.woff2", frozenset("abc混"))
+    assert made[:4] == b"wOF2" and len(made) < 30_000
+
+
+def _real_subset():
+    import importlib
+
+    return importlib.reload(html)._subset.__wrapped__
+
+
+def exported(*outputs: dict, source: str = "pass", prose: str = "") -> str:
+    cells = [v4.new_markdown_cell(f"# 題 Title\n\n{prose}"), cell(*outputs, source=source)]
+    nb = nbformat.from_dict(v4.new_notebook(cells=cells))
+    return Hw3HTMLExporter().from_notebook_node(nb, {"metadata": {"name": EVIL}})[0]
+
+
+def test_outputs_of_anyone_stay_text():
+    drawn = SVG.replace("<rect", f'{SCRIPT}<a href="x:y"/><rect onload="alert(1)"')
+    said = {"kind": "text", **both(EVIL)}
+    outputs = [
+        {"text/html": EVIL, "text/plain": EVIL}, {"application/javascript": "alert(1)"},
+        {"image/svg+xml": drawn}, {"text/markdown": EVIL}, {"text/latex": EVIL},
+        v4.new_output("stream", name="stdout", text=EVIL),
+        v4.new_output("error", ename=EVIL, evalue=EVIL, traceback=[EVIL]), {MIME: said},
+        {MIME: {"kind": EVIL}}, answer(EVIL, EVIL, EVIL), figure(EVIL, caption=both(EVIL)),
+        table(EVIL), {MIME: {"kind": "study", "synthetic": True, "language": EVIL}},
+    ]  # fmt: skip
+    made = harmless(exported(*outputs, source=EVIL, prose=EVIL))
+    assert made.text.count("alert(1)") >= 8
+
+
+def test_pictures_that_lie_about_themselves_are_refused():
+    for shown in ({"image/png": b'x" onerror="alert(1)'}, {"image/jpeg": SCRIPT.encode()}):
+        assert "no picture" in harmless(exported(shown)).text
+    with pytest.raises(UserError, match="cell 2: a figure with no picture"):
+        exported({MIME: figure()[MIME], "image/png": b"x"})
+
+
+@pytest.mark.parametrize("name", ["a; rm -rf ~", "$(id)", "`id`", '"x', "{evil}", "a\nb", "--out"])
+def test_a_command_to_copy_holds_no_name_that_a_shell_would_run(name):
+    told = rerun_command("demo", f"/some/where/{name}")
+    assert told == ".venv/bin/hw3 rerun {id} --profile demo --data IMAGES"
+    assert rerun_command("demo", "/x/FER 2013").endswith("--data 'FER 2013'")
+
+
+def test_names_of_authors_and_files_stay_text():
+    author = {"name": EVIL, "id": EVIL, "department": Text(EVIL, EVIL), "collaborators": [EVIL]}
+    asked = [Question("A3", Text(EVIL, EVIL), None, 5)]
+    made = harmless(render(document(author=author, facts={Text(EVIL, EVIL): Text(EVIL, EVIL)},
+                                    questions=asked)))  # fmt: skip
+    assert made.text.count(SCRIPT) >= 5
+
+
+def test_the_exporter_follows_the_notebook_and_its_option(tmp_path: Path):
+    from nbconvert import nbconvertapp
+
+    study = {MIME: {"kind": "study", "synthetic": False, "language": "en"}}
+    file = tmp_path / "05_x.ipynb"
+    nbformat.write(notebook(cell(output(study), answer())), file)
+    for option, wanted in (([], "en"), (["--language", "zh"], "zh-Hant-TW")):
+        nbconvertapp.NbConvertApp.clear_instance()
+        nbconvertapp.NbConvertApp.launch_instance(["--to", "hw3_html", str(file), *option])
+        written = Page((tmp_path / "05_x.report.html").read_text(encoding="utf-8"))
+        assert written.all("html")[0]["lang"] == wanted
+    nbconvertapp.NbConvertApp.clear_instance()

@@ -1,0 +1,189 @@
+"""The PDF: what it says can be read out of it, it is reproducible, and faults are named."""
+
+from __future__ import annotations
+
+import io
+
+import pypdf
+import pytest
+from nbformat import v4
+
+from hw3lib import UserError
+from hw3lib.report import pdf
+from hw3lib.report.document import one_notebook
+from hw3lib.report.exporters import Hw3PDFExporter
+from hw3lib.report.show import MIME, SYNTHETIC_NOTE
+from hw3lib.text import LANGUAGES, Text
+
+from .fakes import (
+    HTML,
+    answer,
+    both,
+    cell,
+    document,
+    elements,
+    figure,
+    notebook,
+    pages,
+    pair,
+    png,
+    table,
+)
+
+ZH = "網路依驗證影像選定，測試影像從未參與任何選擇。"
+EN = "The network was chosen on the validation images."
+HOSTILE = '#panic("x") ] [ *a* _b_ $c$ // /* <d> @e \\ `f` "g"'
+
+
+def text(data: bytes) -> str:
+    return "".join(pages(data))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_each_language_can_be_read_out_of_its_pdf(language):
+    told = text(pdf.render(document(*pair(ZH, EN), cell(figure(), table(), answer())), language))
+    for code, sentences in {
+        "zh": (ZH, "一條線。", "類別", "答案是四。", "短答四", "王小明"),
+        "en": (EN, "A line.", "Class", "It is four.", "short four"),
+    }.items():
+        for sentence in sentences:
+            shown = "".join(sentence.split()) in told
+            assert shown == (language in (code, "both")), sentence
+    assert "secret_code" not in told
+
+
+def test_the_same_document_gives_the_same_bytes():
+    first = pdf.render(document(), "both")
+    assert first == pdf.render(document(), "both")
+    assert pypdf.PdfReader(io.BytesIO(first)).metadata.creation_date.isoformat() == (
+        "2026-11-20T08:00:00+00:00"
+    )
+    assert first != pdf.render(document(date="2026-11-21"), "both")
+
+
+def test_it_is_accessible_and_for_the_archive():
+    made = pdf.render(document(*pair("## 式\n\n$a^2$", "## So\n\n$a^2$"), cell(figure())), "both")
+    root = pypdf.PdfReader(io.BytesIO(made)).trailer["/Root"]
+    metadata = root["/Metadata"].get_data().decode()
+    assert "<pdfuaid:part>1<" in metadata and "<pdfaid:part>2<" in metadata
+    assert root["/Lang"] == "zh-TW" and root["/MarkInfo"]["/Marked"]
+    found = elements(made)
+    assert ("/Formula", "a^2") in found and "由左下到右上的線 a rising line" in dict(found).values()
+    assert [alt for kind, alt in found if alt == "a^2"] == ["a^2"]  # both languages share it
+
+
+def test_the_first_page_answers_and_names_the_page_of_each_answer():
+    filler = [c for _ in range(40) for c in pair(ZH * 6, f"{EN} " * 6)]
+    made = pages(pdf.render(document(*filler, cell(answer())), "zh"))
+    page = next(n for n, said in enumerate(made, 1) if "答案是四" in said)
+    assert page > 2 and "A3混淆短答四" in made[0] and f"{page}2" in made[0]
+
+
+def test_what_is_detail_code_or_stderr_stays_on_the_web_page():
+    warned = v4.new_output("stream", name="stderr", text="a warning")
+    printed = v4.new_output("stream", name="stdout", text="printed words")
+    cells = [*pair("## 補", "## More", "detail"), cell(figure("more"), tags=["detail"]),
+             cell(warned, printed), *pair("見 [@more]。", "See [@more].")]  # fmt: skip
+    told = text(pdf.render(document(*cells), "en"))
+    assert "printedwords" in told and "SeeFigureS5.1." in told
+    assert not [word for word in ("awarning", "Aline", "secret", "More") if word in told]
+
+
+def test_a_students_ordinary_outputs_are_printed(tmp_path):
+    (tmp_path / "mine.png").write_bytes(png(200, 100))
+    prose = v4.new_markdown_cell(
+        "# Mine\n\n![my plot](mine.png) ![lost](lost.png)\n\n### deep\n\n1. a"
+    )
+    outputs = ({"image/png": png()}, {"text/html": HTML}, {"text/latex": "$x$"},
+               v4.new_output("error", ename="Oops", evalue="[no]", traceback=[]),
+               {"application/x-unknown": "1"})  # fmt: skip
+    nb = v4.new_notebook(cells=[prose, cell(*outputs)])
+    problems: dict = {}
+    made = pdf.render(one_notebook(nb, "10_mine", tmp_path), "both", problems)
+    told, images = text(made), [p.images for p in pypdf.PdfReader(io.BytesIO(made)).pages]
+    for word in ("sadness", "−7", "Oops:[no]", "lost:nosuchfile", "application/x-unknown"):
+        assert word in told, word
+    assert sum(map(len, images)) == 2 and ("/Figure", "my plot") in elements(made)
+    assert [*problems] == ["10_mine, cell 1: the image lost.png: no such file"]
+
+
+def test_small_figures_stand_side_by_side():
+    beside = pdf.render(document(cell(figure(), figure())), "zh")
+    below = pdf.render(document(cell(figure(width=300.0), figure(width=300.0))), "zh")
+    places = [_heights(made, "一條線") for made in (beside, below)]
+    assert len({*places[0]}) == 1 and len({*places[1]}) == 2
+
+
+def _heights(made: bytes, word: str) -> list[int]:
+    found: list[int] = []
+
+    def visit(said, outer, inner, *_):
+        if word in said:
+            found.append(round(outer[5] + inner[5]))
+
+    for page in pypdf.PdfReader(io.BytesIO(made)).pages:
+        page.extract_text(visitor_text=visit)
+    return found
+
+
+def test_a_reference_leads_to_its_figure():
+    links = []
+    for said in ("見 [@line]。", "見圖。"):
+        made = pdf.render(document(*pair(said, "See."), cell(figure("line"))), "zh")
+        found = pypdf.PdfReader(io.BytesIO(made)).pages
+        links.append(sum(len(page.get("/Annots", [])) for page in found))
+    assert links[0] == links[1] + 1
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_of_a_synthetic_report_says_so(language):
+    long = [c for _ in range(30) for c in pair(ZH * 6, f"{EN} " * 6)]
+    told = pages(pdf.render(document(*long, synthetic=True), language))
+    note = "".join(SYNTHETIC_NOTE.in_language(language).split())
+    assert len(told) > 2 and all(note in said for said in told)
+
+
+def test_no_heading_stands_alone_at_the_foot_of_a_page():
+    cells = []
+    for n in range(60):
+        cells += pair(f"## 標題{n}\n\n{ZH * (n % 7 + 1)}", f"## Heading\n\n{EN}")
+    reader = pypdf.PdfReader(io.BytesIO(pdf.render(document(*cells), "zh")))
+    assert len(reader.pages) > 4
+    for page in reader.pages[1:]:
+        lines = [line for line in page.extract_text().splitlines() if line.strip()]
+        assert "標題" not in lines[-2]  # the last line is the page number
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_strings_from_outside_stay_strings(language):
+    shown = cell(table(HOSTILE, ""), figure(caption=both("a\\]b #c")))
+    author = {"name": HOSTILE}
+    told = text(pdf.render(document(shown, author=author, title=Text(HOSTILE, HOSTILE)), language))
+    assert told.count("".join(HOSTILE.split())) >= 3 and "a]b#c" in told
+
+
+def test_a_character_no_font_has_is_replaced_and_named():
+    problems: dict = {}
+    told = text(pdf.render(document(*pair("\U00020bb7野家", "x")), "zh", problems))
+    assert "□野家" in told
+    assert next(iter(problems)).startswith("05_confusion_matrix, cell 4: no font in")
+
+
+def test_faults_name_their_cell(monkeypatch):
+    problems: dict = {}
+    told = text(pdf.render(document(*pair("好 $a$", "Good $\\foo$")), "both", problems))
+    assert "好" in told and "Couldnotconvert" in told
+    assert next(iter(problems)).startswith("05_confusion_matrix, cell 4: “Good")
+    with pytest.raises(UserError, match="choose one of"):
+        pdf.render(document(), "fr")
+    monkeypatch.setattr(pdf._Pages, "linked", lambda self, said: said.replace("壞", "#panic()"))
+    with pytest.raises(UserError, match=r"^05_confusion_matrix, cell 6: Typst: "):
+        pdf.render(document(*pair("好", "good"), *pair("壞", "bad")), "zh")
+
+
+def test_nbconvert_exports_one_notebook_in_its_language():
+    study = {MIME: {"kind": "study", "synthetic": False, "language": "en"}}
+    nb = notebook(cell(study), *pair(ZH, EN))
+    data, resources = Hw3PDFExporter().from_notebook_node(nb, {"metadata": {"name": "x"}})
+    assert resources["output_extension"] == ".report.pdf"
+    assert "".join(EN.split()) in text(data) and ZH not in text(data)
