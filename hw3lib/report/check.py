@@ -20,7 +20,6 @@ from hw3lib.report.execute import HOUSE, read_notebook
 from hw3lib.report.pandoc import convert, texts
 
 TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}
-<<<<<<< HEAD
 METADATA = {  # of a notebook that is committed, as JupyterLab writes it
     "kernelspec": {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"},
     "language_info": {
@@ -29,12 +28,6 @@ METADATA = {  # of a notebook that is committed, as JupyterLab writes it
         "pygments_lexer": "ipython3",
     },
 }  # fmt: skip
-=======
-METADATA = {  # of a notebook that is committed
-    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-    "language_info": {"name": "python"},
-}
->>>>>>> refs/heads/nb56
 LINES = 20  # of a code cell, at most
 SHOWN = ("say", "answer", "figure", "table", "check")
 FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$", re.DOTALL)
@@ -79,12 +72,8 @@ def faults_of(path: Path) -> list[str]:
     found += [f"{path}: {line}" for line in _whole(nb)] if house else []
     for number, cell in enumerate(nb.cells, 1):
         rules = [_stored(cell)]
-<<<<<<< HEAD
         if house:
             rules += [_tagged(cell), _code(cell) if cell.cell_type == "code" else _prose(cell)]
-=======
-        rules.append(_code(cell) if cell.cell_type == "code" else _prose(cell))
->>>>>>> refs/heads/nb56
         found += [f"{path}, cell {number}: {line}" for lines in rules for line in lines]
     return found
 
@@ -131,12 +120,9 @@ def _whole(nb: NotebookNode) -> Iterator[str]:
 def _stored(cell: NotebookNode) -> Iterator[str]:
     if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
         yield "a stored output; hw3 check --clear removes it"
-<<<<<<< HEAD
 
 
 def _tagged(cell: NotebookNode) -> Iterator[str]:
-=======
->>>>>>> refs/heads/nb56
     if extra := set(cell.metadata) - {"tags", "jupyter"}:
         yield f"metadata {', '.join(sorted(extra))}: only tags are kept"
     if extra := tags(cell) - TAGS:
@@ -154,26 +140,15 @@ def _prose(cell: NotebookNode) -> Iterator[str]:
 
 
 def _code(cell: NotebookNode) -> Iterator[str]:
-<<<<<<< HEAD
     if (length := len(cell.source.splitlines())) > LINES and "prose" not in tags(cell):
-=======
-    source = cell.source
-    if (length := len(source.splitlines())) > LINES and "prose" not in tags(cell):
->>>>>>> refs/heads/nb56
         yield f"{length} lines of code; at most {LINES}, the rest belongs into the library"
     try:
         nodes = list(ast.walk(ast.parse(cell.source)))
     except SyntaxError as error:
         yield f"no Python: {error.msg}"
         return
-<<<<<<< HEAD
     for call in (n for n in nodes if isinstance(n, ast.Call)):
         name, given = getattr(call.func, "id", ""), {k.arg for k in call.keywords}
-=======
-    for call in nodes:
-        name = getattr(getattr(call, "func", None), "id", "") if isinstance(call, ast.Call) else ""
-        given = {k.arg for k in call.keywords} if name else set()
->>>>>>> refs/heads/nb56
         if name == "print":
             yield "print; say it in both languages with say(zh=..., en=...)"
         if name in SHOWN and None not in given:

@@ -178,14 +178,10 @@ def test_stand_ins_have_the_labels_and_nobodys_face(faces, publishing, shown):
     show.figure(grid(other), of=other, zh="臉。", en="Faces.")
     assert shown[0]["caption"]["en"] == "Faces." + portraits.STAND_INS.en
     assert closest(shown[0], other) > 0.97 > ALIKE > closest(shown[0], faces)
-<<<<<<< HEAD:tests/report/test_portraits.py
-    show.figure(grid(faces), of=faces, zh="臉。", en="Faces.")  # vouching needs stand-ins
-=======
     first, second = portraits.exhibit_pairs(few, few)  # the second shifted, as near copies are
     assert (first.images == other.images).all() and second.synthetic
     assert (second.images[:, 1:, 2:] == first.images[:, :-1, :-2]).all()
-    display.figure(grid(faces), of=faces, zh="臉。", en="Faces.")  # vouching needs stand-ins
->>>>>>> refs/heads/nb12:tests/test_portraits.py
+    show.figure(grid(faces), of=faces, zh="臉。", en="Faces.")  # vouching needs stand-ins
     assert closest(shown[2], faces) < ALIKE
 
 
