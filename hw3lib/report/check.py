@@ -140,7 +140,7 @@ def _prose(cell: NotebookNode) -> Iterator[str]:
 
 
 def _code(cell: NotebookNode) -> Iterator[str]:
-    if (length := len(cell.source.splitlines())) > LINES and "prose" not in tags(cell):
+    if (length := len(cell.source.splitlines())) > LINES and not tags(cell) & {"prose", "setup"}:
         yield f"{length} lines of code; at most {LINES}, the rest belongs into the library"
     try:
         nodes = list(ast.walk(ast.parse(cell.source)))
