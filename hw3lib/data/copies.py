@@ -170,17 +170,17 @@ def _details(images: torch.Tensor, scale: float = 1) -> torch.Tensor:
 def _shifted_correlation(
     images: torch.Tensor, pairs: torch.Tensor, mirrored: bool, reach: int
 ) -> torch.Tensor:
-    """(M,) float64: the best correlation of the first's middle with any window of the second.
+    """(M,): the best correlation of the first's middle with any window of the second.
 
-    In float64, so that no two processors differ in which pairs they find.
+    In float64 where it decides, so that no two processors differ in which pairs they find.
     """
     import torch
 
     side, shifts = images.shape[1], 2 * reach + 1
     middle, width = slice(reach, side - reach), side - 2 * reach
-    best = [torch.empty(0, dtype=torch.float64)]
+    best = [torch.empty(0, dtype=images.dtype)]
     for block in pairs.split(256):
-        x, y = images[block[:, 0], middle, middle].double(), images[block[:, 1]].double()
+        x, y = images[block[:, 0], middle, middle], images[block[:, 1]]
         y = y.flip(2) if mirrored else y
         x = x - x.mean((1, 2), keepdim=True)
         spectrum = torch.fft.rfft2(y) * torch.fft.rfft2(x, s=(side, side)).conj()

@@ -118,7 +118,7 @@ def test_fer2013(real):
         pytest.approx(0.50774, abs=1e-5),
         pytest.approx(0.25501, abs=1e-5),
     )
-    assert len(np.unique(real.group[real.split == "train"])) == 27_473
+    assert len(np.unique(real.exact[real.split == "train"])) == 27_473
     assert not d["problems"]
 
 
