@@ -9,7 +9,7 @@ each on the pairs that the one before let through:
 
 NEAR was chosen by looking at pairs of FER2013, 40 drawn at random from each band: from 0.935 to
 0.96 one was the same person at another moment, from 0.86 to 0.89 one, in the bands between none;
-all others, and the 72 likeliest mirrored pairs, were the same photograph. So it could be lower, but
+all others, and the 72 weakest mirrored pairs, were the same photograph. So it could be lower, but
 two strangers among 1,000 drawn faces of one class come to 0.929 (the most of 14 times).
 Linked pairs make a group. The twenty largest, of 8 to 17 different images, were looked at: in none
 does a chain of pairs lead from one photograph to another.

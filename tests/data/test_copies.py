@@ -137,7 +137,8 @@ def test_commands_warn_of_copies_before_anyone_trains(command, leaky, monkeypatc
     def stop(*_, **__):
         raise SystemExit
 
-    monkeypatch.setattr("hw3lib.data.load", lambda *_, **__: leaky)
+    for place in ("hw3lib.data.load", "hw3lib.training.study.load"):
+        monkeypatch.setattr(place, lambda *_, **__: leaky)
     monkeypatch.setattr("hw3lib.training.workers.make_runs", stop)
     monkeypatch.setattr("hw3lib.report.build.make_runs", stop)
     told = CliRunner().invoke(cli.app, [command]).output

@@ -109,7 +109,6 @@ def _whole(make: Callable[[], bytes]) -> st.SearchStrategy[bytes]:
 # reader -> the file's name, what is its own damage, what is its own structure
 KINDS: dict[str, tuple[str, st.SearchStrategy[bytes], st.SearchStrategy[bytes]]] = {
     "weights": ("w.safetensors", _whole(weights.whole), safetensors()),
-    "Run": ("record.json", _whole(lambda: runs.sealed(runs.whole())[runs.RECORD]), record()),
     "archive": ("runs.tar.gz", _whole(archives.whole), tar()),
     "profile": ("p.toml", damaged(b"[recipes.a]\nmodel = 'dense'\nseeds = [1, 2]\n"), toml()),
     "author": ("author.toml", damaged(b"name = 'x'\ncollaborators = ['a']\n"), toml()),

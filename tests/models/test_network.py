@@ -225,7 +225,7 @@ def test_what_is_not_there_is_told_with_what_is_published(tmp_path):
     (tmp_path / "link.safetensors").symlink_to(tmp_path / "nowhere")
     for path in (tmp_path / "missing", tmp_path, tmp_path / "link.safetensors"):
         line = refused(path)
-        assert "no such weights file" in line and "best, vgg16" in line
+        assert "no such weights file" in line and "best, fast, vgg16" in line
 
 
 def test_files_from_before_checksums_and_of_any_recipe_are_read(tmp_path):
