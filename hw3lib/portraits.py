@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,6 +79,14 @@ def exhibit(faces: Faces) -> Faces:
     images = draw_images(labels, np.random.default_rng(0))
     group = np.arange(len(images))
     return Faces(images, faces.labels, faces.ids, faces.split, group, layout="synthetic")
+
+
+def exhibit_pairs(first: Faces, second: Faces) -> tuple[Faces, Faces]:
+    """`exhibit` of near copies, pair by pair: the second stand-in is the first one, shifted."""
+    shown = exhibit(first)
+    if shown is first:
+        return first, second
+    return shown, replace(shown, images=np.roll(shown.images, (1, 2), axis=(1, 2)))
 
 
 def cover(fig: Figure) -> int:

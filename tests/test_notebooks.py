@@ -108,7 +108,6 @@ FAULTS = {
     "cell 2: metadata collapsed: only tags": lambda nb: nb.cells[2].metadata.update(collapsed=True),
     "cell 2: unknown tag hide; known are": _set(2, metadata={"tags": ["hide"]}),
     "cell 2: 21 lines of code": _set(2, source="a = 1\n" * 21),
-    "cell 2: a class": _set(2, source="class A: pass"),
     "cell 2: print": _set(2, source="print(1)"),
     "cell 2: no Python": _set(2, source="a ="),
     "cell 2: say without both": _set(2, source='say(zh="一")'),

@@ -37,7 +37,7 @@ study = open_study(PROFILE, DATA)
 notebook(study, LANG)
 faces = study.faces
 few = exhibit(images.first_of_each_class(faces, 3))
-figure(images.class_samples(few), of=few, zh="樣本。", en="Samples.")
+figure(images.mean_faces(faces, samples=few), of=few, zh="樣本。", en="Samples.")
 figure(images.image_grid([faces.images[:8]]), zh="臉。", en="Faces.")
 figure(images.mean_faces(faces), zh="平均臉。", en="Mean faces.")
 result("data.mean", faces.images.mean(), split="all", rule="none", n=len(faces))"""
@@ -176,6 +176,9 @@ def test_stand_ins_have_the_labels_and_nobodys_face(faces, publishing, shown):
     display.figure(grid(other), of=other, zh="臉。", en="Faces.")
     assert shown[0]["caption"]["en"] == "Faces." + portraits.STAND_INS.en
     assert closest(shown[0], other) > 0.97 > ALIKE > closest(shown[0], faces)
+    first, second = portraits.exhibit_pairs(few, few)  # the second shifted, as near copies are
+    assert (first.images == other.images).all() and second.synthetic
+    assert (second.images[:, 1:, 2:] == first.images[:, :-1, :-2]).all()
     display.figure(grid(faces), of=faces, zh="臉。", en="Faces.")  # vouching needs stand-ins
     assert closest(shown[2], faces) < ALIKE
 

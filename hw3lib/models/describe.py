@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import operator
-import time
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
@@ -17,7 +16,7 @@ import pandas as pd
 import torch
 from torch import fx, nn
 
-from hw3lib.data.faces import CLASSES, SIZE
+from hw3lib.data.faces import SIZE
 from hw3lib.models.networks import count_parameters
 
 JOINS = {operator.add: "+", torch.add: "+", operator.mul: "×", torch.mul: "×"}
@@ -111,28 +110,6 @@ def main_path(units: tuple[Unit, ...]) -> list[int]:
     while before[path[-1]] >= 0:
         path.append(before[path[-1]])
     return path[::-1]
-
-
-def step_seconds(
-    model: nn.Module, *, in_channels: int = 1, batch_size: int = 8, device: str = "cpu"
-) -> float:
-    """Seconds of one training step: forward, backward and one SGD update on a batch of noise.
-
-    The second of two is timed: the first sets up kernels and memory, which later ones do not pay
-    again. The model changes, as in any training.
-    """
-    model.to(device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
-    x = torch.randn(batch_size, in_channels, SIZE, SIZE, device=device)
-    y = torch.randint(len(CLASSES), (batch_size,), device=device)
-    for _ in range(2):
-        began = time.perf_counter()
-        loss = nn.functional.cross_entropy(model(x), y)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        loss.item()  # waits for the GPU
-    return time.perf_counter() - began
 
 
 def _nodes(model: nn.Module, in_channels: int) -> list[tuple[fx.Node, nn.Module | None]]:

@@ -7,6 +7,7 @@ function lays out all of them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 import matplotlib as mpl
@@ -205,12 +206,14 @@ def _colours(share: np.ndarray, name: str) -> np.ndarray:
     return mpl.colormaps[name](np.clip(share, 0, 1), bytes=True)[..., :3]
 
 
-def mean_faces(faces: Faces) -> Axes:
+def mean_faces(faces: Faces, *, samples: Faces | None = None) -> Axes:
     """The mean face of each class, and below it how it differs from the mean of all classes.
 
     Every class counts alike in the mean of all, so that large classes do not hide in it, and all
     are brought to the same brightness before they are compared. A class without images stays
     empty; the colours saturate at the 99.5th percentile.
+
+    samples : drawn above, as many rows as the largest class of them has images
     """
     counts = np.bincount(faces.labels[faces.labels >= 0], minlength=len(CLASSES))
     means = {c: faces.images[faces.labels == c].mean(axis=0) for c in np.flatnonzero(counts)}
@@ -221,9 +224,18 @@ def mean_faces(faces: Faces) -> Axes:
     for c, mean in means.items():
         rows[0][c], drawn = mean_face(mean, counts[c]), signed(shapes[c] - overall, top)
         rows[1][c] = release(drawn) if counts[c] >= CROWD else drawn
+    above = [] if samples is None else _columns_by_class(samples)
     name = Text("與全體平均之差（灰階值）", "difference from the mean of all (grey levels)")
-    labels = [Text("平均臉", "mean face"), Text("差異", "difference")]
-    return image_grid(rows, columns=CLASSES, labels=labels, scale=Scale(name, low=-top, high=top))
+    labels = [Text("樣本", "samples"), *[""] * (len(above) - 1)] if above else []
+    labels += [Text("平均臉", "mean face"), Text("差異", "difference")]
+    scale = Scale(name, low=-top, high=top)
+    return image_grid([*above, *rows], columns=CLASSES, labels=labels, scale=scale)
+
+
+def _columns_by_class(faces: Faces) -> list[list[np.ndarray | None]]:
+    """Rows of images, a column for each class."""
+    columns = [faces.images[faces.labels == c] for c in range(len(CLASSES))]
+    return [list(row) for row in zip_longest(*columns)]
 
 
 def first_of_each_class(faces: Faces, count: int) -> Faces:
@@ -232,9 +244,3 @@ def first_of_each_class(faces: Faces, count: int) -> Faces:
     distinct = np.sort(first)
     chosen = [distinct[faces.labels[distinct] == c][:count] for c in range(len(CLASSES))]
     return faces.subset(np.concatenate(chosen))
-
-
-def class_samples(faces: Faces) -> Axes:
-    """All the faces, a row for each class."""
-    rows = [faces.images[faces.labels == c] for c in range(len(CLASSES))]
-    return image_grid(rows, labels=CLASSES)

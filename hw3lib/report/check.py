@@ -124,8 +124,6 @@ def _code(source: str, most: int = LINES) -> Iterator[str]:
     except SyntaxError as error:
         yield f"no Python: {error.msg}"
         return
-    if any(isinstance(n, ast.ClassDef) for n in nodes):
-        yield "a class; it belongs into the library"
     for call in nodes:
         name = getattr(getattr(call, "func", None), "id", "") if isinstance(call, ast.Call) else ""
         given = {k.arg for k in call.keywords} if name else set()

@@ -165,8 +165,8 @@ FIGURES = {
     "confusion": lambda: plotting.confusion(CONFUSION, beneath="interval"),
     "heatmaps": heatmaps, "spreads": spreads,
     "class regions": lambda: saliency.class_regions(np.abs(NOISE[:, 0, :7]), [1234] * 7),
-    "samples": lambda: images.class_samples(images.first_of_each_class(FACES, 10)),
-    "mean faces": lambda: plotting.mean_faces(FACES),
+    "mean faces": lambda: plotting.mean_faces(
+        FACES, samples=images.first_of_each_class(FACES, 3)),
     "conflicts": lambda: plotting.image_grid(
         [FACES.images[:8]], titles=[[Text("生氣／恐懼／驚訝", "Angry / Fear / Surprise")] * 8]),
     "mistakes": mistakes, "attributions": attributions,
