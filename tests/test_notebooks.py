@@ -72,15 +72,13 @@ def test_it_may_be_committed(path, nb):
     assert pairs(nb)
 
 
-def test_it_opens_and_closes_as_all_do(nb):
+def test_it_opens_as_all_do_and_answers_under_a_heading(nb):
     first = [tags(c) for c in nb.cells[:4]]
     assert first == [{"lang-zh"}, {"lang-en"}, {"parameters"}, {"setup"}]
     assert nb.cells[2].source == PARAMETERS
     assert "study = open_study(PROFILE, DATA)\nnotebook(study, LANG)" in nb.cells[3].source
     headings = [zh.splitlines()[0] for zh, _ in pairs(nb) if zh.startswith("## ")]
-    assert headings[-1] == "## 答案"
-    assert [en for _, en in pairs(nb) if en.startswith("## ")][-1].startswith("## Answer")
-    assert _calls(ast.parse(nb.cells[-1].source).body[-1].value, "answer")
+    assert "## 答案" in headings
 
 
 def test_a_number_in_one_language_alone_is_found():
@@ -112,7 +110,6 @@ FAULTS = {
     "cell 2: metadata collapsed: only tags": lambda nb: nb.cells[2].metadata.update(collapsed=True),
     "cell 2: unknown tag hide; known are": _set(2, metadata={"tags": ["hide"]}),
     "cell 2: 21 lines of code": _set(2, source="a = 1\n" * 21),
-    "cell 2: a class": _set(2, source="class A: pass"),
     "cell 2: print": _set(2, source="print(1)"),
     "cell 2: no Python": _set(2, source="a ="),
     "cell 2: say without both": _set(2, source='say(zh="一")'),

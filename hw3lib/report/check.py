@@ -19,7 +19,7 @@ from hw3lib.files import write_atomic
 from hw3lib.report.blocks import LANGUAGE_TAGS, notebook_blocks
 from hw3lib.report.document import chapter_of
 
-TAGS = {*LANGUAGE_TAGS, "parameters", "setup"}
+TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}
 METADATA = {  # of a notebook that is committed
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -50,7 +50,7 @@ def faults_of(path: Path) -> list[str]:
     found += [f"{path}: two cells have one id"] if len(set(ids)) < len(ids) else []
     for number, cell in enumerate(nb.cells):
         rules = [_stored(cell)]
-        rules.append(_code(cell.source) if cell.cell_type == "code" else _prose(cell))
+        rules.append(_code(cell) if cell.cell_type == "code" else _prose(cell))
         found += [f"{path}, cell {number}: {line}" for lines in rules for line in lines]
     for number, (zh, en) in enumerate(pairwise(nb.cells)):
         if "lang-zh" in tags(zh) and "lang-en" in tags(en):
@@ -74,7 +74,7 @@ def clear(path: Path) -> None:
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
-        cell.metadata = {k: v for k, v in cell.metadata.items() if k == "tags"}
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k in ("tags", "jupyter")}
     nb.metadata = METADATA
     write_atomic(path, (nbformat.writes(nb) + "\n").encode())
 
@@ -98,7 +98,7 @@ def _whole(nb: NotebookNode, name: str) -> Iterator[str]:
 def _stored(cell: NotebookNode) -> Iterator[str]:
     if cell.cell_type == "code" and (cell.outputs or cell.execution_count is not None):
         yield "a stored output; hw3 check --clear removes it"
-    if extra := set(cell.metadata) - {"tags"}:
+    if extra := set(cell.metadata) - {"tags", "jupyter"}:
         yield f"metadata {', '.join(sorted(extra))}: only tags are kept"
     if extra := tags(cell) - TAGS:
         yield f"unknown tag {', '.join(sorted(extra))}; known are {', '.join(sorted(TAGS))}"
@@ -114,16 +114,15 @@ def _prose(cell: NotebookNode) -> Iterator[str]:
         yield "HTML or a picture in Markdown; show pictures with hw3lib.report.show.figure"
 
 
-def _code(source: str) -> Iterator[str]:
-    if (length := len(source.splitlines())) > LINES:
+def _code(cell: NotebookNode) -> Iterator[str]:
+    source = cell.source
+    if (length := len(source.splitlines())) > LINES and "prose" not in tags(cell):
         yield f"{length} lines of code; at most {LINES}, the rest belongs into the library"
     try:
         nodes = list(ast.walk(ast.parse(source)))
     except SyntaxError as error:
         yield f"no Python: {error.msg}"
         return
-    if any(isinstance(n, ast.ClassDef) for n in nodes):
-        yield "a class; it belongs into the library"
     for call in nodes:
         name = getattr(getattr(call, "func", None), "id", "") if isinstance(call, ast.Call) else ""
         given = {k.arg for k in call.keywords} if name else set()
