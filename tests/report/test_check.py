@@ -85,7 +85,7 @@ FAULTS = {
     "cell 3: a stored output": _set(2, execution_count=3),
     "cell 3: metadata collapsed: only tags": lambda nb: nb.cells[2].metadata.update(collapsed=True),
     "cell 3: unknown tag hide; known are": _set(2, metadata={"tags": ["hide"]}),
-    "cell 3: 21 lines of code": _set(2, source="a = 1\n" * 21),
+    "cell 3: 41 lines of code": _set(2, source="a = 1\n" * 41),
     "cell 3: print": _set(2, source="print(1)"),
     "cell 3: no Python": _set(2, source="a ="),
     "cell 3: say without both": _set(2, source='say(zh="一")'),
