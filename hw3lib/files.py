@@ -52,7 +52,7 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
         finally:
             with contextlib.suppress(OSError):
                 part.unlink()
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def new_folder(path: Path) -> Iterator[Path]:
                 os.replace(old, path)
             for folder in (part, old):
                 shutil.rmtree(folder, ignore_errors=True)
-        _sync(path.parent)
+        sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -175,7 +175,7 @@ def _part_of(path: Path) -> Path:
     return path.with_name(f".{path.name}.{secrets.token_hex(8)}.part")
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """fsync the folder's own entries, where the system can (Windows cannot open a folder)."""
     with contextlib.suppress(OSError, AttributeError):
         handle = os.open(folder, os.O_DIRECTORY)

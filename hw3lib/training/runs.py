@@ -262,7 +262,8 @@ def get_run(
     recipe, name = replace(recipe, data=folds.fingerprint), name or recipe.model
     path = run_path(recipe, root)
     if path.exists() and _serves(run := open_run(path, recipe), folds, every_epoch):
-        checkpoint_of(path).unlink(missing_ok=True)  # of a kill between the Run and its end
+        with contextlib.suppress(OSError):  # of a kill between the Run and its end
+            checkpoint_of(path).unlink()
         return run
     waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
     with locked(path, waiting):
