@@ -260,41 +260,58 @@ def numbered(blocks: Sequence[Block], chapter: int) -> list[Block]:
     return done
 
 
-def referenced(document: Document, known: dict[str, str] | None = None, *, strict=True) -> Document:
+def referenced(document: Document, works: dict[str, str] | None = None, *, strict=True) -> Document:
     """Every `[@name]` becomes a link to what is shown as `name`, or to a work that is cited.
 
-    known : key of a work -> its number in the list of references
+    A name is looked for in its own chapter, then in the others.
+    works : key -> number in the list of references
 
     Raises
     ------
     UserError
-        for a name that two have and, where `strict`, for one that nothing has.
+        for a name that two in a chapter have and, where `strict`, for one that nothing has.
     """
-    places: dict[str, Block | str] = dict(known or {})
-    for block in document.blocks:
+    own = [_places(chapter) for chapter in document.chapters]
+    all_places: dict[str, Block | str] = {**(works or {})}
+    for places in reversed(own):
+        all_places |= places
+    chapters = []
+    for chapter, places in zip(document.chapters, own, strict=True):
+        known = {**all_places, **places}
+        blocks = [_resolved(block, known, strict) for block in chapter.blocks]
+        chapters.append(replace(chapter, blocks=blocks))
+    return replace(document, chapters=chapters)
+
+
+def _places(chapter: Chapter) -> dict[str, Block]:
+    places: dict[str, Block] = {}
+    for block in chapter.blocks:
         name = block.data.get("name")
         if name and places.setdefault(name, block) is not block:
             raise UserError(f"{block.where}: a second {name!r}")
+    return places
 
-    def linked(text: str, code: str, block: Block) -> str:
+
+def _resolved(block: Block, known: dict[str, Block | str], strict: bool) -> Block:
+    def linked(text: str, code: str) -> str:
         def link(match: re.Match) -> str:
-            target = places.get(match[1])
+            target = known.get(match[1])
             if target is None and strict:
-                known = ", ".join(places) or "none"
-                raise UserError(f"{block.where}: [@{match[1]}] names nothing (known: {known})")
+                names = ", ".join(known) or "none"
+                raise UserError(f"{block.where}: [@{match[1]}] names nothing (known: {names})")
             if not isinstance(target, Block):
                 return f"[\\[{target}\\]](#work-{target})" if target else f"({match[1]})"
             return f"[{getattr(WORDS[target.kind], code)} {target.number}](#{target.anchor})"
 
         return REFERENCE.sub(link, text)
 
-    def resolved(block: Block) -> Block:
-        if not block.text:
-            return block
-        return replace(block, text=Text(*(linked(getattr(block.text, c), c, block) for c in BOTH)))
-
-    chapters = [replace(c, blocks=[*map(resolved, c.blocks)]) for c in document.chapters]
-    return replace(document, chapters=chapters)
+    if not block.text:
+        return block
+    data = block.data
+    if block.kind == "answer":
+        data = {**data, "short": {code: linked(data["short"][code], code) for code in BOTH}}
+    text = Text(linked(block.text.zh, "zh"), linked(block.text.en, "en"))
+    return replace(block, text=text, data=data)
 
 
 def collect(notebooks: dict[str, NotebookNode], kind: str) -> list[dict]:
