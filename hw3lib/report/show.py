@@ -214,7 +214,7 @@ def _told(found: Checked) -> Text:
         return Text(f"**未通過**：{found.reason}", f"**not accepted**: {found.reason}")
     digit, exponent = f"{found.error:.0e}".split("e")
     error = rf"${digit} \times 10^{{{int(exponent)}}}$" if found.error else "0"
-    zh, en = f"{found.cases} 例，誤差 {error}", f"{found.cases} cases, error {error}"
+    zh, en = f"{found.cases} 例，{error}", f"{found.cases} cases, {error}"
     if found.attained:
         tight = all(found.attained)
         zh += "，等號可達" if tight else "，等號不可達"
