@@ -83,6 +83,7 @@ def page() -> Page:
         *pair("## 甲\n\n前\n\n$$y=x$$\n\n後", "## One\n\nBefore\n\n$$y=x$$\n\nAfter"),
         cell(figure("line"), table(*"ABCDE"), source="a = 1  # 註解"), cell(answer()),
         *pair("## 補充", "## More", "detail"), cell(figure("more"), tags=["detail"]),
+        *pair("字", "words"), cell(table(), tags=["detail"]),
         cell({"image/png": png()}, {"text/html": HTML}, {"text/plain": "forty-two"}),
         cell({"application/x-unknown": "1", "text/plain": "x"}, result("best.test.accuracy", 0.5)),
     ]  # fmt: skip
