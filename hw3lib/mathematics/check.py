@@ -119,7 +119,7 @@ def _cases(setting: Setting, claim: Tree, each: list[str], seen: _Seen) -> Itera
         enough = number >= setting.count and not 0 < seen.cases < FEWEST
         if enough or (limited and seen.cases >= LIMITS):
             return
-        if case.size**axes <= POINTS and not (limited and case.size > 24):
+        if case.size**axes <= POINTS:
             yield case
 
 

@@ -218,10 +218,17 @@ def _divide(children: list, scope: Scope) -> Number:
 def _power(children: list, scope: Scope) -> Number:
     a, n = (evaluate(c, scope) for c in children)
     value = a.value**n.value
+    _in_range(value, a.value != 0, scope)
     base = np.where(a.value == 0, 1, np.abs(a.value))
     relative = 1 + np.abs(n.value) * a.size / base + np.abs(np.log(base)) * n.size
     size = np.where(a.value == 0, a.size ** np.abs(n.value), np.abs(value) * relative)
     return Number(value, size)
+
+
+def _in_range(value: np.ndarray, nonzero: np.ndarray, scope: Scope) -> None:
+    """K^-400 is not 0, nor 1 / K^400: a power must not leave the range of the machine unseen."""
+    if (scope.mask & (np.isinf(value) | (nonzero & (value == 0)))).any():
+        raise UndecidedError("a power is beyond what the machine can hold")
 
 
 def _root(children: list, scope: Scope) -> Number:
@@ -234,6 +241,7 @@ def _call(children: list, scope: Scope) -> Number:
     function, a = children[0], evaluate(children[1], scope)
     if function == "exp":
         value = np.exp(a.value)
+        _in_range(value, np.True_, scope)
         return Number(value, value * (1 + a.size))
     value = np.log(a.value)
     return Number(value, np.abs(value) + a.size / np.abs(a.value))

@@ -84,6 +84,11 @@ def _size(rng: np.random.Generator, number: int, smallest: int) -> int:
     return smallest + (number // 2 % 3 if number % 2 else number // 2 % 24)
 
 
+def _any(rng: np.random.Generator) -> float:
+    """A number of any sign, small or large, so that none looks bounded."""
+    return rng.normal() * 10 ** rng.uniform(-1, 1.5)
+
+
 def _tensor(values: np.ndarray | float, *, track: bool = True) -> Tensor:
     return torch.tensor(values, dtype=torch.float64, requires_grad=track)
 
@@ -135,12 +140,12 @@ def _draw_batch(rng: np.random.Generator, number: int) -> Values:
     if number % 13 == 6:
         x[rng.integers(m)] += 20 * scale  # one far from the rest
     if number % 19 == 8:
-        x[:] = 2.0  # all alike
+        x[:] = rng.choice([0.0, 2.0])  # all alike
     return {
         "x": x, "a": rng.uniform(-1, 1, m), "b": rng.uniform(-1, 1, m),
-        GAMMA: [rng.normal(0, 1.5), 1.0, 0.0][number % 7 == 3 or 2 * (number % 29 == 11)],
-        BETA: 0.0 if number % 7 == 3 else rng.normal(),
-        EPS: float(rng.choice([1e-5, 1e-3, 0.1, 1.0])),
+        GAMMA: [_any(rng), 1.0, 0.0][number % 7 == 3 or 2 * (number % 29 == 11)],
+        BETA: 0.0 if number % 7 == 3 else _any(rng),
+        EPS: float(rng.choice([1e-5, 1e-3, 0.1, 1.0, 30.0])),
         MU: x.mean() + scale * rng.normal(),
     }  # fmt: skip
 
@@ -220,11 +225,18 @@ def _draw_softmax(rng: np.random.Generator, number: int) -> Values:
     K = _size(rng, number, 2)
     z = np.clip(rng.normal(0, rng.choice([0.3, 1, 3]), K), -8, 8)
     if number % 9 == 4:
-        z[:] = rng.normal()  # all alike
-    y = np.eye(K)[rng.integers(K)]
-    if number % 3:
+        z[:] = rng.choice([0.0, rng.normal()])  # all alike
+    if number % 13 == 7:
+        z = 16.0 * np.eye(K)[rng.integers(K)] - 8  # one far above the rest
+    y = np.eye(K)[rng.choice([z.argmax(), rng.integers(K)])]
+    if number % 17 == 11:
+        y = np.exp(z) / np.exp(z).sum()  # nothing left to learn
+    elif number % 3:
         y = rng.dirichlet(np.ones(K)) if number % 3 == 1 else 0.9 * y + 0.1 / K
-    return {"z": z, "y": y, "v": -2 * z if number % 11 == 5 else rng.normal(size=K)}
+    v = _any(rng) * rng.normal(size=K)
+    if number % 11 in (5, 6):
+        v = -2 * z if number % 11 == 5 else np.full(K, v[0])
+    return {"z": z, "y": y, "v": v}
 
 
 def _softmax(v: Values) -> tuple[Values, dict]:
@@ -251,16 +263,20 @@ def _softmax(v: Values) -> tuple[Values, dict]:
 
 def _draw_adam(rng: np.random.Generator, number: int) -> Values:
     t = _size(rng, number, 1)
-    g, kind = rng.normal(size=t), number % 16
+    g, kind = rng.normal(size=t) * 10 ** rng.uniform(-1, 1.5), number % 16
     if kind in (5, 12):
         g[np.arange(t) != (0 if kind == 5 else t - 1)] = 0  # a single one
     if kind in (7, 10):
-        g[:] = 0 if number % 64 == 7 else rng.normal()  # all alike
-    beta2 = 0.0 if number % 23 == 9 else rng.uniform(0.05, 0.999)
+        g[:] = 0 if number % 64 == 7 else _any(rng)  # all alike
+    beta1, beta2 = np.where(
+        rng.random(2) < 0.2, 1 - 10 ** rng.uniform(-4, -1, 2), rng.uniform(0.05, 0.95, 2)
+    )
+    beta2 = 0.0 if number % 23 == 9 else float(beta2)
     vanishes = (g[0] == 0) or (beta2 == 0 and (g == 0).any())  # v_i of some i
     return {
-        "g": g, BETA1: 0.0 if number % 4 == 1 else rng.uniform(0.05, 0.99), BETA2: beta2,
-        ETA: rng.uniform(0.1, 1), EPS: 0.0 if rng.random() < 0.5 and not vanishes else 0.1,
+        "g": g, BETA1: 0.0 if number % 4 == 1 else float(beta1), BETA2: beta2,
+        ETA: 10 ** rng.uniform(-3, 1),
+        EPS: 0.0 if rng.random() < 0.5 and not vanishes else 10 ** rng.uniform(-3, 1),
     }  # fmt: skip
 
 

@@ -68,6 +68,9 @@ def test_reasons_name_the_fault(setting, latex, each, where, reason):
         ("softmax", r"y_i \cdot \frac{1}{y_i} = 1", "i", ""),  # y_i = 0
         ("adam", r"\log m_t = \log m_t", "", ""),  # of a negative number
         ("batch_norm", "x_i + 10^{-13} = x_i", "i", ""),  # below rounding
+        ("softmax", r"\frac{1}{K^{400}} = 0", "", "K > 10"),  # beyond the machine's range
+        ("softmax", r"e^{-1000 K} = 0", "", ""),
+        ("softmax", r"\exp(-1000 K) = 0", "", ""),
         ("batch_norm", "x_i + 10000000 - 10000000 = x_i", "i", ""),
         ("adam", r"\lim_{\beta_2 \to 1} \beta_2^{1000} = 1", "", ""),
         ("batch_norm", r"\mu_B = \frac{1}{m} \sum_i x_i", "", "m = 41"),  # hardly ever drawn
