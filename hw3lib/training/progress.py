@@ -15,13 +15,19 @@ def to_stderr(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
+def in_notebook() -> bool:
+    """Whether this process is a kernel; a library that imports ipykernel does not make it one."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(ipython and ipython.get_ipython(), "kernel")
+
+
 def reporter(name: str, recipe: Recipe, progress: bool | Callable[[str], None] = True) -> Reporter:
     """The reporter that suits where this process runs; none, or lines for the function given."""
     if callable(progress):
         return Lines(name, recipe, progress)
     if not progress:
         return Reporter(name, recipe)
-    if "ipykernel" in sys.modules and not os.environ.get("HW3_BATCH"):
+    if in_notebook() and not os.environ.get("HW3_BATCH"):
         return LiveCurve(name, recipe)
     if sys.stderr.isatty() and os.environ.get("LOKY_WORKER_COUNT") is None:
         return Bar(name, recipe)

@@ -19,6 +19,7 @@ from distributed import Client
 
 from hw3lib import UserError
 from hw3lib.data.split import split_faces
+from hw3lib.training import workers
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import get_run
 from hw3lib.training.study import Study
@@ -84,7 +85,7 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(study, tmp_path, m
     monkeypatch.setenv("HW3_RUNS", str(ours))
     victims = []
 
-    def kill_one(workers) -> None:
+    def kill_one(pool) -> None:
         """The first whose Run has come back and who is in the middle of another."""
 
         def ripe() -> list:
@@ -92,7 +93,7 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(study, tmp_path, m
             made = [{path.name for path in folder.glob("slim_resnet-*")} for folder in theirs]
             return [
                 (folder, process)
-                for folder, process, names in zip(theirs, workers, made, strict=True)
+                for folder, process, names in zip(theirs, pool, made, strict=True)
                 if names and names <= here and list(folder.glob(".*.checkpoint"))
             ]
 
@@ -102,10 +103,10 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(study, tmp_path, m
 
     with ExitStack() as stack:
         address = stack.enter_context(scheduler(tmp_path))
-        workers = [stack.enter_context(worker(address, folder)) for folder in theirs]
+        pool = [stack.enter_context(worker(address, folder)) for folder in theirs]
         with Client(address, set_as_default=False) as client:
             client.wait_for_workers(2)
-        killer = threading.Thread(target=kill_one, args=(workers,))
+        killer = threading.Thread(target=kill_one, args=(pool,))
         killer.start()
         runs = make_runs(study, scheduler=address)
         killer.join()
@@ -138,15 +139,10 @@ def test_workers_that_will_not_do_are_named(study, tmp_path, monkeypatch):
         make_runs(study, scheduler=address)
 
 
-def test_an_address_where_nobody_answers_is_one_line(tmp_path):
-    profile = tmp_path / "tiny.toml"
-    profile.write_text('[settings]\nsynthetic = 60\n[recipes.tiny]\nmodel = "dense"\n')
-    command = [sys.executable, "-m", "hw3lib.cli", "train", "--profile", str(profile)]
-    command += ["--scheduler", "tcp://127.0.0.1:9"]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=300,
-        env={**os.environ, "HW3_RUNS": str(tmp_path)},
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert done.stderr.startswith("hw3: --scheduler tcp://127.0.0.1:9: no dask scheduler answers")
-    assert done.stderr.count("\n") == 1
+def test_an_address_where_nobody_answers_is_one_line(study, tmp_path, monkeypatch):
+    monkeypatch.setenv("HW3_RUNS", str(tmp_path))
+    monkeypatch.setattr(workers, "ANSWER", "0.2s")
+    line = r"^--scheduler tcp://127\.0\.0\.1:9: no dask scheduler answers .*start one with: dask"
+    with pytest.raises(UserError, match=line) as caught:
+        make_runs(study, scheduler="tcp://127.0.0.1:9")
+    assert "\n" not in str(caught.value)
