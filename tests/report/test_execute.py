@@ -118,7 +118,7 @@ def test_what_is_no_notebook_is_an_error(tmp_path):
     ("code", "told"),
     [
         ("import os\nos._exit(0)", r"cell 4 of 5 \(`import os`\): the kernel died"),
-        ("raise SystemExit(0)", "stopped before the cell `print"),
+        ("raise SystemExit(0)", r"cell 4 of 5 \(`raise SystemExit\(0\)`\): SystemExit: 0"),
     ],
 )
 def test_a_kernel_that_ends_early_is_an_error(tmp_path, code, told):

@@ -120,7 +120,7 @@ def test_the_train_script_leaves_what_the_test_script_reads(handin, pictures, tm
 def test_a_fault_in_the_table_is_told_by_its_own_name(handin, pictures, tmp_path):
     table = tmp_path / "my labels.csv"
     table.write_text((pictures / "labels.csv").read_text() + "99999,1\n")
-    with pytest.raises(UserError, match=r"^\S*/my labels.csv, row 70 .*'99999' has no picture"):
+    with pytest.raises(UserError, match=r"^\S*/my labels.csv, row 70 .*'99999' has no image in"):
         train_handin(pictures / "train", table, handin)
 
 
