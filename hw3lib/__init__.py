@@ -1,4 +1,10 @@
-"""hw3lib: image sentiment classification as a reproducible, bilingual homework report."""
+"""hw3lib: image sentiment classification as a reproducible, bilingual homework report.
+
+Start with `hw3lib.data.load` (images in any layout), `hw3lib.data.split.split_faces`, a
+`hw3lib.training.recipe.Recipe` and `hw3lib.training.runs.get_run`, which trains it or finds what
+it left; `hw3lib.training.study.open_study` opens a profile with all its recipes. README.md, "Use
+the library in your own notebook", goes from images to saliency maps in 25 lines.
+"""
 
 import unicodedata
 

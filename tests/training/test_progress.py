@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unittest.mock import MagicMock
 
-import IPython
 import ipykernel  # noqa: F401  imported somewhere, as by a library
+import IPython
 
 from hw3lib.training import progress
 from hw3lib.training.recipe import Recipe
