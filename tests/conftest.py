@@ -8,6 +8,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
+import torch
 from fault_table import promise, pytest_addoption, pytest_terminal_summary  # noqa: F401
 
 from hw3lib.data.copies import exact_groups
@@ -27,6 +28,12 @@ def make_faces(n: int = 240, *, seed: int = 0, test: int = 60, copies: int = 12)
     split = np.array(["train"] * (n - test) + ["test"] * test)
     ids = np.array([f"{i:05d}" for i in range(n)])
     return Faces(images, labels.astype(np.int64), ids, split, exact_groups(images))
+
+
+def same_weights(a, b) -> bool:
+    """Whether two Networks hold the same bits."""
+    a, b = a.model.state_dict(), b.model.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 @pytest.fixture(scope="session")

@@ -92,12 +92,11 @@ def erase(batch: torch.Tensor, probability: float, generator: torch.Generator) -
 
 
 def adjust(
-    batch: torch.Tensor, *, brightness: float, contrast: float, generator: torch.Generator
+    batch: torch.Tensor, brightness: float, contrast: float, generator: torch.Generator
 ) -> torch.Tensor:
     """Multiply by 1 +- `contrast` and add +- `brightness`, in deviations of the grey values."""
-    B = len(batch)
-    factor = 1 + uniform(B, contrast, batch, generator)
-    offset = uniform(B, brightness, batch, generator)
+    factor = 1 + uniform(len(batch), contrast, batch, generator)
+    offset = uniform(len(batch), brightness, batch, generator)
     return batch * factor[:, None, None, None] + offset[:, None, None, None]
 
 
@@ -108,37 +107,24 @@ def mix_pairs(
 
     kept : (B,) share of each image itself
 
+    mixup, Zhang et al. 2017 (arXiv:1710.09412), is the weighted mean of two images. CutMix, Yun
+    et al. 2019 (arXiv:1905.04899), pastes a rectangle of the other one: its area is the share not
+    kept; what falls over the border is lost, and `kept` follows.
+
     Returns the joined batch, the partner's index (B,) int64 and the share that was kept (B,).
     """
-    join = blend if recipe.mixup else paste
-    partner = torch.randperm(len(batch), device=batch.device, generator=generator)
-    mixed, kept = join(batch, batch[partner], kept, generator)
-    return mixed, partner, kept
-
-
-def blend(
-    batch: torch.Tensor, other: torch.Tensor, kept: torch.Tensor, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """mixup, Zhang et al. 2017 (arXiv:1710.09412): the weighted mean of two images."""
-    share = kept[:, None, None, None].to(batch.dtype)
-    return share * batch + (1 - share) * other, kept
-
-
-def paste(
-    batch: torch.Tensor, other: torch.Tensor, kept: torch.Tensor, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """CutMix, Yun et al. 2019 (arXiv:1905.04899): a rectangle of the other image pasted in.
-
-    Its area is the share not kept; what falls over the border is lost, and `kept` follows.
-    """
     B, _, H, W = batch.shape
+    partner = torch.randperm(B, device=batch.device, generator=generator)
+    other = batch[partner]
+    if recipe.mixup:
+        share = kept[:, None, None, None].to(batch.dtype)
+        return share * batch + (1 - share) * other, partner, kept
     centre = torch.rand(B, 2, device=batch.device, generator=generator)
     side = torch.sqrt(1 - kept) / 2
-    rows = _within(centre[:, 0], side, H)
-    columns = _within(centre[:, 1], side, W)
+    rows, columns = _within(centre[:, 0], side, H), _within(centre[:, 1], side, W)
     hole = rows[:, :, None] & columns[:, None, :]
-    pasted = torch.where(hole[:, None], other, batch)
-    return pasted, 1 - hole.float().mean(dim=(1, 2))
+    mixed = torch.where(hole[:, None], other, batch)
+    return mixed, partner, 1 - hole.float().mean(dim=(1, 2))
 
 
 def _within(centre: torch.Tensor, side: torch.Tensor, n: int) -> torch.Tensor:
@@ -154,9 +140,8 @@ def shares(recipe: Recipe, epoch: int, labels: torch.Tensor) -> torch.Tensor:
     every step would make a GPU wait.
     """
     alpha, rng = recipe.mixup or recipe.cutmix, np.random.default_rng([recipe.seed, epoch])
-    return torch.from_numpy(rng.beta(alpha, alpha, len(labels)).astype(np.float32)).to(
-        labels.device
-    )
+    drawn = rng.beta(alpha, alpha, len(labels)).astype(np.float32)
+    return torch.from_numpy(drawn).to(labels.device)
 
 
 def augment(
@@ -175,21 +160,12 @@ def augment(
     if recipe.flip in ("horizontal", "vertical"):
         mirrored = torch.rand(len(batch), device=batch.device, generator=generator) < 0.5
     if recipe.shift or recipe.rotate or recipe.scale:
-        batch = warp(
-            batch,
-            shift=recipe.shift,
-            rotate=recipe.rotate,
-            scale=recipe.scale,
-            generator=generator,
-            mirrored=mirrored,
-            axis=recipe.flip,
-        )
+        limits = {name: getattr(recipe, name) for name in ("shift", "rotate", "scale")}
+        batch = warp(batch, **limits, generator=generator, mirrored=mirrored, axis=recipe.flip)
     elif mirrored is not None:
         batch = mirror(batch, mirrored, recipe.flip)
     if recipe.brightness or recipe.contrast:
-        batch = adjust(
-            batch, brightness=recipe.brightness, contrast=recipe.contrast, generator=generator
-        )
+        batch = adjust(batch, recipe.brightness, recipe.contrast, generator)
     if recipe.erase:
         batch = erase(batch, recipe.erase, generator)
     return batch

@@ -13,12 +13,11 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import nn
 
 from hw3lib import models
 from hw3lib.data.split import Split
@@ -27,6 +26,8 @@ from hw3lib.training.augment import augment, turns
 from hw3lib.training.losses import Loss, draw_order
 from hw3lib.training.optimizers import Average, copy_of, make_optimizer, set_rate, swapped
 from hw3lib.training.recipe import Recipe
+
+SCORED = 512  # images at once where nothing is trained
 
 
 @dataclass
@@ -38,41 +39,35 @@ class State:
     average: dict[str, torch.Tensor]  # exponential moving average, {} where ema is off
     best: dict[str, torch.Tensor]  # weights of the epoch of lowest validation loss
     history: list[dict[str, float]] = field(default_factory=list)
-    snapshots: list[dict[str, torch.Tensor]] = field(
-        default_factory=list
-    )  # at the end of every cycle but the last
-    logits: list[dict[str, torch.Tensor]] = field(
-        default_factory=list
-    )  # of every epoch, where they are asked for: fold -> (n, 7) float16
+    # weights at the end of every cycle but the last
+    snapshots: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    # of every epoch, where they are asked for: split -> (n, 7) float16
+    logits: list[dict[str, torch.Tensor]] = field(default_factory=list)
 
     @property
     def best_epoch(self) -> int:
         """1-based epoch of the lowest validation loss, the first one among equals.
 
-        The last epoch where the validation fold was trained on.
+        The last epoch where the validation split was trained on.
         """
         losses = np.array([row["validation_loss"] for row in self.history])
         return len(losses) if np.isnan(losses).all() else 1 + int(np.nanargmin(losses))
 
 
-@dataclass(frozen=True)
-class Pictures:
-    """A fold on the device: images (N, 48, 48) uint8, labels (N,) int64."""
+class Images(NamedTuple):
+    """A split on the device: images (N, 48, 48) uint8, labels (N,) int64."""
 
     images: torch.Tensor
     labels: torch.Tensor
 
-    @classmethod
-    def of(cls, folds: Split, fold: str, device: torch.device, limit: int = 0) -> Pictures:
-        """fold : "train", "validation", "test", "train+validation", or "" for no pictures"""
-        parts = [getattr(folds, name) for name in fold.split("+") if name]
-        rows = np.concatenate([*parts, np.zeros(0, np.int64)])[: limit or None]
-        images = np.ascontiguousarray(folds.faces.images[rows])
-        return cls(torch.from_numpy(images).to(device),
-                   torch.from_numpy(folds.faces.labels[rows]).to(device))  # fmt: skip
 
-    def __len__(self) -> int:
-        return len(self.labels)
+def images_of(folds: Split, split: str, device: torch.device, limit: int = 0) -> Images:
+    """split : "train", "validation", "test", "train+validation", or "" for no images"""
+    parts = [getattr(folds, name) for name in split.split("+") if name]
+    rows = np.concatenate([*parts, np.zeros(0, np.int64)])[: limit or None]
+    images = np.ascontiguousarray(folds.faces.images[rows])
+    return Images(torch.from_numpy(images).to(device),
+                  torch.from_numpy(folds.faces.labels[rows]).to(device))  # fmt: skip
 
 
 def train(
@@ -95,40 +90,35 @@ def train(
         that every patience can be read off one training at a constant rate
     """
     with exact(recipe, device):
-        pictures = Pictures.of(folds, recipe.train_on, device, recipe.train_limit)
-        held = Pictures.of(folds, "validation" if recipe.train_on == "train" else "", device)
-        network, optimizer, state = start(recipe, pictures, device)
-        model = network.model
-        watched = {
-            fold: Pictures.of(folds, fold, device)
-            for fold in (("validation", "test") if every_epoch else ())
-        }
+        training = images_of(folds, recipe.train_on, device, recipe.train_limit)
+        held = images_of(folds, "validation" if recipe.train_on == "train" else "", device)
+        network, optimizer, state = start(recipe, training, device)
+        watched = ("validation", "test") if every_epoch else ()
+        watched = {split: images_of(folds, split, device) for split in watched}
         if resume is not None:
             state = resume
-            model.load_state_dict(state.model, strict=True)
+            network.model.load_state_dict(state.model, strict=True)
             optimizer.load_state_dict(state.optimizer)
         while not finished(recipe, state):
-            run_epoch(recipe, network, optimizer, pictures, held, state, watched)
+            run_epoch(recipe, network, optimizer, training, held, state, watched)
             after_epoch(state)
-        model.load_state_dict(
-            state.best if recipe.select == "best" else (state.average or state.model)
-        )
-        return Network(model, network.mean, network.std, network.in_channels), state
+        selected = state.best if recipe.select == "best" else state.average or state.model
+        network.model.load_state_dict(selected)
+        return Network(network.model, network.mean, network.std, network.in_channels), state
 
 
 def start(
-    recipe: Recipe, pictures: Pictures, device: torch.device
+    recipe: Recipe, training: Images, device: torch.device
 ) -> tuple[Network, torch.optim.Optimizer, State]:
     """Fresh weights from the Recipe's seed, their optimiser, and the State before epoch 1."""
     torch.manual_seed(recipe.seed)
     model = models.build(recipe.model, width=recipe.width, in_channels=recipe.in_channels)
-    network = Network(model.to(device), *normalization(recipe, pictures), recipe.in_channels)
+    mean, std = normalization(recipe, training.images)
+    network = Network(model.to(device), mean, std, recipe.in_channels)
     model.requires_grad_(True)
     optimizer = make_optimizer(recipe, model)
-    state = State(model.state_dict(), optimizer.state_dict(), {}, {})
-    if recipe.ema:
-        state.average = copy_of(model.state_dict())
-    return network, optimizer, state
+    average = copy_of(model.state_dict()) if recipe.ema else {}
+    return network, optimizer, State(model.state_dict(), optimizer.state_dict(), average, {})
 
 
 def finished(recipe: Recipe, state: State) -> bool:
@@ -143,20 +133,20 @@ def run_epoch(
     recipe: Recipe,
     network: Network,
     optimizer: torch.optim.Optimizer,
-    pictures: Pictures,
-    held: Pictures,
+    training: Images,
+    held: Images,
     state: State,
-    watched: dict[str, Pictures],
+    watched: dict[str, Images],
 ) -> None:
-    """One pass over the training pictures and one over the validation fold; updates `state`."""
-    began, epoch, model = time.perf_counter(), len(state.history), network.model
-    loss, right = train_epoch(recipe, network, optimizer, pictures, state.average, epoch)
+    """One pass over the training images and one over the validation split; updates `state`."""
+    began, epoch, model = time.perf_counter(), len(state.history) + 1, network.model
+    loss, right = train_epoch(recipe, network, optimizer, training, state.average, epoch - 1)
     state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
     with swapped(model, state.average):
-        with autocast(recipe, pictures.labels.device):
+        with autocast(recipe, training.labels.device):
             held_loss, held_accuracy = score(network, held)
         row = {
-            "epoch": epoch + 1,
+            "epoch": epoch,
             "lr": optimizer.param_groups[0]["lr"],
             "train_loss": loss.item(),
             "train_accuracy": right.item(),
@@ -166,10 +156,16 @@ def run_epoch(
         }
         state.history.append(row)
         if watched:
-            state.logits.append({fold: logits_of(network, p) for fold, p in watched.items()})
-        if state.best_epoch == epoch + 1:
+            # half precision keeps an epoch at 0.1 MB and moves a loss by less than 1e-3
+            state.logits.append(
+                {
+                    k: torch.cat([*outputs(network, x.images)]).half().cpu()
+                    for k, x in watched.items()
+                }
+            )
+        if state.best_epoch == epoch:
             state.best = copy_of(model.state_dict())
-        if (epoch + 1) % (recipe.epochs // recipe.cycles) == 0 and epoch + 1 < recipe.epochs:
+        if epoch % (recipe.epochs // recipe.cycles) == 0 and epoch < recipe.epochs:
             state.snapshots.append(copy_of(model.state_dict()))
 
 
@@ -177,21 +173,22 @@ def train_epoch(
     recipe: Recipe,
     network: Network,
     optimizer: torch.optim.Optimizer,
-    pictures: Pictures,
+    training: Images,
     averaged: dict[str, torch.Tensor],
     epoch: int,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """All steps of an epoch; mean loss and accuracy as tensors on the device.
+    """All steps of an epoch, from 0; mean loss and accuracy as tensors on the device.
 
     Between the first step and the last nothing is read back from a GPU, which would have to
     wait for it.
     """
-    device, model = pictures.labels.device, network.model
+    images, labels = training
+    device, model = labels.device, network.model
     generator = torch.Generator(device).manual_seed(recipe.seed * 100_003 + epoch)
     torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout's generator
-    order = draw_order(recipe, pictures.labels, generator)
-    batch_loss = Loss(recipe, pictures.labels, epoch)
-    side = turns(recipe, epoch, pictures.labels)
+    order = draw_order(recipe, labels, generator)
+    batch_loss = Loss(recipe, labels, epoch)
+    side = turns(recipe, epoch, labels)
     average = Average(averaged, model, recipe.ema)
     steps = max(1, len(order) // recipe.batch_size)
     total_loss, total_right = torch.zeros((2, 1), device=device)
@@ -201,9 +198,9 @@ def train_epoch(
         set_rate(optimizer, recipe, done / (recipe.epochs * steps))
         index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
         mirrored = None if side is None else side[index]
-        batch = augment(normalize(pictures.images[index], network), recipe, generator, mirrored)
+        batch = augment(normalize(images[index], network), recipe, generator, mirrored)
         with autocast(recipe, device):
-            loss, right = batch_loss(model, batch, pictures.labels[index], generator)
+            loss, right = batch_loss(model, batch, labels[index], generator)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -215,48 +212,34 @@ def train_epoch(
 
 
 @torch.no_grad()
-def score(network: Network, pictures: Pictures, batch_size: int = 512) -> tuple[float, float]:
-    """Mean cross entropy (nats) and accuracy in evaluation mode, NaN of no images."""
-    if not len(pictures):
-        return math.nan, math.nan
-    loss, right = torch.zeros((2, 1), device=pictures.labels.device, dtype=torch.float64)
-    with evaluating(network.model) as model:
-        for images, labels in zip(
-            pictures.images.split(batch_size), pictures.labels.split(batch_size), strict=True
-        ):
-            out = model(normalize(images, network)).float()
-            loss += F.cross_entropy(out, labels, reduction="sum")
-            right += (out.argmax(1) == labels).sum()
-    return loss.item() / len(pictures), right.item() / len(pictures)
-
-
-@torch.no_grad()
-def logits_of(network: Network, pictures: Pictures, batch_size: int = 512) -> torch.Tensor:
-    """(n, 7) float16 on the CPU, in evaluation mode.
-
-    Half precision keeps an epoch of both splits at 0.1 MB and moves a loss by less than 1e-3.
-    """
-    with evaluating(network.model) as model:
-        out = [model(normalize(batch, network)) for batch in pictures.images.split(batch_size)]
-    return torch.cat(out).half().cpu()
-
-
-@contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[nn.Module]:
-    """Evaluation mode within the block; the mode is put back."""
-    training = model.training
-    model.eval()
+def outputs(network: Network, images: torch.Tensor) -> Iterator[torch.Tensor]:
+    """The logits (b, 7) of batch after batch, in evaluation mode; the mode is put back."""
+    training = network.model.training
+    network.model.eval()
     try:
-        yield model
+        for batch in images.split(SCORED):
+            yield network.model(normalize(batch, network))
     finally:
-        model.train(training)
+        network.model.train(training)
 
 
-def normalization(recipe: Recipe, pictures: Pictures) -> tuple[float, float]:
-    """Mean and deviation of the training pictures in [0, 1]; (0, 1) where the Recipe wants none."""
+def score(network: Network, split: Images) -> tuple[float, float]:
+    """Mean cross entropy (nats) and accuracy in evaluation mode, NaN of no images."""
+    images, labels = split
+    if not len(labels):
+        return math.nan, math.nan
+    loss, right = torch.zeros((2, 1), device=labels.device, dtype=torch.float64)
+    for out, truth in zip(outputs(network, images), labels.split(SCORED), strict=True):
+        loss += F.cross_entropy(out.float(), truth, reduction="sum")
+        right += (out.float().argmax(1) == truth).sum()
+    return loss.item() / len(labels), right.item() / len(labels)
+
+
+def normalization(recipe: Recipe, images: torch.Tensor) -> tuple[float, float]:
+    """Mean and deviation of uint8 images in [0, 1]; (0, 1) where the Recipe wants none."""
     if recipe.normalize == "none":
         return 0.0, 1.0
-    counts = torch.bincount(pictures.images.flatten().int().cpu(), minlength=256).double()
+    counts = torch.bincount(images.flatten().int().cpu(), minlength=256).double()
     grey = torch.arange(256, dtype=torch.float64) / 255
     mean = (counts * grey).sum() / counts.sum()
     variance = (counts * (grey - mean) ** 2).sum() / counts.sum()

@@ -10,7 +10,7 @@ from hw3lib.data.faces import CLASSES
 from hw3lib.training.augment import mix_pairs, shares
 from hw3lib.training.recipe import Recipe
 
-EFFECTIVE = 0.9999  # beta of the effective number of pictures
+EFFECTIVE = 0.9999  # beta of the effective number of images
 
 
 class Loss:
@@ -40,28 +40,27 @@ class Loss:
         return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, other)).sum()
 
     def mean(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if self.recipe.reduction == "mean":  # over the pictures, whatever they weigh
+        if self.recipe.reduction == "mean":  # over the images, whatever they weigh
             return self.each(out, labels).mean()
-        return F.cross_entropy(out + self.offset, labels, **self._options)
+        return self.each(out, labels, "mean")  # by the sum of their weights, as torch does
 
-    def each(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def each(self, out: torch.Tensor, labels: torch.Tensor, reduction="none") -> torch.Tensor:
         """(B,) weighted losses; with `logit_adjustment` tau, of the logits plus tau log prior.
 
         Menon et al. 2020 (arXiv:2007.07314).
         """
-        return F.cross_entropy(out + self.offset, labels, reduction="none", **self._options)
-
-    @property
-    def _options(self) -> dict:
-        return {"weight": self.weight, "label_smoothing": self.recipe.label_smoothing}
+        return F.cross_entropy(
+            out + self.offset, labels, self.weight, reduction=reduction,
+            label_smoothing=self.recipe.label_smoothing,
+        )  # fmt: skip
 
 
 def class_weights(kind: str, counts: torch.Tensor) -> torch.Tensor | None:
     """(7,) float weights of the classes, None for "none".
 
-    "inverse" N / (7 n): one on average over the pictures; "share" N / n; "count" 1 / n: the same
+    "inverse" N / (7 n): one on average over the images; "share" N / n; "count" 1 / n: the same
     16:1 ratio on other scales; "effective" (1 - b) / (1 - b^n), one on average over the
-    pictures, Cui et al. 2019 (arXiv:1901.05555).
+    images, Cui et al. 2019 (arXiv:1901.05555).
     """
     if kind == "none":
         return None

@@ -17,16 +17,7 @@ from typing import Any
 from hw3lib import UserError
 from hw3lib.files import ROOT, new_folder, workplace, write_atomic
 from hw3lib.models.network import Network, load_network, save_network
-from hw3lib.training.runs import (
-    ALWAYS,
-    EPOCHS,
-    RECORD,
-    WEIGHT_FILE,
-    Run,
-    open_run,
-    run_path,
-    runs_folder,
-)
+from hw3lib.training.runs import RECORD, WEIGHT_FILE, Run, belongs, open_run, run_path, runs_folder
 
 RUN_NAME = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
 DAMAGE = (UserError, ValueError, tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
@@ -34,24 +25,22 @@ SMALL, RATIO = 2**26, 10  # an archive unpacks to 64 MiB at most, or to 10 times
 
 
 def pack(runs: dict[str, Run], file: Path, *, weights: Callable[[str], bool]) -> None:
-    """Pack Runs into a .tar.gz; `weights(name)` says whose weights go along."""
+    """Pack Runs into a .tar.gz; `weights(name)` says whose weights go along.
+
+    Without owner, times or rights: nothing of the machine that packs them.
+    """
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
         for name, run in runs.items():
-            add_run(archive, run, weights=weights(name))
+            for path in (run.path / part for part in (RECORD, *run.record["sha256"])):
+                if path.exists() and (weights(name) or not WEIGHT_FILE.fullmatch(path.name)):
+                    data = path.read_bytes()
+                    if path.name == RECORD and not weights(name):
+                        data = data.replace(b"{", b'{\n "packed": true,', 1)
+                    info = tarfile.TarInfo(f"{run.path.name}/{path.name}")
+                    info.size = len(data)
+                    archive.addfile(info, io.BytesIO(data))
     write_atomic(file, buffer.getvalue())
-
-
-def add_run(archive: tarfile.TarFile, run: Run, *, weights: bool = True) -> None:
-    """The files of a Run, without owner, times or rights: nothing of the machine that packs it."""
-    for name in (RECORD, *run.record["sha256"]):
-        if (run.path / name).exists() and (weights or not WEIGHT_FILE.fullmatch(name)):
-            data = (run.path / name).read_bytes()
-            if name == RECORD and not weights:
-                data = data.replace(b"{", b'{\n "packed": true,', 1)
-            info = tarfile.TarInfo(f"{run.path.name}/{name}")
-            info.size = len(data)
-            archive.addfile(info, io.BytesIO(data))
 
 
 def unpack(file: Path, root: Path | None = None) -> list[Path]:
@@ -96,8 +85,7 @@ def _extract(file: Path, folder: Path) -> None:
     with tarfile.open(fileobj=io.BytesIO(data)) as archive:
         for member in archive:
             home, _, name = member.name.partition("/")
-            known = name in (RECORD, *ALWAYS, EPOCHS) or WEIGHT_FILE.fullmatch(name)
-            if not (member.isreg() and known and RUN_NAME.fullmatch(home)):
+            if not (member.isreg() and belongs(name) and RUN_NAME.fullmatch(home)):
                 raise ValueError(f"{member.name!r} is no part of a Run")
             place = folder / home / name
             if place.exists():

@@ -21,12 +21,10 @@ def in_notebook() -> bool:
     return hasattr(ipython and ipython.get_ipython(), "kernel")
 
 
-def reporter(name: str, recipe: Recipe, progress: bool | Callable[[str], None] = True) -> Reporter:
+def reporter(name: str, recipe: Recipe, progress: bool | Callable[[str], None] = True) -> Lines:
     """The reporter that suits where this process runs; none, or lines for the function given."""
-    if callable(progress):
-        return Lines(name, recipe, progress)
-    if not progress:
-        return Reporter(name, recipe)
+    if progress is not True:
+        return Lines(name, recipe, progress or (lambda line: None))
     if in_notebook() and not os.environ.get("HW3_BATCH"):
         return LiveCurve(name, recipe)
     if sys.stderr.isatty() and os.environ.get("LOKY_WORKER_COUNT") is None:
@@ -34,34 +32,25 @@ def reporter(name: str, recipe: Recipe, progress: bool | Callable[[str], None] =
     return Lines(name, recipe)
 
 
-class Reporter:
-    """Says nothing; the others say more. `history` is as in loop.State."""
+class Lines:
+    """A line an epoch. `history` is as in loop.State."""
 
-    def __init__(self, name: str, recipe: Recipe, tell: Callable[[str], None] | None = None):
+    def __init__(self, name: str, recipe: Recipe, tell: Callable[[str], None] = to_stderr):
         self.name, self.recipe, self.tell = name, recipe, tell
 
     def resumed(self, epochs: int) -> None:
-        if self.tell:
-            self.tell(f"{self.name}: goes on after epoch {epochs}")
+        self.tell(f"{self.name}: goes on after epoch {epochs}")
 
     def epoch(self, history: list[dict[str, float]]) -> None:
-        pass
+        self.tell(f"{self.name}  {summary(history, self.recipe)}")
 
     def close(self) -> None:
         pass
 
 
-class Lines(Reporter):
-    def __init__(self, name: str, recipe: Recipe, tell: Callable[[str], None] = to_stderr):
-        super().__init__(name, recipe, tell)
-
-    def epoch(self, history: list[dict[str, float]]) -> None:
-        self.tell(f"{self.name}  {summary(history, self.recipe)}")
-
-
-class Bar(Reporter):
-    def __init__(self, name: str, recipe: Recipe) -> None:
-        super().__init__(name, recipe, to_stderr)
+class Bar(Lines):
+    def __init__(self, name: str, recipe: Recipe):
+        super().__init__(name, recipe)
         self.bar = tqdm(total=recipe.epochs, desc=name, unit="epoch")
 
     def epoch(self, history: list[dict[str, float]]) -> None:
@@ -72,17 +61,17 @@ class Bar(Reporter):
         self.bar.close()
 
 
-class LiveCurve(Reporter):
+class LiveCurve(Lines):
     """Redraws loss and accuracy after every epoch in one output of the notebook."""
 
-    def __init__(self, name: str, recipe: Recipe) -> None:
+    def __init__(self, name: str, recipe: Recipe):
         from IPython.display import display  # a notebook's, there when this is made
 
-        super().__init__(name, recipe, to_stderr)
+        super().__init__(name, recipe)
         self.handle = display({"text/plain": f"{name} …"}, raw=True, display_id=True)
 
     def epoch(self, history: list[dict[str, float]]) -> None:
-        import matplotlib.pyplot as plt
+        import matplotlib.pyplot as plt  # takes a second that a training without it need not wait
 
         fig, axes = plt.subplots(1, 2, figsize=(8, 2.6), layout="constrained")
         for ax, what in zip(axes, ("loss", "accuracy"), strict=True):
@@ -99,22 +88,17 @@ class LiveCurve(Reporter):
 
 
 def summary(history: list[dict[str, float]], recipe: Recipe) -> str:
-    """Epoch of total, the time left by the epochs so far, and the last epoch's figures."""
+    """Epoch of total, the time left by the epochs so far, and the last epoch's figures.
+
+    Losses and accuracies are training / validation, nan where validation is trained on.
+    """
     left = sum(row["seconds"] for row in history) / len(history) * (recipe.epochs - len(history))
-    told = f"epoch {len(history)}/{recipe.epochs}, {duration(left)} left" if left else "last epoch"
+    minutes = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
+    told = f"epoch {len(history)}/{recipe.epochs}, {minutes} left" if left else "last epoch"
     return f"{told}  {figures(history[-1])}"
 
 
-def duration(seconds: float) -> str:
-    """3 h 20 min, 12 min, 40 s."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min"
-
-
 def figures(row: dict[str, float]) -> str:
-    """Loss and accuracy of one epoch, training / validation (nan where that is trained on)."""
     return (
         f"loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}  "
         f"accuracy {row['train_accuracy']:.1%} / {row['validation_accuracy']:.1%}  "

@@ -7,12 +7,12 @@ says when and where it was made and the SHA-256 of each file. It is written whol
 from __future__ import annotations
 
 import contextlib
-import csv
 import hashlib
 import json
 import os
 import platform
 import re
+import shutil
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -31,15 +31,7 @@ from safetensors.numpy import load, save
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES, digest_of
 from hw3lib.data.split import Split
-from hw3lib.files import (
-    ROOT,
-    locked,
-    new_folder,
-    parse_json,
-    read_text,
-    sha256,
-    sweep,
-)
+from hw3lib.files import ROOT, locked, new_folder, parse_json, read_text, sha256, sweep
 from hw3lib.models.network import Network, load_network, logits, save_network
 from hw3lib.training.checkpoint import enough_memory, read_checkpoint, write_checkpoint
 from hw3lib.training.loop import State, arithmetic, exact, train
@@ -49,7 +41,6 @@ from hw3lib.training.recipe import TRAINING_VERSION, Recipe
 RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
 HISTORY, LOGITS = "history.csv", "logits.safetensors"
 EPOCHS = "epochs.safetensors"  # logits of every epoch, where they were asked for
-ALWAYS = (RECIPE, HISTORY, LOGITS)  # what no Run is without
 WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
 
 
@@ -75,11 +66,6 @@ class Run:
         Training figures are means over the epoch's own batches, augmented and with dropout on.
         """
         return pd.read_csv(self.path / HISTORY)
-
-    @property
-    def best_epoch(self) -> int:
-        """1-based epoch of the lowest validation loss."""
-        return self.record["best_epoch"]
 
     @cached_property
     def _stored(self) -> dict[str, np.ndarray]:
@@ -202,14 +188,18 @@ def open_run(path: Path, recipe: Recipe | None = None) -> Run:
     return run
 
 
+def belongs(name: str) -> bool:
+    """Whether a file of that name is part of a Run."""
+    return name in (RECORD, RECIPE, HISTORY, LOGITS, EPOCHS) or bool(WEIGHT_FILE.fullmatch(name))
+
+
 def _hashes(record: Any) -> dict[str, str]:
     """File -> SHA-256 as the record states them; ValueError for what is no file of a Run."""
     hashes = record["sha256"]
-    for name in hashes:
-        if name not in (*ALWAYS, EPOCHS) and not WEIGHT_FILE.fullmatch(name):
-            raise ValueError(f"{name[:80]!r} is no file of a Run")
-    if missing := [name for name in ALWAYS if name not in hashes]:
-        raise ValueError(f"{RECORD}: no hash of {missing[0]}")
+    if strange := [name for name in hashes if not belongs(name)]:
+        raise ValueError(f"{strange[0][:80]!r} is no file of a Run")
+    if missing := {RECIPE, HISTORY, LOGITS}.difference(hashes):
+        raise ValueError(f"{RECORD}: no hash of {min(missing)}")
     return hashes
 
 
@@ -318,13 +308,31 @@ def _train_into(
         )  # fmt: skip
     report.close()
     with new_folder(path) as part:
-        write_run(part, recipe, folds, network, state, where)
-        seconds = time.perf_counter() - began
-        _write_record(part, recipe, folds, state, where, seconds, bool(resume))
+        _write_files(part, recipe, folds, network, state, where)
+        epochs, best = len(state.history), recipe.select == "best"
+        record = {
+            "hash": recipe.hash,
+            "training_version": TRAINING_VERSION,
+            "date": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": round(sum(row["seconds"] for row in state.history), 1),
+            "seconds_of_this_process": round(time.perf_counter() - began, 1),
+            "resumed": bool(resume),
+            "epochs_run": epochs,
+            "best_epoch": state.best_epoch,
+            "kept_epoch": state.best_epoch if best else epochs,
+            "stopped_early": epochs < recipe.epochs,
+            "test_fingerprint": test_fingerprint(folds),
+            "device": torch.cuda.get_device_name() if where.type == "cuda" else "cpu",
+            "arithmetic": arithmetic(recipe, where),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+            "python": platform.python_version(),
+            "torch": torch.__version__,
+        }
+        _write_record(part, record)
     checkpoint.unlink(missing_ok=True)
 
 
-def write_run(
+def _write_files(
     part: Path, recipe: Recipe, folds: Split, network: Network, state: State, device
 ) -> None:
     """All files of a Run but its record."""
@@ -334,24 +342,20 @@ def write_run(
         "training_version": TRAINING_VERSION,
         "fingerprint": folds.fingerprint,
     }
-    members = [network]
-    for weights in state.snapshots:
+    members = []
+    for weights in (network.model.state_dict(), *state.snapshots):
         model = deepcopy(network.model)
         model.load_state_dict(weights)
-        members.append(replace(network, model=model))
-    for file, member in zip(weight_files(recipe), members, strict=True):
-        save_network(part / file, replace(member, metadata=metadata))
-    # from the weights as they will be read, so that what was written is also what was scored
-    members = [load_network(part / file, device=device) for file in weight_files(recipe)]
+        file = part / weight_files(recipe)[len(members)]
+        save_network(file, replace(network, model=model, metadata=metadata))
+        # as it will be read, so that what was written is also what was scored
+        members.append(load_network(file, device=device))
     (part / LOGITS).write_bytes(save(_split_logits(members, recipe, folds, device)))
     if state.logits:
         each = {s: np.stack([e[s].numpy() for e in state.logits]) for s in state.logits[0]}
         (part / EPOCHS).write_bytes(save(each))
     (part / RECIPE).write_text(json.dumps(asdict(recipe), indent=1), encoding="utf-8")
-    with open(part / HISTORY, "w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(state.history[0]))
-        writer.writeheader()
-        writer.writerows(state.history)
+    pd.DataFrame(state.history).to_csv(part / HISTORY, index=False)
 
 
 def _split_logits(members: list[Network], recipe: Recipe, folds: Split, device) -> dict:
@@ -359,11 +363,10 @@ def _split_logits(members: list[Network], recipe: Recipe, folds: Split, device) 
     stored: dict[str, np.ndarray] = {}
     with exact(recipe, device):
         for split in ("validation", "test"):
-            rows = getattr(folds, split)
+            faces = folds.take(split)
             for cycle, member in enumerate(members):
-                name = f"{split}.{cycle}" if cycle else split
-                stored[name] = logits(member, folds.faces.images[rows])
-            stored[f"{split}_labels"] = folds.faces.labels[rows]
+                stored[f"{split}.{cycle}" if cycle else split] = logits(member, faces.images)
+            stored[f"{split}_labels"] = faces.labels
     return stored
 
 
@@ -371,15 +374,17 @@ def score_again(run: Run, folds: Split) -> None:
     """The test set is no part of a Run's name: on another one the logits are computed again."""
     members = [run.network(cycle=c) for c in range(run.recipe.cycles)]
     stored = save(_split_logits(members, run.recipe, folds, torch.device("cpu")))
-    hashes = {**run.record["sha256"], LOGITS: hashlib.sha256(stored).hexdigest()}
-    hashes.pop(EPOCHS, None)  # of the other test set
-    record = {**run.record, "test_fingerprint": test_fingerprint(folds), "sha256": hashes}
     with new_folder(run.path) as part:
-        for name in hashes:
-            if name != LOGITS and (run.path / name).exists():
-                (part / name).write_bytes((run.path / name).read_bytes())
+        for name in set(run.record["sha256"]) - {LOGITS, EPOCHS}:  # these are the other test set's
+            shutil.copyfile(run.path / name, part / name)
         (part / LOGITS).write_bytes(stored)
-        (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
+        _write_record(part, {**run.record, "test_fingerprint": test_fingerprint(folds)})
+
+
+def _write_record(part: Path, record: dict[str, Any]) -> None:
+    """The record, with the SHA-256 of every file that lies there."""
+    record = {**record, "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())}}
+    (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
 
 
 def test_fingerprint(folds: Split) -> str:
@@ -387,29 +392,3 @@ def test_fingerprint(folds: Split) -> str:
 
 
 test_fingerprint.__test__ = False  # pytest collects by name
-
-
-def _write_record(
-    part: Path, recipe: Recipe, folds: Split, state: State, device, seconds: float, resumed: bool
-) -> None:
-    best = recipe.select == "best"
-    record = {
-        "hash": recipe.hash,
-        "training_version": TRAINING_VERSION,
-        "date": datetime.now(UTC).isoformat(timespec="seconds"),
-        "seconds": round(sum(row["seconds"] for row in state.history), 1),
-        "seconds_of_this_process": round(seconds, 1),
-        "resumed": resumed,
-        "epochs_run": len(state.history),
-        "best_epoch": state.best_epoch,
-        "kept_epoch": state.best_epoch if best else len(state.history),
-        "stopped_early": len(state.history) < recipe.epochs,
-        "test_fingerprint": test_fingerprint(folds),
-        "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
-        "arithmetic": arithmetic(recipe, device),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())},
-    }
-    (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ PROFILES = ROOT / "report" / "profiles"
 MOST_FACES = 1_000_000  # drawn for a profile
 MOST_SEEDS = 1000  # of a configuration
 DEEPEST = 20  # recipes that start from one another
-SHARES = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -90,17 +89,17 @@ class Study:
         return {name: self.run(name) for name in names}
 
     def seeds(self, prefix: str) -> list[Run]:
-        """The Runs of one configuration, `prefix` or `prefix.<seed>`, in the order of its seeds.
+        """The Runs of one configuration, as `names` gives them."""
+        return [self.run(name) for name in self.names(prefix)]
+
+    def names(self, prefix: str) -> list[str]:
+        """The recipes of one configuration, `prefix` or `prefix.<seed>`, in the order of its seeds.
 
         Raises
         ------
         UserError
             if the profile has none.
         """
-        return [self.run(name) for name in self.names(prefix)]
-
-    def names(self, prefix: str) -> list[str]:
-        """The recipe names of one configuration; UserError as `seeds`."""
         if prefix in self.recipes:
             return [prefix]
         names = [n for n in self.recipes if n.rpartition(".")[0] == prefix and n[-1].isdigit()]
@@ -129,10 +128,6 @@ class Trained:
     logits: np.ndarray
     split: str
     published: bool
-
-    @property
-    def model(self) -> str:
-        return self.network.metadata["recipe"]["model"]
 
     @property
     def width(self) -> float:
@@ -227,20 +222,28 @@ def read_profile(path: Path) -> dict[str, Any]:
     for name in ("settings", "folds", "recipes"):
         if not isinstance(table.get(name, {}), dict):
             raise UserError(f"{path}: {name} must be a table, [{name}]")
-    settings = table.get("settings", {})
-    faces, kept = settings.get("synthetic", 1), settings.get("every_epoch", [])
-    if not _whole(faces) or not 1 <= faces <= MOST_FACES:
+    settings, folds = table.get("settings", {}), table.get("folds", {})
+    kept = settings.get("every_epoch", [])
+    if not _is_number(settings.get("synthetic", 1), int, 1, MOST_FACES):
         raise UserError(f"{path}: settings.synthetic must be 1 to {MOST_FACES:,} faces")
     if not isinstance(kept, list) or not all(isinstance(name, str) for name in kept):
         raise UserError(f"{path}: settings.every_epoch must be a list of recipes' names")
-    for name, value in table.get("folds", {}).items():
-        if name not in (*SHARES, "seed"):
-            raise UserError(f"{path}: folds.{name} is unknown; known are validation, test, seed")
-        if name == "seed" and not (_whole(value) and value >= 0):
-            raise UserError(f"{path}: folds.seed must be a whole number, 0 or more")
-        if name in SHARES and not (_number(value) and 0 < value < 0.5):
+    if unknown := set(folds) - {"validation", "test", "seed"}:
+        raise UserError(
+            f"{path}: folds.{min(unknown)} is unknown; known are validation, test, seed"
+        )
+    if not _is_number(folds.get("seed", 0), int, 0, inf):
+        raise UserError(f"{path}: folds.seed must be a whole number, 0 or more")
+    for name in ("validation", "test"):
+        if not _is_number(folds.get(name, 0.1), float, 1e-9, 0.499):
             raise UserError(f"{path}: folds.{name} must be a share between 0 and 0.5")
     return table
+
+
+def _is_number(value: object, kind: type, low: float, high: float) -> bool:
+    """Of the kind (whole numbers are floats too), no truth value, no NaN, within the bounds."""
+    fits = isinstance(value, (int, kind)) and not isinstance(value, bool)
+    return fits and low <= value <= high
 
 
 def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
@@ -256,7 +259,8 @@ def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
         if seeds is None:
             recipes[name] = Recipe.from_dict(values, place)
             continue
-        if not isinstance(seeds, list) or not all(map(_whole, seeds)) or len(seeds) > MOST_SEEDS:
+        whole = isinstance(seeds, list) and all(_is_number(s, int, 0, inf) for s in seeds)
+        if not whole or len(seeds) > MOST_SEEDS:
             raise UserError(f"{place}: seeds must be a list of at most {MOST_SEEDS} whole numbers")
         for seed in seeds:
             recipes[f"{name}.{seed}"] = Recipe.from_dict({**values, "seed": seed}, place)
@@ -277,11 +281,3 @@ def _resolve(tables: dict, name: object, where: str, seen: tuple[object, ...] = 
     if "seed" in values:
         inherited.pop("seeds", None)
     return {**inherited, **values}
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _number(value: object) -> bool:
-    return _whole(value) or (isinstance(value, float) and isfinite(value))

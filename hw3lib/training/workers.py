@@ -5,17 +5,16 @@
     hw3 train --profile cpu --scheduler tcp://HOST:8786       on yours
 
 The workers need this project, not the images or a shared folder: images go there with the first
-task, Runs come back as archives. A scheduler runs whatever its clients send it: use one only in a
-network that you trust.
+task, Runs come back as their files. A scheduler runs whatever its clients send it: use one only in
+a network that you trust.
 """
 
 from __future__ import annotations
 
-import io
+import copy
 import os
+import platform
 import sys
-import tarfile
-import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,9 +24,9 @@ from joblib import Parallel, delayed
 
 from hw3lib import UserError
 from hw3lib.data.split import Split, recut
-from hw3lib.training.pack import add_run, unpack
+from hw3lib.files import new_folder
 from hw3lib.training.recipe import TRAINING_VERSION, Recipe
-from hw3lib.training.runs import Run, get_run, run_path, runs_folder
+from hw3lib.training.runs import Run, get_run, open_run, run_path
 from hw3lib.training.study import Study
 
 GPU_SHARE = 4  # trainings on one GPU; small networks leave most of it idle
@@ -105,7 +104,7 @@ def _on_workers(address: str, study: Study, names: list[str]) -> Iterator[str]:
 
     with _connected(address) as client:
         # a task, not scattered data: dask makes it again when the worker that held it dies
-        folds = client.submit(_handed_over, study.folds, pure=False)
+        folds = client.submit(copy.copy, study.folds, pure=False)
         tasks = {
             client.submit(
                 _train_there, folds, study.recipes[n], n, study.keeps_epochs(n), _versions(),
@@ -121,25 +120,18 @@ def _on_workers(address: str, study: Study, names: list[str]) -> Iterator[str]:
                     raise error
                 raise UserError(
                     f"--scheduler {address}: {name}: {type(error).__name__} there ({error}); "
-                    "look at the workers' logs (dask worker --memory-limit), give the command again"
+                    "look at the workers' logs (dask worker --memory-limit; is this version of "
+                    "hw3lib installed there?), give the command again"
                 )
-            _unpack(task.result(), run_path(study.recipes[name]))
+            _keep(task.result(), study.recipes[name])
             task.release()  # else dask would make it again when the worker that made it dies
             yield name
 
 
 def _connected(address: str):
-    """A client of the scheduler, once it and its workers are known to do.
-
-    Raises
-    ------
-    UserError
-        if no scheduler answers, if it has no worker, or if a worker has another version of the
-        training code or of torch.
-    """
+    """A client of the scheduler; UserError if none answers or it has no worker."""
     from distributed import Client
 
-    how = f"start some with: dask worker {address} --nthreads 1"
     try:
         client = Client(address, timeout=ANSWER, set_as_default=False)
     except (OSError, ValueError, TimeoutError) as error:
@@ -149,16 +141,12 @@ def _connected(address: str):
         ) from None
     try:
         client.wait_for_workers(1, timeout=WORKERS)
-        for worker, told in client.run(_versions, on_error="return").items():
-            if isinstance(told, Exception):
-                raise UserError(f"worker {worker}: {told}; install this version of hw3lib there")
-            _check(_versions(), told, worker)
     except TimeoutError:
         client.close()
-        raise UserError(f"--scheduler {address}: it has no workers; {how}") from None
-    except UserError:
-        client.close()
-        raise
+        raise UserError(
+            f"--scheduler {address}: it has no workers; start some with: dask worker {address} "
+            "--nthreads 1"
+        ) from None
     return client
 
 
@@ -170,38 +158,28 @@ def _versions() -> dict[str, str]:
     }
 
 
-def _check(wanted: dict[str, str], told: dict[str, str], worker: str) -> None:
-    for name, version in wanted.items():
-        if told[name] != version:
-            raise UserError(
-                f"worker {worker}: {name} is {told[name]} there and {version} here; "
-                "install the same version"
-            )
-
-
-def _handed_over(folds: Split) -> Split:
-    return folds
-
-
 def _train_there(
     folds: Split, recipe: Recipe, name: str, every_epoch: bool, wanted: dict[str, str]
-) -> bytes:
-    """In a worker: the archive of the Run, which is found, resumed or trained there."""
-    _check(wanted, _versions(), "that came later")
+) -> dict[str, bytes]:
+    """In a worker: the files of the Run, which is found, resumed or trained there."""
+    for what, version in _versions().items():
+        if wanted[what] != version:
+            raise UserError(
+                f"worker on {platform.node()}: {what} is {version} there and {wanted[what]} here; "
+                "install the same version"
+            )
     with _one_at_a_time:
         cut = recut(folds, recipe.split, recipe.seed)
         run = get_run(recipe, cut, name=name, every_epoch=every_epoch)
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz", compresslevel=1) as archive:
-        add_run(archive, run)
-    return buffer.getvalue()
+    return {path.name: path.read_bytes() for path in run.path.iterdir()}
 
 
-def _unpack(archive: bytes, path: Path) -> None:
-    """Into the runs folder, where a shared one does not hold the Run already."""
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / f"{path.name}.tar.gz"
-        file.write_bytes(archive)
-        unpack(file, runs_folder())
-    if not path.exists():
-        raise UserError(f"{path.name}: a worker sent another Run")
+def _keep(files: dict[str, bytes], recipe: Recipe) -> None:
+    """Into the runs folder, checked, where a shared one does not hold the Run already."""
+    path = run_path(recipe)
+    if path.exists():
+        return
+    with new_folder(path) as part:
+        for name, data in files.items():
+            (part / Path(name).name).write_bytes(data)
+        open_run(part, recipe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,8 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
-from conftest import make_faces
+from conftest import make_faces, same_weights
 from distributed import Client
 
 from hw3lib import UserError
@@ -26,14 +26,14 @@ from hw3lib.training.study import Study
 from hw3lib.training.workers import make_runs
 
 TINY = Recipe(
-    model="slim_resnet", width=0.25, epochs=40, batch_size=16, flip="horizontal", shift=2,
+    model="slim_resnet", width=0.25, epochs=24, batch_size=16, flip="horizontal", shift=2,
     erase=0.3, mixup=0.2, ema=0.9, lr=0.05, precision="fp32",
 )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    """Two arms over their seeds, one of them on folds cut anew."""
+    """Two configurations over their seeds, one of them on a split cut again."""
     folds = split_faces(make_faces(150, test=30))
     recipes = {}
     for seed in range(2):
@@ -61,16 +61,13 @@ def dask(*command: str, **env: str):
 def scheduler(folder: Path):
     file = folder / "scheduler.json"
     with dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)):
-        import json
-
         until(lambda: file.exists() and file.read_text().strip().endswith("}"))
         yield json.loads(file.read_text())["address"]
 
 
-def worker(address: str, runs: Path, *options: str, threads: int = 1):
-    return dask(
-        "worker", address, "--no-nanny", "--nthreads", str(threads), *options, HW3_RUNS=str(runs)
-    )
+def worker(address: str, runs: Path, *options: str):
+    options = "--no-nanny", "--nthreads", "1", *options
+    return dask("worker", address, *options, HW3_RUNS=str(runs))
 
 
 def until(true, seconds: float = 300) -> None:
@@ -80,7 +77,17 @@ def until(true, seconds: float = 300) -> None:
         time.sleep(0.01)
 
 
-def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(study, tmp_path, monkeypatch, capfd):
+def runs_in(folder: Path) -> set[str]:
+    return {path.name for path in folder.glob("slim_resnet-*")}
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(
+    promise, study, tmp_path, monkeypatch
+):
+    promise("SIGKILL of a dask worker", "another one takes its task over; the Runs have the bits "
+            "of trainings here")  # fmt: skip
     ours, *theirs = (tmp_path / name for name in ("ours", "first", "second"))
     monkeypatch.setenv("HW3_RUNS", str(ours))
     victims = []
@@ -89,13 +96,12 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(study, tmp_path, m
         """The first whose Run has come back and who is in the middle of another."""
 
         def ripe() -> list:
-            here = {path.name for path in ours.glob("slim_resnet-*")}
-            made = [{path.name for path in folder.glob("slim_resnet-*")} for folder in theirs]
             return [
                 (folder, process)
-                for folder, process, names in zip(theirs, pool, made, strict=True)
-                if names and names <= here and list(folder.glob(".*.checkpoint"))
-            ]
+                for folder, process in zip(theirs, pool, strict=True)
+                if (made := runs_in(folder)) and made <= runs_in(ours)
+                and list(folder.glob(".*.checkpoint"))
+            ]  # fmt: skip
 
         until(ripe)
         victims.extend(ripe()[:1])
@@ -117,14 +123,13 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(study, tmp_path, m
     for name, recipe in study.recipes.items():
         assert runs[name].path.parent == ours
         local = get_run(recipe, study.folds_of(name), root=tmp_path / "local", progress=False)
-        weights, wanted = (run.network().model.state_dict() for run in (runs[name], local))
-        assert all(torch.equal(weights[key], wanted[key]) for key in wanted)
+        assert same_weights(runs[name].network(), local.network())
         for file in ("logits.safetensors", "recipe.json"):
             assert (runs[name].path / file).read_bytes() == (local.path / file).read_bytes()
-    told = capfd.readouterr().err
-    assert "4 of 4 Runs made" in told
+    promise.seen("4 Runs, the same bits", 1)
 
 
+@pytest.mark.slow
 def test_workers_that_will_not_do_are_named(study, tmp_path, monkeypatch):
     monkeypatch.setenv("HW3_RUNS", str(tmp_path / "ours"))
     other = tmp_path / "other_version.py"
