@@ -8,8 +8,8 @@ import html
 import io
 import re
 from fnmatch import fnmatchcase
-from functools import cache
-from itertools import chain, groupby
+from functools import cache, partial
+from itertools import chain, groupby, takewhile
 from typing import Any
 from urllib.parse import quote
 
@@ -93,7 +93,8 @@ def _card(document: Document, question: Question) -> dict[str, Any]:
     if answer is None or chapter is None:
         return {"question": question, "short": None, "target": "main", "thumb": None}
     place = chapter.blocks.index(answer)
-    near = [*chapter.blocks[place:], *reversed(chapter.blocks[:place])]
+    own = partial(takewhile, lambda block: block.kind != "answer")
+    near = [*own(chapter.blocks[place + 1 :]), *own(reversed(chapter.blocks[:place]))]
     thumb = next((b.data["thumb"] for b in near if b.data.get("thumb") and not b.detail), None)
     target = f"answer-{question.id.lower()}"
     return {"question": question, "short": answer, "target": target, "thumb": thumb}
