@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from hw3lib.data import arrays, cache, images, parquet, tables
+from hw3lib.data import arrays, cache, folders, parquet, tables
 from hw3lib.data.faces import DataError, Faces
-from hw3lib.data.labels import Rows, assemble
-from hw3lib.data.source import ARCHIVES, Entry, Place, door, entry_of, list_files, members, natural
+from hw3lib.data.labels import assemble
+from hw3lib.data.source import ARCHIVES, Entry, door, entry_of, list_files, members, natural
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.data.tables import Table, open_table
 
@@ -17,7 +17,6 @@ FOLDER = Path(__file__).resolve().parents[2] / "data"  # where users put their i
 OURS = ("README.md", "pretrained")  # what lies there already
 FERPLUS = "fer2013new.csv"  # the name that the FER+ authors gave their votes
 DEPTH = 3  # archives in archives
-Found = tuple[str, str, Callable[[], Rows]]  # layout, an example of its files, how to read it
 
 
 def load(path: str | Path = "", *, synthetic: int = 4000) -> Faces:
@@ -43,9 +42,7 @@ def load(path: str | Path = "", *, synthetic: int = 4000) -> Faces:
         return _synthetic(text.partition(":")[2] or synthetic)
     if text:
         return load_path(Path(text).expanduser())
-    if holds_images(FOLDER):
-        return load_path(FOLDER)
-    return _synthetic(synthetic)
+    return load_path(FOLDER) if holds_images(FOLDER) else _synthetic(synthetic)
 
 
 def load_path(path: Path) -> Faces:
@@ -56,7 +53,7 @@ def load_path(path: Path) -> Faces:
     DataError
         as `load` does.
     """
-    with door(Place(str(path))):
+    with door(path):
         files = files_of(path)
         if (faces := cache.load_cached(path, files)) is not None:
             return faces
@@ -85,9 +82,8 @@ def files_of(path: Path) -> list[Path]:
         return files + [votes for votes in [path.with_name(FERPLUS)] if votes.is_file()]
     if path.is_file() and path.suffix.casefold() == ".npy":
         role, rest = arrays.parse_name(path.stem)
-        beside = sorted(path.parent.glob("*.npy"))
-        names = [(file, *arrays.parse_name(file.stem)) for file in beside]
-        return files + [f for f, r, other in names if f != path and other == rest and r != role]
+        beside = {f: arrays.parse_name(f.stem) for f in sorted(path.parent.glob("*.npy"))}
+        return files + [f for f, (r, other) in beside.items() if other == rest and r != role]
     return files
 
 
@@ -99,146 +95,111 @@ def read_faces(path: Path, files: list[Path] | None = None) -> Faces:
     DataError
         where there is no layout, more than one, or anything in it that cannot be read.
     """
-    place = Place(str(path))
-    with door(place), contextlib.ExitStack() as stack:
-        base = path if path.is_dir() else path.parent
-        entries = [entry_of(file, base, place) for file in files or files_of(path)]
-        return _Reading(path, stack).read(entries)
-
-
-class _Reading:
-    """One reading of a path: what is found, and what is left unused and why."""
-
-    def __init__(self, path: Path, stack: contextlib.ExitStack) -> None:
-        self.path, self.stack = path, stack
-        self.root = path.stem if path.is_file() else path.name
-        self.unused: dict[str, list[str]] = {}  # why -> files
-        self.tables: dict[str, Table] = {}
-
-    def read(self, entries: list[Entry]) -> Faces:
-        entries = sorted(self.opened(entries), key=lambda entry: natural(entry.name))
-        found = list(self.layouts(entries))
+    root = path.stem if path.is_file() else path.name
+    base = path if path.is_dir() else path.parent
+    with door(path), contextlib.ExitStack() as stack:
+        given = [entry_of(file, base) for file in files or files_of(path)]
+        every = sorted(_opened(given, path, stack), key=lambda entry: natural(entry.name))
+        of: dict[str, list] = {}  # what it is -> Entries, or Tables
+        for entry in every:
+            if not entry.unused:
+                item = open_table(entry) if entry.kind == "table" else entry
+                of.setdefault(item.kind, []).append(item)
+        readers = {
+            "parquet": lambda: parquet.read(of["parquet"], root),
+            "npy": lambda: arrays.read(of["npy"], root),
+            "pixels": lambda: tables.read(of["pixels"], of.get("votes", []), root),
+            "image": lambda: folders.read(of["image"], of.get("labels", []), root),
+        }
+        found = [kind for kind in readers if kind in of]
         if not found:
-            raise self.nothing(entries)
+            raise _nothing(path, of)
         if len(found) > 1:
+            one, other = (_entry(of[kind][0]).where for kind in found[:2])
             raise DataError(
-                f"{self.path}: holds several data sets ({found[0][1]} and {found[1][1]}); "
+                f"{path}: holds several data sets ({one} and {other}); "
                 "give the path of one, or move the other away"
             )
-        layout, _, reader = found[0]
-        rows = reader()
-        for table in self.tables.values():
-            used = ("labels",) if layout == "course-pictures" else ("pixels", "votes")
-            if table.kind not in used:
-                what = "no faces" if table.kind == "other" else table.kind
-                self.leave(table.entry.where, f"it holds {what}")
-        for entry in entries:
-            if entry.kind not in ("image", "npy", "parquet", "table"):
-                self.leave(entry.where, f"a {entry.kind}")
-        return assemble(rows, layout, str(self.path), [*self.told()])
+        rows, layout = readers[found[0]]()
+        joined = {"course-pictures": "labels", "course-csv": "votes", "kaggle-csv": "votes"}
+        for kind in of.keys() - {found[0], joined.get(layout)}:
+            for item in of[kind]:
+                _entry(item).unused = f"it holds {kind}" if isinstance(item, Table) else f"a {kind}"
+        return assemble(rows, layout, str(path), [*_told(every)])
 
-    def leave(self, where: str, why: str) -> None:
-        self.unused.setdefault(why, []).append(where)
 
-    def told(self) -> Iterator[str]:
-        """A line for each reason why files were not used."""
-        for why, files in self.unused.items():
-            more = f" and {len(files) - 1} more" if len(files) > 1 else ""
-            yield f"{files[0]}{more} not used: {why}"
+def _entry(item: Entry | Table) -> Entry:
+    return item.entry if isinstance(item, Table) else item
 
-    def opened(self, entries: list[Entry], depth: int = 0) -> Iterator[Entry]:
-        """The entries, with the members of archives in their place.
 
-        Archives beside images are left alone: they usually lie beside what was unpacked from them.
-        """
-        packed = [entry for entry in entries if entry.kind in ARCHIVES]
-        beside = packed and any(map(self.holds_faces, entries))
-        for entry in entries:
-            if entry.kind == "npz":
-                inside = members(entry, entry.name + "/", self.stack)
-                if any(member.kind != "npy" for member in inside):
-                    raise DataError(f"{entry.where}: holds something else than NumPy arrays")
-                yield from inside
-            elif entry.kind not in ARCHIVES:
-                yield entry
-            elif beside or depth == DEPTH:
-                self.leave(entry.where, "images lie beside it" if beside else "too deep")
-            else:
-                whole = entry.where == str(self.path)
-                prefix = "" if whole else str(Path(entry.name).with_suffix("")) + "/"
-                yield from self.opened(members(entry, prefix, self.stack), depth + 1)
+def _opened(
+    entries: list[Entry], path: Path, stack: contextlib.ExitStack, depth: int = 0
+) -> Iterator[Entry]:
+    """The entries, with the members of archives in their place.
 
-    def holds_faces(self, entry: Entry) -> bool:
-        if entry.kind == "table":
-            return self.table(entry).kind == "pixels"
-        return entry.kind in ("image", "npy", "npz", "parquet")
+    Archives beside images are left alone: they usually lie beside what was unpacked from them.
+    """
+    packed = any(entry.kind in ARCHIVES for entry in entries)
+    beside = packed and any(map(_holds_faces, entries))
+    for entry in entries:
+        if entry.kind == "npz":
+            inside = members(entry, entry.name + "/", stack)
+            if any(member.kind != "npy" for member in inside):
+                raise DataError(f"{entry.where}: holds something else than NumPy arrays")
+            yield from inside
+        elif entry.kind in ARCHIVES and not beside and depth < DEPTH:
+            whole = entry.where == str(path)
+            prefix = "" if whole else f"{entry.path.with_suffix('')}/"
+            yield from _opened(members(entry, prefix, stack), path, stack, depth + 1)
+        else:
+            if entry.kind in ARCHIVES:
+                entry.unused = "images lie beside it" if beside else "too deep"
+            yield entry
 
-    def table(self, entry: Entry) -> Table:
-        if entry.where not in self.tables:
-            self.tables[entry.where] = open_table(entry)
-        return self.tables[entry.where]
 
-    def of_kind(self, kind: str) -> list[Table]:
-        return [table for table in self.tables.values() if table.kind == kind]
+def _holds_faces(entry: Entry) -> bool:
+    if entry.kind == "table":
+        return open_table(entry).kind == "pixels"
+    return entry.kind in ("image", "npy", "npz", "parquet")
 
-    def layouts(self, entries: list[Entry]) -> Iterator[Found]:
-        """Every layout that is there."""
-        kinds: dict[str, list[Entry]] = {}
-        for entry in entries:
-            kinds.setdefault(entry.kind, []).append(entry)
-        self.tables = {e.where: self.table(e) for e in kinds.get("table", [])}
-        if found := kinds.get("parquet"):
-            yield "parquet", found[0].where, lambda: parquet.read(found, self.root)
-        if npy := kinds.get("npy"):
-            yield "numpy", npy[0].where, lambda: arrays.read(npy, self.root, self.leave)
-        if texts := self.of_kind("pixels"):
-            yield (
-                tables.layout_of(texts), texts[0].entry.where,
-                lambda: tables.read(texts, self.of_kind("votes"), self.root),
-            )  # fmt: skip
-        if files := kinds.get("image"):
-            yield self.of_images(files)
 
-    def of_images(self, files: list[Entry]) -> Found:
-        where, labels = files[0].where, self.of_kind("labels")
-        if labels and not any(images.class_at(e.folder) is not None for e in files):
-            reader = lambda: tables.read_labelled(files, labels, self.root)  # noqa: E731
-            return "course-pictures", where, reader
-        layout = "class-folders" if images.has_classes(files) else "pictures"
-        return layout, where, lambda: images.read(files, self.root)
+def _told(entries: list[Entry]) -> Iterator[str]:
+    """A line for each reason why files were not used."""
+    reasons: dict[str, list[str]] = {}
+    for entry in entries:
+        reasons.setdefault(entry.unused, []).append(entry.where)
+    reasons.pop("", None)
+    for why, files in reasons.items():
+        more = f" and {len(files) - 1} more" if len(files) > 1 else ""
+        yield f"{files[0]}{more} not used: {why}"
 
-    def nothing(self, entries: list[Entry]) -> DataError:
-        if labels := self.of_kind("labels"):
-            return DataError(
-                f"{labels[0].entry.where}: labels without images; give the folder that holds both"
-            )
-        named = [t for t in self.tables.values() if len(t.columns) > 1] or [*self.tables.values()]
-        if named:
-            columns = ", ".join(named[0].columns)[:80]
-            return DataError(
-                f"{named[0].entry.where}: the columns are {columns!r}; a table of faces has "
-                "label,feature or emotion,pixels,Usage or id,feature"
-            )
-        if entries:
-            return DataError(
-                f"{entries[0].where}: a {entries[0].kind}, which is not read; unpack or convert it "
-                "(csv, npz, npy, parquet, zip, tar.gz, jpg, png)"
-            )
-        return DataError(f"{self.path}: holds no images; data/README.md lists the layouts")
+
+def _nothing(path: Path, of: dict[str, list]) -> DataError:
+    if "labels" in of:
+        where = of["labels"][0].entry.where
+        return DataError(f"{where}: labels without images; give the folder that holds both")
+    if "no faces" in of:
+        table = max(of["no faces"], key=lambda table: len(table.names))
+        return DataError(
+            f"{table.entry.where}: the columns are {', '.join(table.names)[:80]!r}; a table of "
+            "faces has label,feature or emotion,pixels,Usage or id,feature"
+        )
+    for kind, (first, *_) in of.items():
+        return DataError(
+            f"{_entry(first).where}: {kind} alone, no images; unpack or convert it "
+            "(csv, npz, npy, parquet, zip, tar.gz, jpg, png)"
+        )
+    return DataError(f"{path}: holds no images; data/README.md lists the layouts")
 
 
 def _synthetic(n: str | int) -> Faces:
     """Synthetic faces, kept like any data set: what they are made from is the code that draws."""
-    try:
-        count = int(n)
-    except ValueError:
-        count = 0
-    if count < 1:
+    if not str(n).isdecimal() or int(n) < 1:
         raise DataError(f"synthetic:{n}: give a number of faces, such as synthetic:4000")
-    code = Path(__file__).with_name(f"synthetic-{count}")  # names the cache alone
+    code = Path(__file__).with_name(f"synthetic-{n}")  # names the cache alone
     files = sorted(code.parent.glob("*.py"))
     if (faces := cache.load_cached(code, files)) is not None:
         return faces
-    faces = synthetic_faces(count)
+    faces = synthetic_faces(int(n))
     cache.save(code, faces, cache.stamp(code, files), cache.content(code, files))
     return faces

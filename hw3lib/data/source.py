@@ -7,6 +7,7 @@ parser raises later becomes one line at the `door`, which names what was being r
 from __future__ import annotations
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import io
@@ -18,6 +19,7 @@ import tarfile
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -31,7 +33,6 @@ MAX_TOTAL = 8 * 2**30
 MAX_MEMBERS = 500_000
 BOMB = 2**27  # bytes, of a member or of all, from which a ratio over MAX_RATIO is not honest
 MAX_RATIO = 50  # text of pixels packs about 4 to 1, floats of three equal channels 25 to 1
-MAX_LINE = 2**20  # bytes; a row of 2,304 pixels has about 8,500
 UTF8 = 0x800  # the flag of a zip's member whose name is in UTF-8
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 SYSTEM = ("__MACOSX", "Thumbs.db", "desktop.ini")  # left by file managers; passed over unsaid
@@ -53,13 +54,7 @@ MAGIC = (  # what files begin with
     (rb"\x80[\x02-\x05]", "pickle (it could run code)"), (rb"7z\xbc\xaf|Rar!", "7z or RAR archive"),
     (rb"\x89HDF", "HDF5 file"), (rb"\(\xb5/\xfd", "Zstandard file"),
 )  # fmt: skip
-
-
-@dataclass
-class Place:
-    """What is being read, for the message of whatever a parser raises."""
-
-    at: str
+_READING: ContextVar[str] = ContextVar("what is being read, for the message of a parser's error")
 
 
 @dataclass
@@ -68,6 +63,7 @@ class Entry:
 
     name  : path below what the user gave;  where : the path to show in messages
     size  : bytes;  disk : bytes of the file on the disk that it is, or comes from
+    unused : why its content is not taken, "" if it is
     """
 
     name: str
@@ -75,22 +71,16 @@ class Entry:
     size: int
     disk: int
     opener: Callable[[], BinaryIO]
-    place: Place
+    unused: str = ""
 
-    @property
-    def stem(self) -> str:
-        return PurePosixPath(self.name).stem
-
-    @property
-    def folder(self) -> str:
-        """The path of the folder it lies in, "" at the top."""
-        parent = str(PurePosixPath(self.name).parent)
-        return "" if parent == "." else parent
+    @cached_property
+    def path(self) -> PurePosixPath:
+        return PurePosixPath(self.name)
 
     @cached_property
     def kind(self) -> str:
         """What it is: by the name for an image, else by its first bytes, else by the name."""
-        by_name = KINDS.get(PurePosixPath(self.name).suffix.casefold(), "")
+        by_name = KINDS.get(self.path.suffix.casefold(), "")
         if by_name == "image":  # the decoder looks at the content of each
             return by_name
         with self.open() as stream:
@@ -98,12 +88,16 @@ class Entry:
         found = next((k for m, k in MAGIC if re.match(m, head, re.DOTALL)), "")
         if found == "zip" and by_name == "npz":
             return "npz"
-        text = b"\0" not in head or head.startswith((b"\xff\xfe", b"\xfe\xff"))
+        text = b"\0" not in head or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return found or by_name or ("table" if text and head else "file of another kind")
+
+    def reads(self, place: str = "") -> None:
+        """From here on the door's message names this file, or a place in it."""
+        _READING.set(place or self.where)
 
     def open(self) -> BinaryIO:
         """The file as a binary stream; an archive's member is unpacked as it is read."""
-        self.place.at = self.where
+        self.reads()
         return self.opener()
 
     def read(self, limit: int = MAX_MEMBER) -> bytes:
@@ -113,33 +107,17 @@ class Entry:
         with self.open() as stream:
             return stream.read()
 
-    def lines(self) -> Iterator[bytes]:
-        """Its lines without their ends, UTF-8 where it was UTF-16; read as they are asked for."""
-        with io.BufferedReader(self.open(), 2**20) as stream:
-            head = stream.peek(2**16)
-            if head.startswith((b"\xff\xfe", b"\xfe\xff")):  # UTF-16, as Excel saves "Unicode text"
-                text = io.TextIOWrapper(stream, "utf-16", newline="\n")
-                read = lambda: text.readline(MAX_LINE).encode()  # noqa: E731
-            elif b"\n" not in head and b"\r" in head:
-                text = io.TextIOWrapper(stream, "latin-1", newline="\r")
-                read = lambda: text.readline(MAX_LINE).encode("latin-1")  # noqa: E731
-            else:
-                read = lambda: stream.readline(MAX_LINE)  # noqa: E731
-            while line := read():
-                if len(line) >= MAX_LINE:
-                    raise DataError(f"{self.where}: lines too long to be a table; check it")
-                yield line.rstrip(b"\r\n")
-
 
 @contextlib.contextmanager
-def door(place: Place) -> Iterator[None]:
-    """The one place where what a parser raises becomes one line.
+def door(path: str | Path) -> Iterator[None]:
+    """The one place where what a parser raises becomes one line, about the file that it read last.
 
     Raises
     ------
     DataError
         for any exception but a UserError: bad bytes raise nearly anything in parsers.
     """
+    _READING.set(str(path))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's of sizes: our own limit is stricter
@@ -147,16 +125,16 @@ def door(place: Place) -> Iterator[None]:
     except UserError:
         raise
     except MemoryError as error:
-        raise DataError(f"{place.at}: too large for the memory; split it") from error
+        raise DataError(f"{_READING.get()}: too large for the memory; split it") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno:  # no permission, a drive that went away
-            where = error.filename or place.at
+            where = error.filename or _READING.get()
             raise DataError(f"{where}: cannot be read ({error.strerror})") from error
         reason = (str(error).splitlines() or [""])[0][:80] or type(error).__name__
         what = f"damaged, or not what its name says ({reason}); copy or download it again"
-        if "pickle" in reason or "Object arrays" in reason:
+        if "Object arrays" in reason:
             what = "refused: pickled Python objects could run code; save plain arrays (numpy.savez)"
-        raise DataError(f"{place.at}: {what}") from error
+        raise DataError(f"{_READING.get()}: {what}") from error
 
 
 def list_files(path: Path) -> list[Path]:
@@ -179,13 +157,12 @@ def _walk(top: str) -> Iterator[str]:
         if (info.st_dev, info.st_ino) in seen:  # a link that leads back up
             continue
         seen.add((info.st_dev, info.st_ino))
-        inside = [item for item in os.scandir(folder) if _wanted(item.name)]
-        count += len(inside)
-        if count > MAX_MEMBERS:  # a link to the whole disk, perhaps
-            raise DataError(
-                f"{top}: holds more than {MAX_MEMBERS:,} files; give the folder of the images"
-            )
-        for item in inside:
+        for item in filter(lambda item: _wanted(item.name), os.scandir(folder)):
+            count += 1
+            if count > MAX_MEMBERS:  # a link to the whole disk, perhaps
+                raise DataError(
+                    f"{top}: holds more than {MAX_MEMBERS:,} files; give the folder of the images"
+                )
             if any("\ud800" <= letter <= "\udfff" for letter in item.name):
                 raise DataError(
                     f"{folder}: the file name {item.name!a} is not UTF-8; rename the file"
@@ -202,11 +179,10 @@ def _wanted(name: str) -> bool:
     return not name.startswith(".") and name not in SYSTEM
 
 
-def entry_of(file: Path, base: Path, place: Place) -> Entry:
+def entry_of(file: Path, base: Path) -> Entry:
     """A file on the disk."""
-    name = file.relative_to(base).as_posix()
     size = file.stat().st_size
-    return Entry(name, str(file), size, size, lambda: file.open("rb"), place)
+    return Entry(file.relative_to(base).as_posix(), str(file), size, size, lambda: file.open("rb"))
 
 
 def members(entry: Entry, prefix: str, stack: contextlib.ExitStack) -> list[Entry]:
@@ -221,76 +197,65 @@ def members(entry: Entry, prefix: str, stack: contextlib.ExitStack) -> list[Entr
         found = list(_zip_members(entry, stack))
     else:
         data = entry.read() if entry.kind == "tar" else _unpacked(entry)
-        if data[257:262] != b"ustar":
-            name = re.sub(r"\.(gz|bz2|xz)$", "", PurePosixPath(entry.name).name)
-            found = [(name, len(data), lambda: io.BytesIO(data))]
-        else:
+        if data[257:262] == b"ustar":
             found = list(_tar_members(entry, data, stack))
-    return [
-        Entry(prefix + name, f"{entry.where}/{name}", size, entry.disk, opener, entry.place)
-        for name, size, opener in found
-        if all(map(_wanted, name.split("/")))
-    ]
+        else:
+            name = re.sub(r"\.(gz|bz2|xz)$", "", entry.path.name)
+            found = [(name, len(data), "", lambda: io.BytesIO(data))]
+    codec = code_page(b"\n".join(name for name, *_ in found if isinstance(name, bytes)))
+    entries = []
+    for name, size, fault, opener in found:
+        name = name.decode(codec, "replace") if isinstance(name, bytes) else name
+        if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name[:3]:
+            fault = "leads out of the archive"
+        if fault:
+            raise DataError(
+                f"{entry.where}: the member {name[:80]!r} {fault}; unpack an archive that you trust"
+            )
+        if all(map(_wanted, name.split("/"))):
+            entries.append(Entry(prefix + name, f"{entry.where}/{name}", size, entry.disk, opener))
+    return entries
 
 
-Member = tuple[str, int, Callable[[], BinaryIO]]
+# name (bytes: in a code page that nobody tells), size, what is wrong with it, how to open it
+Member = tuple[str | bytes, int, str, Callable[[], BinaryIO]]
 
 
 def _zip_members(entry: Entry, stack: contextlib.ExitStack) -> Iterator[Member]:
     stream = stack.enter_context(entry.open())
-    if isinstance(stream, zipfile.ZipExtFile):  # a zip in a zip: seeking there starts anew
+    if isinstance(stream, zipfile.ZipExtFile):  # a zip in a zip: seeking there starts again
         stream = io.BytesIO(entry.read())
     archive = zipfile.ZipFile(stream)
-    infos = [i for i in archive.infolist() if i.filename and not i.is_dir()]
+    infos = [info for info in archive.infolist() if info.filename and not info.is_dir()]
     total, packed = (sum(getattr(i, k) for i in infos) for k in ("file_size", "compress_size"))
     if len(infos) > MAX_MEMBERS or total > honest(min(packed, entry.disk), MAX_TOTAL):
         raise DataError(
             f"{entry.where}: unpacks to {total:,} bytes in {len(infos):,} files; unpack an archive "
             "that you trust"
         )
-    raw = [b"" if i.flag_bits & UTF8 else i.orig_filename.encode("cp437") for i in infos]
-    codec = code_page(raw)
-    for info, told in zip(infos, raw, strict=True):
-        name = told.decode(codec) or info.filename
-        reason = ""
-        if info.flag_bits & 1:
-            reason = "is encrypted"
-        elif info.compress_type not in METHODS:
-            reason = f"is packed by method {info.compress_type}, not deflated"
+    for info in infos:
+        flagged = info.flag_bits & UTF8
+        fault = ""
+        if info.compress_type not in METHODS:  # their decoders' memory has no bound
+            fault = f"is packed by method {info.compress_type}, not deflated"
         elif info.file_size > honest(info.compress_size, MAX_MEMBER):
-            reason = f"unpacks to {info.file_size:,} bytes"
-        _check(entry, name, reason or _link(stat.S_ISLNK(info.external_attr >> 16)))
-        yield name, info.file_size, lambda info=info: archive.open(info)
+            fault = f"unpacks to {info.file_size:,} bytes"
+        elif stat.S_ISLNK(info.external_attr >> 16):
+            fault = "is a link"
+        name = info.filename if flagged else info.orig_filename.encode("cp437")
+        yield name, info.file_size, fault, lambda info=info: archive.open(info)
 
 
 def _tar_members(entry: Entry, data: bytes, stack: contextlib.ExitStack) -> Iterator[Member]:
     archive = stack.enter_context(tarfile.open(fileobj=io.BytesIO(data), mode="r:"))  # noqa: SIM115
     most = 10_000 + entry.size // 40  # each takes some bytes, however it is packed
-    infos = []
-    for info in archive:
-        if len(infos) > most:
+    for count, info in enumerate(archive):
+        if count > most:
             raise DataError(f"{entry.where}: more than {most:,} files; unpack one that you trust")
         if not info.isdir():
-            infos.append(info)
-    raw = [i.name.encode("utf-8", "surrogateescape") for i in infos]
-    codec = code_page(raw)
-    for info, name in zip(infos, (text.decode(codec) for text in raw), strict=True):
-        plain = info.isreg() and not info.issparse()
-        _check(entry, name, "" if plain else _link(info.issym() or info.islnk()) or "is no file")
-        yield name, info.size, lambda info=info: archive.extractfile(info)
-
-
-def _link(is_link: bool) -> str:
-    return "is a link" if is_link else ""
-
-
-def _check(entry: Entry, name: str, reason: str) -> None:
-    if name.startswith(("/", "\\")) or ".." in re.split(r"[/\\]", name) or ":" in name[:3]:
-        reason = "leads out of the archive"
-    if reason:
-        raise DataError(
-            f"{entry.where}: the member {name[:80]!r} {reason}; unpack an archive that you trust"
-        )
+            fault = "" if info.isreg() and not info.issparse() else "is a link, or no file"
+            name = info.name.encode("utf-8", "surrogateescape")
+            yield name, info.size, fault, lambda info=info: archive.extractfile(info)
 
 
 def _unpacked(entry: Entry) -> bytes:
@@ -312,29 +277,21 @@ def honest(packed: int, most: int) -> int:
     return min(most, max(BOMB, MAX_RATIO * packed))
 
 
-def code_page(raw: list[bytes]) -> str:
-    """The encoding of texts whose writer does not tell: UTF-8, Big5, GB 2312, else DOS's cp437.
+def code_page(raw: bytes) -> str:
+    """The encoding of a text whose writer does not tell: UTF-8, Big5, GB 2312, else DOS's cp437.
 
     Nearly all of GB 2312 could be Big5 as well. Big5's common characters begin with the bytes
-    0xA4 to 0xC6, which tells them apart but for very short names.
+    0xA4 to 0xC6, which tells them apart but for very short texts. The last character may be cut.
     """
-    high = [pair[0] for text in raw for pair in re.findall(rb"[\x81-\xfe].", text, re.DOTALL)]
+    high = [pair[0] for pair in re.findall(rb"[\x81-\xfe].", raw, re.DOTALL)]
     common = sum(0xA4 <= byte <= 0xC6 for byte in high) >= 0.8 * len(high)
-    for codec in ("utf-8", *(["cp950"] if common else []), "gb2312", "cp950"):
+    for codec in ("utf-8-sig", *(["cp950"] if common else []), "gb2312", "cp950"):
         with contextlib.suppress(UnicodeDecodeError):
-            for text in raw:
-                text.decode(codec)
+            codecs.getincrementaldecoder(codec)().decode(raw)
             return codec
     return "cp437"
 
 
-def natural(name: str) -> list[tuple[int, int, str, str]]:
-    """A sort key by which 2.jpg comes before 10.jpg.
-
-    Numbers are compared by their length and digits: int() stops at 4,300 of them.
-    """
-    key = []
-    for part in filter(None, re.split(r"([0-9]+)", name)):
-        digits = part.lstrip("0") if part.isdecimal() else ""
-        key.append((0, len(digits), digits, part) if part.isdecimal() else (1, 0, "", part))
-    return key
+def natural(name: str) -> tuple[str, str]:
+    """A sort key by which 2.jpg comes before 10.jpg: before each number stands its length."""
+    return re.sub(r"0*([0-9]+)", lambda m: f"{len(m[1]):05}{m[1]}", name), name
