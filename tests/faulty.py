@@ -29,7 +29,7 @@ from hw3lib.training.recipe import Recipe
 IMPORTS = ["hw3lib.training.runs", "hw3lib.cli", "hw3lib.models.network", "hw3lib.data",
            "sklearn.model_selection", "safetensors.torch", "torch._dynamo", "typst",
            "hw3lib.report.build", "hw3lib.report.html", "hw3lib.report.pdf",
-           "conftest", "layouts", "faulty", "test_pdf"]  # fmt: skip
+           "conftest", "layouts", "faulty"]  # fmt: skip
 RNG = np.random.default_rng()
 PATIENCE = 300  # seconds after which a child is given up; none takes more than a few
 

@@ -13,8 +13,8 @@ from hw3lib.interpretation.ascent import Ascent
 from hw3lib.interpretation.filters import FilterLayer, Patch, Survey, field_size, top_patches
 from hw3lib.plotting import style
 from hw3lib.plotting.images import Scale, image_grid, rows_of, signed
+from hw3lib.plotting.publishing import CROWD, SMALL, publishing, release
 from hw3lib.plotting.style import house_style
-from hw3lib.portraits import CROWD, SMALL, publishing, release
 from hw3lib.text import Text, term
 
 ACROSS = 16  # kernels in a row

@@ -19,8 +19,8 @@ from matplotlib.patches import Rectangle
 
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.plotting import style
+from hw3lib.plotting.publishing import CROWD, SMALL, mean_face, release
 from hw3lib.plotting.style import POINTS, WIDTH, fit, house_style, label, text_width
-from hw3lib.portraits import CROWD, SMALL, mean_face, release
 from hw3lib.text import Text
 
 GAP = 0.06  # between two cells, of a cell

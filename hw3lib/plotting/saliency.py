@@ -21,8 +21,8 @@ from hw3lib.plotting.images import Scale, image_grid, overlay
 from hw3lib.plotting.intervals import interval_rows
 from hw3lib.plotting.lines import curves
 from hw3lib.plotting.matrices import matrix
+from hw3lib.plotting.publishing import MANY, exhibit, mean_face, release
 from hw3lib.plotting.style import house_style, label
-from hw3lib.portraits import MANY, exhibit, mean_face, release
 from hw3lib.text import Text, listing, term, tr
 
 ONE_SCALE = Text("各圖除以自己的平均大小；同一張影像的各圖共用一個色階",

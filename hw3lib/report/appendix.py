@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from hw3lib import UserError
 from hw3lib.report.document import Block, Chapter, numbered
-from hw3lib.text import Text, as_text, setting
+from hw3lib.text import Text, setting
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import Run
 
@@ -53,17 +52,17 @@ def appendix(runs: dict[str, Run], works: list[str], machine: Text, number: int)
     """The last Chapter. `works` are the references in their order, those cited first."""
     blocks = []
     if best := runs.get("best") or next(iter(runs.values()), None):
-        blocks += _heading("最佳網路的超參數", "Hyperparameters of the best network")
+        blocks += [_heading("最佳網路的超參數", "Hyperparameters of the best network")]
         blocks += [_hyperparameters(best)]
-    blocks += [*_heading("訓練環境", "Machine"), Block("markdown", NAME, machine)]
+    blocks += [_heading("訓練環境", "Machine"), Block("markdown", NAME, machine)]
     if works:
-        blocks += _heading("參考文獻", "References")
+        blocks += [_heading("參考文獻", "References")]
         blocks += [
             Block("work", NAME, Text(*[f"\\[{n}\\] {work}"] * 2), number=str(n))
             for n, work in enumerate(works, 1)
         ]
     if runs:
-        blocks += [*_heading("訓練配方與結果", "Recipes and their Runs", detail=True), _runs(runs)]
+        blocks += [_heading("訓練配方與結果", "Recipes and their Runs", detail=True), _runs(runs)]
     return Chapter(NAME, number, Text("附錄", "Appendix"), numbered(blocks, number))
 
 
@@ -92,15 +91,14 @@ def read_works(bibliography: Path) -> dict[str, str]:
 
 def _hyperparameters(run: Run) -> Block:
     """In two columns of name and value, to take half the height."""
-    recipe = run.recipe
-    said = []
+    recipe, said = run.recipe, []
     for name, label in HYPERPARAMETERS.items():
         value = getattr(recipe, name)
         off = (name != "seed" and value in UNUSED) or (name, value) == ("train_on", "train")
         if not off and recipe.optimizer in USED_BY.get(name, (recipe.optimizer,)):
             said.append((label, setting(f"{value:g}" if isinstance(value, float) else value)))
     half = -(-len(said) // 2)
-    said += [(as_text(""), as_text(""))] * (2 * half - len(said))
+    said += [(Text("", ""),) * 2] * (2 * half - len(said))
     rows = [[*said[i], *said[half + i]] for i in range(half)]
     caption = Text(
         f"最佳網路（配方 `best`）的全部超參數，共訓練 {run.record['epochs_run']} 個週期；"
@@ -109,7 +107,8 @@ def _hyperparameters(run: Run) -> Block:
         f"{run.record['epochs_run']} epochs; every other option is off.",
     )
     columns = [Text("超參數", "hyperparameter"), Text("值", "value")] * 2
-    return _table(caption, columns, rows, ["left"] * 4)
+    shown = {"columns": columns, "rows": rows, "align": ["left"] * 4}
+    return Block("table", NAME, caption, data=shown)
 
 
 def _runs(runs: dict[str, Run]) -> Block:
@@ -124,9 +123,9 @@ def _runs(runs: dict[str, Run]) -> Block:
     ]  # fmt: skip
     rows = []
     for name, seeds in configurations.items():
-        records = [run.record for run in seeds]
-        cells: list[Any] = [
-            name, seeds[0].recipe.model, _settings(seeds[0].recipe), len(seeds),
+        records, recipe = [run.record for run in seeds], seeds[0].recipe
+        cells = [
+            name, recipe.model, _settings(recipe), len(seeds),
             _range([r["epochs_run"] for r in records]), _range([r["kept_epoch"] for r in records]),
             f"{sum(r['seconds'] for r in records):.0f}", " ".join(r.recipe.hash for r in seeds),
         ]  # fmt: skip
@@ -136,17 +135,14 @@ def _runs(runs: dict[str, Run]) -> Block:
         "Every Recipe and what became of it: the seeds of one in a row, their seconds added up.",
     )
     align = ["left", "left", "left", *["right"] * 4, "left"]
-    return _table(caption, columns, rows, align, detail=True)
+    shown = {"columns": columns, "rows": rows, "align": align}
+    return Block("table", NAME, caption, data=shown, detail=True)
 
 
 def _settings(recipe: Recipe) -> str:
-    default = Recipe(model=recipe.model)
-    return ", ".join(
-        f"{f.name}={getattr(recipe, f.name)}"
-        for f in fields(Recipe)
-        if f.name not in ("data", "model", "seed")
-        and getattr(recipe, f.name) != getattr(default, f.name)
-    )
+    default = asdict(Recipe(model=recipe.model)) | {"data": recipe.data, "seed": recipe.seed}
+    changed = {k: v for k, v in asdict(recipe).items() if v != default[k]}
+    return ", ".join(f"{k}={v}" for k, v in changed.items())
 
 
 def _range(values: list[int]) -> str:
@@ -154,15 +150,5 @@ def _range(values: list[int]) -> str:
     return str(low) if low == high else f"{low}–{high}"
 
 
-def _table(
-    caption: Text, columns: list[Text], rows: list[list[Text]], align: list[str], *, detail=False
-) -> Block:
-    def cells(row: list[Text]) -> list[dict[str, str]]:
-        return [{"zh": t.zh, "en": t.en} for t in row]
-
-    data = {"columns": cells(columns), "rows": [*map(cells, rows)], "align": align}
-    return Block("table", NAME, caption, data=data, detail=detail)
-
-
-def _heading(zh: str, en: str, *, detail: bool = False) -> list[Block]:
-    return [Block("heading", NAME, Text(zh, en), level=2, detail=detail)]
+def _heading(zh: str, en: str, *, detail: bool = False) -> Block:
+    return Block("heading", NAME, Text(zh, en), level=2, detail=detail)

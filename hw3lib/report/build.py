@@ -9,7 +9,7 @@ import platform
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from functools import cache, partial
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -18,23 +18,17 @@ import nbformat
 from hw3lib import UserError
 from hw3lib.data.audit import leak
 from hw3lib.files import ROOT, absolute, write_atomic
-from hw3lib.portraits import PUBLISH
 from hw3lib.report.appendix import appendix, read_works
 from hw3lib.report.check import readable
 from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
 from hw3lib.report.document import REFERENCE, Document, chapter_of, collect, ran_through, referenced
 from hw3lib.report.execute import execute_notebooks
 from hw3lib.text import LANGUAGES
-from hw3lib.training.runs import Run, open_run, run_path
+from hw3lib.training.runs import Run
 from hw3lib.training.study import Study, open_study
 from hw3lib.training.workers import make_runs
 
 LIBRARY = ROOT / "hw3lib"
-PACKAGES = (
-    "torch", "torchvision", "numpy", "pandas", "matplotlib", "seaborn", "scikit-learn", "scipy",
-    "statsmodels", "lark", "captum", "safetensors", "pillow", "ipykernel",
-)  # fmt: skip
-RENDERERS = ("typst", "pypandoc-binary", "jinja2", "pygments")
 SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
 STATED = ("author.toml", "questions.toml", "bibliography.bib")
 NAME, STAMP = "hw3_report", ".stamp.json"
@@ -68,6 +62,8 @@ def build_report(
     UserError
         for faults in the profile, the data, the stated files or a notebook.
     """
+    from hw3lib.plotting.publishing import PUBLISH  # late: seaborn takes seconds to import
+
     if lang not in LANGUAGES:
         raise UserError(f"language {lang!r}: choose one of {', '.join(LANGUAGES)}")
     out = out or root / "report" / ("published" if publish else "build")
@@ -83,20 +79,15 @@ def build_report(
     if faults and not draft:
         raise UserError("; ".join(faults))
     study = open_study(profile, data)
+    synthetic = study.faces.synthetic
     if line := leak(study.faces):
         progress(f"warning: {line}")
-    runs = _runs(study, jobs)
+    runs = make_runs(study, jobs=jobs or 0)
     executed = execute_notebooks(
-        sources,
-        out / "notebooks",
-        parameters,
-        depends=dependencies(study, runs),
-        environment={PUBLISH: "1" if publish else ""},
-        jobs=jobs,
-        draft=draft,
-        progress=progress,
-    )
-    rerun = rerun_command(profile, "" if study.faces.synthetic else data, handin=root != ROOT)
+        sources, out / "notebooks", parameters, depends=dependencies(study, runs),
+        environment={PUBLISH: "1" if publish else ""}, jobs=jobs, draft=draft, progress=progress,
+    )  # fmt: skip
+    context = _context(study, runs)
 
     def assemble() -> Document:
         notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
@@ -104,27 +95,22 @@ def build_report(
         numbers = [chapter.number for chapter in chapters]
         works = read_works(stated[2])
         said = "\n".join(str((b.text, b.data.get("short"))) for c in chapters for b in c.blocks)
-        cited = [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works]
-        keys = cited or [*works]
+        keys = [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works] or [*works]
         listed = [works[key] for key in keys]
         chapters.append(appendix(runs, listed, machine(runs), max(numbers) + 1))
         document = Document(
-            TITLE, author, chapters, facts(study, data, runs), newest(runs),
-            synthetic=study.faces.synthetic,
+            TITLE, author, chapters, facts(study, data, runs), context["date"],
+            synthetic=synthetic, withheld=publish and not synthetic,
             questions=[q for q in questions if q.chapter in numbers],
-            withheld=publish and not study.faces.synthetic,
-            rerun=rerun,
+            rerun=rerun_command(profile, "" if synthetic else data, handin=root != ROOT),
             results=collect(notebooks, "result"),
             checks=[ran_through(notebooks), *collect(notebooks, "check")],
         )  # fmt: skip
-        numbers_of = {key: str(n) for n, key in enumerate(keys, 1)}
-        document = referenced(document, numbers_of, strict=not draft)
-        for line in [*unanswered(document), *unshown(document)]:
-            progress(line)
-        return document
+        cited = {key: str(n) for n, key in enumerate(keys, 1)}
+        return referenced(document, cited, strict=not draft)
 
-    inputs = _stated(_digest([*executed, *stated]), _context(study, runs), _renderer())
-    return _write(cache(assemble), _context(study, runs), inputs, out, lang, progress)
+    inputs = _stated(_digest([*executed, *stated]), context, _renderer())
+    return write_files(assemble, context, inputs, out, lang, progress)
 
 
 def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
@@ -132,29 +118,22 @@ def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
 
     Readers copy it into a shell, so a name with signs that mean something there is not shown.
     """
-    profile, data = _shown(profile, "PROFILE"), _shown(data, "IMAGES") if data else ""
+
+    def shown(path: str, otherwise: str) -> str:
+        name = Path(path).name
+        return shlex.quote(name) if re.fullmatch(r"[\w.+][\w.+ -]*", name) else otherwise
+
+    profile, data = shown(profile, "PROFILE"), shown(data, "IMAGES") if data else ""
     if handin:
         return f"make rerun QUESTION={{id}} PROFILE={profile}" + (f" DATA={data}" if data else "")
     return f".venv/bin/hw3 rerun {{id}} --profile {profile}" + (f" --data {data}" if data else "")
 
 
-def _shown(path: str, otherwise: str) -> str:
-    name = Path(path).name
-    return shlex.quote(name) if re.fullmatch(r"[\w.+][\w.+ -]*", name) else otherwise
-
-
-def unanswered(document: Document) -> list[str]:
-    """A line for each question that no chapter answers."""
-    return [
-        f"question {q.id}: chapter {q.chapter} holds no answer({q.id!r}, ...)"
-        for q in document.questions
-        if document.answer(q.id) is None
-    ]
-
-
-def unshown(document: Document) -> list[str]:
-    """A line for each output that no page can show."""
-    return [f"{b.where}: {b.text.en}" for b in document.blocks if b.kind == "missing"]
+def gaps(document: Document) -> list[str]:
+    """A line for each question that no chapter answers and each output that no page can show."""
+    unanswered = [q for q in document.questions if document.answer(q.id) is None]
+    lines = [f"question {q.id}: chapter {q.chapter} has no answer({q.id!r}, …)" for q in unanswered]
+    return lines + [f"{b.where}: {b.text.en}" for b in document.blocks if b.kind == "missing"]
 
 
 def dependencies(study: Study, runs: dict[str, Run]) -> str:
@@ -163,32 +142,20 @@ def dependencies(study: Study, runs: dict[str, Run]) -> str:
     The report's own modules and the command line are no part of it: no notebook imports them.
     """
     faces, folds = study.faces, study.folds
-    library = [p for p in sorted(LIBRARY.rglob("*.py")) if not _renders(p)]
-    fonts = sorted((ROOT / "report" / "fonts").glob("*.otf"))
-    stated = {
-        "settings": study.settings,
-        "recipes": {name: recipe.hash for name, recipe in study.recipes.items()},
-        "records": {name: run.record for name, run in runs.items()},
-        "folds": [folds.fingerprint, folds.test_source],
-        "faces": [faces.fingerprint, faces.layout, faces.problems],
-        "versions": [platform.python_version(), *_versions(PACKAGES)],
-    }
-    digest = hashlib.blake2b(json.dumps(stated, sort_keys=True, default=str).encode())
-    digest.update(_digest([*library, *fonts]).encode())
-    for array in (faces.ids, faces.split, faces.votes, folds.train, folds.validation, folds.test):
-        digest.update(b"" if array is None else array.tobytes())
-    return digest.hexdigest()[:32]
+    library = [p for p in sorted(LIBRARY.rglob("*.py")) if not _renders(p.relative_to(LIBRARY))]
+    arrays = (faces.ids, faces.split, faces.votes, folds.train, folds.validation, folds.test)
+    return _stated(
+        study.settings,
+        {name: recipe.hash for name, recipe in study.recipes.items()},
+        {name: run.record for name, run in runs.items()},
+        [faces.fingerprint, faces.layout, faces.problems, folds.fingerprint, folds.test_source],
+        [hashlib.sha256(b"" if a is None else a.tobytes()).digest() for a in arrays],
+        [platform.python_version(), versions()],
+        _digest([*library, *sorted((ROOT / "report" / "fonts").glob("*.otf"))]),
+    )
 
 
-def _runs(study: Study, jobs: int | None) -> dict[str, Run]:
-    """The profile's Runs; where all are there, without the seconds that importing torch takes."""
-    paths = {name: run_path(recipe) for name, recipe in study.recipes.items()}
-    if all(path.is_dir() for path in paths.values()):
-        return {name: open_run(path, study.recipes[name]) for name, path in paths.items()}
-    return make_runs(study, jobs=jobs or 0)
-
-
-def _write(
+def write_files(
     assemble: Callable[[], Document],
     context: dict,
     inputs: str,
@@ -196,50 +163,43 @@ def _write(
     lang: str,
     progress: Callable[[str], None],
 ) -> list[Path]:
-    """Render what is asked for and not there yet; remove what was made from other inputs."""
-    problems: dict[str, None] = {}
+    """Page, PDFs and results.json, unless all of them are there and made from these inputs."""
+    from hw3lib.report import html, pdf  # late, for a report that is there already
 
-    def page() -> bytes:
-        from hw3lib.report.html import render
-
-        return render(assemble(), lang, problems).encode()
-
-    def pdf(code: str) -> bytes:
-        from hw3lib.report.pdf import render
-
-        return render(assemble(), code, problems)
-
-    def summary() -> bytes:
-        measured = {"results": assemble().results, "checks": assemble().checks}
-        return json.dumps({**context, **measured}, ensure_ascii=False, indent=1).encode()
-
-    wanted: dict[str, Callable[[], bytes]] = {f"{NAME}.html": page, "results.json": summary}
-    for code in LANGUAGES if lang == "both" else (lang,):
-        wanted[PDFS[code]] = partial(pdf, code)
-    keys = {name: _stated(inputs, name, lang) for name in wanted}
-    stamps = _read_stamps(out)
-    for name in {*PDFS.values()} - {*wanted}:  # of other inputs, or executed in another language
-        (out / name).unlink(missing_ok=True)
-    for name, make in wanted.items():
-        target = out / name
-        if stamps.get(name) == [keys[name], _digest([target])]:
+    pdfs = {code: PDFS[code] for code in (LANGUAGES if lang == "both" else (lang,))}
+    names = [f"{NAME}.html", "results.json", *pdfs.values()]
+    files = [out / name for name in names]
+    if _read_stamp(out) == _stated(inputs, lang, _digest(files)):
+        for name in names:
             progress(f"{name}: unchanged")
-            continue
-        write_atomic(target, make())
-        progress(f"{name}: {target.stat().st_size / 1e6:.1f} MB")
-        stamps[name] = [keys[name], _digest([target])]
-        write_atomic(out / STAMP, json.dumps(stamps).encode())
+        return files
+    document, problems = assemble(), {}
+    for line in gaps(document):
+        progress(line)
+    measured = {**context, "results": document.results, "checks": document.checks}
+    for file in [out / STAMP, *(out / name for name in PDFS.values())]:
+        file.unlink(missing_ok=True)  # of other inputs, or executed in another language
+
+    def write(name: str, content: bytes) -> None:
+        write_atomic(out / name, content)
+        progress(f"{name}: {len(content) / 1e6:.1f} MB")
+
+    write(names[0], html.render(document, lang, problems).encode())
+    write(names[1], json.dumps(measured, ensure_ascii=False, indent=1).encode())
+    for code, name in pdfs.items():
+        write(name, pdf.render(document, code, problems))
+    write_atomic(out / STAMP, json.dumps(_stated(inputs, lang, _digest(files))).encode())
     for line in problems:
         progress(line)
-    return [out / name for name in wanted]
+    return files
 
 
-def _read_stamps(out: Path) -> dict[str, list[str]]:
-    try:
-        stamps = json.loads((out / STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return stamps if isinstance(stamps, dict) else {}
+@cache
+def versions() -> dict[str, str]:
+    """Package -> version, of all that the library requires."""
+    required = [r for r in metadata.requires("hw3lib") or () if "extra ==" not in r]
+    names = [re.match(r"[\w.-]+", r)[0] for r in required]
+    return {name: metadata.version(name) for name in names}
 
 
 def _context(study: Study, runs: dict[str, Run]) -> dict:
@@ -257,7 +217,7 @@ def _context(study: Study, runs: dict[str, Run]) -> dict:
         "date": newest(runs),
         "machine": first.record["machine"] if first else platform.machine(),
         "device": first.record["device"] if first else "cpu",
-        "versions": dict(zip(PACKAGES, _versions(PACKAGES), strict=True)),
+        "versions": versions(),
     }
 
 
@@ -265,25 +225,18 @@ def _renderer() -> str:
     """Digest of all that turns a Document into files."""
     folders = [LIBRARY / "report", ROOT / "report" / "templates", ROOT / "report" / "fonts"]
     files = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix in SUFFIXES]
-    return _stated(_digest([*files, LIBRARY / "text.py"]), _versions(RENDERERS))
+    return _digest([*files, LIBRARY / "text.py"])
 
 
 def _renders(path: Path) -> bool:
-    parts = path.relative_to(LIBRARY).parts
-    return (parts[0] == "report" and parts[-1] != "show.py") or parts in (
-        ("cli.py",),
-        ("bench.py",),
-    )
+    return (path.parts[0] == "report" and path.name != "show.py") or path.parts == ("cli.py",)
 
 
-def _versions(packages: Iterable[str]) -> list[str]:
-    def version(name: str) -> str:
-        try:
-            return metadata.version(name)
-        except metadata.PackageNotFoundError:
-            return ""
-
-    return [version(name) for name in packages]
+def _read_stamp(out: Path) -> str | None:
+    try:
+        return json.loads((out / STAMP).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
 
 
 def _stated(*values: object) -> str:

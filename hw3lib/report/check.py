@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 from hw3lib import UserError
 from hw3lib.files import write_atomic
 from hw3lib.report.document import LANGUAGE_TAGS, Document, chapter_of
-from hw3lib.report.execute import HOUSE, read_notebook
+from hw3lib.report.execute import HOUSE, one_line, read_notebook, tags
 from hw3lib.report.pandoc import convert, texts
 
 TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}
@@ -58,23 +58,18 @@ def faults_of(path: Path) -> list[str]:
     Outputs and execution counts count in every notebook, the rules of the house in our nine.
     """
     try:
-        ids = [cell.get("id") for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
-        with warnings.catch_warnings(action="ignore"):  # of ids, which nbformat mends as it reads
-            nb = nbformat.read(path, as_version=4)
-            nbformat.validate(nb)
+        nb, ids = _read(path)
         chapter_of(nb, path.stem, path.parent)
     except UserError as error:
-        return [f"{path.parent}: {error}"]
-    except Exception as error:
-        return [f"{path}: not a notebook: {(str(error) or repr(error)).splitlines()[0]}"]
-    house = bool(HOUSE.match(path.name))
+        return [f"{path}: {error}"]
+    house = HOUSE.match(path.name)
     found = [f"{path}: two cells have one id"] if len(set(ids)) < len(ids) else []
-    found += [f"{path}: {line}" for line in _whole(nb)] if house else []
+    found += [f"{path}: {line}" for line in (_whole(nb) if house else ())]
     for number, cell in enumerate(nb.cells, 1):
-        rules = [_stored(cell)]
+        lines = [*_stored(cell), *(_tagged(cell) if house else ())]
         if house:
-            rules += [_tagged(cell), _code(cell) if cell.cell_type == "code" else _prose(cell)]
-        found += [f"{path}, cell {number}: {line}" for lines in rules for line in lines]
+            lines += _code(cell) if cell.cell_type == "code" else _prose(cell)
+        found += [f"{path}, cell {number}: {line}" for line in lines]
     return found
 
 
@@ -87,10 +82,9 @@ def clear(path: Path) -> None:
         if the file is no notebook; it stays as it is.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):
-            nb = nbformat.read(path, as_version=4)
-    except Exception as error:
-        raise UserError(f"{path}: not a notebook: {(str(error) or repr(error))}") from None
+        nb, _ = _read(path)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
     for cell in nb.cells:
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
@@ -99,16 +93,21 @@ def clear(path: Path) -> None:
     write_atomic(path, (nbformat.writes(nb) + "\n").encode())
 
 
-def tags(cell: NotebookNode) -> set[str]:
-    return set(cell.metadata.get("tags", []))
+def _read(path: Path) -> tuple[NotebookNode, list[str | None]]:
+    """The notebook, and its cells' ids as they stand in the file: nbformat mends them."""
+    try:
+        ids = [cell.get("id") for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
+        with warnings.catch_warnings(action="ignore"):
+            return nbformat.read(path, as_version=4), ids
+    except Exception as error:
+        told = one_line(str(error) or repr(error))
+        raise UserError(f"not a notebook: {told}") from None
 
 
 def _whole(nb: NotebookNode) -> Iterator[str]:
     """What concerns the notebook as a whole: its metadata, its headings."""
-    if extra := set(nb.metadata) - set(METADATA):
-        yield f"metadata {', '.join(sorted(extra))}: clear it"
-    if nb.metadata.get("kernelspec", {}).get("name") != "python3":
-        yield "the kernel is not python3"
+    if nb.metadata != METADATA:
+        yield "metadata beyond those of a clean notebook; hw3 check --clear sets them right"
     sources = [c.source for c in nb.cells if c.cell_type == "markdown" and "lang-en" not in tags(c)]
     levels = [len(s) for s in re.findall(r"^(#{1,6}) ", "\n".join(sources), re.MULTILINE)]
     if not levels or levels[0] != 1 or 1 in levels[1:]:
@@ -144,16 +143,14 @@ def _code(cell: NotebookNode) -> Iterator[str]:
     if (length := len(cell.source.splitlines())) > most and "prose" not in tags(cell):
         yield f"{length} lines of code; at most {most}, the rest belongs into the library"
     try:
-        nodes = list(ast.walk(ast.parse(cell.source)))
+        calls = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Call)]
     except SyntaxError as error:
         yield f"no Python: {error.msg}"
         return
-    for call in (n for n in nodes if isinstance(n, ast.Call)):
+    for call in calls:
         name, given = getattr(call.func, "id", ""), {k.arg for k in call.keywords}
         if name == "print":
             yield "print; say it in both languages with say(zh=..., en=...)"
-        if name in SHOWN and None not in given:
-            if not {"zh", "en"} <= given and len(call.args) < 2:
-                yield f"{name} without both zh= and en="
-            if ("alt_zh" in given) != ("alt_en" in given):
-                yield f"{name} with one of alt_zh= and alt_en="
+        both = {"zh", "en"} <= given or None in given or len(call.args) > 1
+        if name in SHOWN and not both:
+            yield f"{name} without both zh= and en="

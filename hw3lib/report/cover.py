@@ -34,12 +34,11 @@ def read_author(path: Path) -> dict[str, Any]:
             raise UserError(f"{path}: unknown field {key!r}; known are {', '.join(FIELDS)}")
         if key != "collaborators":
             author[key] = _said(value, f"{path}: {key}")
-        elif not isinstance(value, list) or len(value) > MOST_PEOPLE:
-            raise UserError(
-                f'{path}: {key} must be a list, e.g. ["name"], of {MOST_PEOPLE} at most'
-            )
-        else:
+        elif isinstance(value, list) and len(value) <= MOST_PEOPLE:
             author[key] = [_said(v, f"{path}: {key}") for v in value]
+        else:
+            wanted = f'must be a list, e.g. ["name"], of {MOST_PEOPLE} at most'
+            raise UserError(f"{path}: {key} {wanted}")
     return author
 
 
@@ -61,13 +60,11 @@ def read_questions(path: Path) -> list[Question]:
         number, marks = str(entry["notebook"]).split("_")[0], entry.get("marks")
         if not number.isdigit():
             raise UserError(f"{where}: notebook must begin with its number, as 05_name does")
-        if marks is not None and (not isinstance(marks, (int, float)) or isinstance(marks, bool)):
+        if not isinstance(marks, (int, float, type(None))):
             raise UserError(f"{where}: marks must be a number, not {marks!r}")
-        results = entry.get("results", [])
-        if not isinstance(results, list) or not all(isinstance(r, str) for r in results):
-            raise UserError(f'{where}: results must be a list of names, e.g. ["best.test.*"]')
         title = _said({"zh": entry["zh"], "en": entry["en"]}, where)
-        questions.append(Question(name, title, marks, int(number), tuple(results)))
+        results = tuple(map(str, entry.get("results", ())))
+        questions.append(Question(name, title, marks, int(number), results))
     return questions
 
 
@@ -78,26 +75,28 @@ def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, Text]:
     source = Text(f"{name}（{faces.layout}）", f"{name} ({faces.layout})")
     if faces.synthetic:
         source = Text("程式繪製的合成人臉", "synthetic faces drawn by the program")
-    sizes = [len(getattr(folds, f)) for f in ("train", "validation", "test")]
-    found = {
+    sizes = len(faces), len(folds.train), len(folds.validation), len(folds.test)
+    counts = Text("{:,}（訓練 {:,}、驗證 {:,}、測試 {:,}）",
+                  "{:,} (training {:,}, validation {:,}, test {:,})")  # fmt: skip
+    date = newest(runs)[:10] or "–"
+    return {
         Text("資料集", "Data set"): source,
-        Text("影像數", "Images"): Text(
-            "{:,}（訓練 {:,}、驗證 {:,}、測試 {:,}）".format(len(faces), *sizes),
-            "{:,} (training {:,}, validation {:,}, test {:,})".format(len(faces), *sizes),
-        ),
-        Text("設定檔", "Profile"): study.profile,
-        Text("最近一次訓練", "Newest training"): newest(runs)[:10] or "–",
+        Text("影像數", "Images"): Text(counts.zh.format(*sizes), counts.en.format(*sizes)),
+        Text("設定檔", "Profile"): Text(study.profile, study.profile),
+        Text("最近一次訓練", "Newest training"): Text(date, date),
     }
-    return {k: v if isinstance(v, Text) else Text(v, v) for k, v in found.items()}
 
 
 def machine(runs: dict[str, Run]) -> Text:
     """What the Runs were trained on, and with which versions."""
-    records = [run.record for run in runs.values()]
-    machines = _distinct(records, "machine") or [f"{platform.system()} {platform.machine()}"]
-    devices = [d for d in _distinct(records, "device") if d != "cpu"]
+
+    def distinct(key: str) -> list[str]:
+        return list(dict.fromkeys(str(run.record[key]) for run in runs.values()))
+
+    machines = distinct("machine") or [f"{platform.system()} {platform.machine()}"]
+    devices = [d for d in distinct("device") if d != "cpu"]
     versions = [f"hw3lib {__version__}", f"Python {platform.python_version()}"]
-    versions += [f"torch {version}" for version in _distinct(records, "torch")]
+    versions += [f"torch {version}" for version in distinct("torch")]
     said = "; ".join([*machines, *devices, *versions])
     return Text(said.replace(" cores", " 核心").replace("; ", "；"), said)
 
@@ -105,10 +104,6 @@ def machine(runs: dict[str, Run]) -> Text:
 def newest(runs: dict[str, Run]) -> str:
     """The date and time of the newest Run, ISO 8601; "" where there is none."""
     return max((run.record["date"] for run in runs.values()), default="")
-
-
-def _distinct(records: list[dict], key: str) -> list[str]:
-    return list(dict.fromkeys(str(r[key]) for r in records if key in r))
 
 
 def _said(value: Any, where: str) -> str | Text:

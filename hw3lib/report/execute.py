@@ -14,9 +14,9 @@ import json
 import os
 import re
 import subprocess
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -63,30 +63,39 @@ def execute_notebooks(
         after all have run, naming each notebook that failed and its cell.
     """
     notebooks = {path: read_notebook(path, parameters) for path in sources}
-    environment = environment or {}
-    depends = depends + json.dumps(environment) if environment else depends
+    environment, cores = environment or {}, os.cpu_count() or 1
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
-    cores = os.cpu_count() or 1
+    free, faults = asyncio.Semaphore(max(1, min(jobs or cores, cores))), []
 
-    async def work(path: Path, free: asyncio.Semaphore) -> str:
+    async def work(path: Path, nb: NotebookNode) -> None:
+        """Bring the executed copy up to date and tell what was done."""
+        target, started = out / path.name, time.monotonic()
+        given = {k: v for k, v in parameters.items() if k in (assigned(nb) or ())}
+        key = code_key(nb, given, f"{depends} {json.dumps(environment)}")
+        if (kept := _kept(target, key)) is not None:
+            if (fresh := merged(nb, kept)) != kept:
+                write_atomic(target, nbformat.writes(fresh).encode())
+            progress(f"{path.stem}: unchanged")
+            return
+        executed, fault = await _in_kernel(path, nb, given, environment)
+        seconds = round(time.monotonic() - started, 1)
+        if fault:
+            faults.append(f"{path.stem}{fault}")
+        if draft or not fault:
+            _keep(executed, target, {"seconds": seconds, "fault" if fault else "key": fault or key})
+        progress(f"{path.stem}{fault or f': {seconds:.1f} s'}")
+
+    async def in_turn(path: Path, nb: NotebookNode) -> None:
         async with free:
-            target, fault = out / path.name, ""
-            try:
-                told = await _execute(
-                    path, notebooks[path], target, parameters, depends, environment, draft
-                )
-            except UserError as error:
-                told = fault = str(error)
-            progress(told)
-            return fault
+            await work(path, nb)
 
-    async def all_of_them() -> list[str]:
-        free = asyncio.Semaphore(max(1, min(jobs or cores, cores)))
-        return await asyncio.gather(*(work(path, free) for path in sources))
+    async def all_of_them() -> None:
+        await asyncio.gather(*(in_turn(path, nb) for path, nb in notebooks.items()))
 
-    if failures := [line for line in _run(all_of_them()) if line]:
-        raise UserError("; ".join(failures))
+    _run(all_of_them())
+    if faults and not draft:
+        raise UserError("; ".join(sorted(faults)))
     return [out / path.name for path in sources]
 
 
@@ -96,7 +105,7 @@ def read_notebook(path: Path, parameters: dict[str, str]) -> NotebookNode:
         nb = nbformat.read(path, as_version=4)
     except Exception as error:
         raise UserError(f"{path}: not a notebook: {one_line(str(error))}") from None
-    nb.cells = [c for c in nb.cells if not _is(c, INJECTED)]
+    nb.cells = [c for c in nb.cells if INJECTED not in tags(c)]
     if not HOUSE.match(path.name):
         return nb
     known = assigned(nb)
@@ -113,7 +122,7 @@ def read_notebook(path: Path, parameters: dict[str, str]) -> NotebookNode:
 
 def assigned(nb: NotebookNode) -> set[str] | None:
     """The names that the cell tagged "parameters" assigns; None where there is no such cell."""
-    cell = next((c for c in code_cells(nb) if _is(c, PARAMETERS)), None)
+    cell = next((c for c in code_cells(nb) if PARAMETERS in tags(c)), None)
     if cell is None:
         return None
     try:
@@ -125,31 +134,33 @@ def assigned(nb: NotebookNode) -> set[str] | None:
 
 def code_key(nb: NotebookNode, parameters: dict[str, str], depends: str = "") -> str:
     """32 hex digits of everything that decides the notebook's outputs."""
-    cells = [[c.source, sorted(_tags(c))] for c in code_cells(nb)]
-    text = json.dumps([cells, sorted(parameters.items()), depends])
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    cells = [[c.source, sorted(tags(c))] for c in code_cells(nb)]
+    return _digest([cells, sorted(parameters.items()), depends])
 
 
 def merged(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
     """The cells of `source`, its code with the outputs of `executed`, which has the same code."""
-    fresh = copy.deepcopy(source)
+    fresh, cells = copy.deepcopy(source), []
     done = iter(code_cells(executed))
-    cells = []
     for cell in fresh.cells:
         cells.append(cell)
         if cell.cell_type == "code":
             ran = next(done)
             cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
-        if _is(cell, PARAMETERS):
-            cells += [copy.deepcopy(c) for c in executed.cells if _is(c, INJECTED)]
+        if PARAMETERS in tags(cell):
+            cells += [copy.deepcopy(c) for c in executed.cells if INJECTED in tags(c)]
     fresh.cells = cells
     fresh.metadata["hw3"] = executed.metadata.get("hw3", {})
     return fresh
 
 
 def code_cells(nb: NotebookNode) -> list[NotebookNode]:
-    """The notebook's own code cells, without the one that papermill puts in."""
-    return [c for c in nb.cells if c.cell_type == "code" and not _is(c, INJECTED)]
+    """The notebook's own code cells, without the one that holds what was injected."""
+    return [c for c in nb.cells if c.cell_type == "code" and INJECTED not in tags(c)]
+
+
+def tags(cell: NotebookNode) -> set[str]:
+    return set(cell.metadata.get("tags", []))
 
 
 def one_line(text: str, limit: int = 300) -> str:
@@ -158,73 +169,20 @@ def one_line(text: str, limit: int = 300) -> str:
     return first if len(first) <= limit else first[: limit - 1] + "…"
 
 
-def _tags(cell: NotebookNode) -> list[str]:
-    return cell.metadata.get("tags", [])
-
-
-def _is(cell: NotebookNode, tag: str) -> bool:
-    return tag in _tags(cell)
-
-
-def _run(work) -> list[str]:
+def _run(work: Coroutine) -> None:
     """Run the coroutine in a thread: in the main one nbclient takes Ctrl-C for itself."""
     loop = asyncio.new_event_loop()
-    task, results = loop.create_task(work), []
-
-    def main() -> None:
-        try:
-            results.extend(loop.run_until_complete(task))
-        except asyncio.CancelledError:
-            pass
-        except BaseException as error:
-            results.append(error)
-        finally:
-            loop.close()
-
-    thread = threading.Thread(target=main)
-    thread.start()
+    task = loop.create_task(work)
     try:
-        thread.join()
-    except KeyboardInterrupt:
-        loop.call_soon_threadsafe(task.cancel)  # the kernels end, too
-        thread.join()
-        raise
-    for found in results:
-        if isinstance(found, BaseException):
-            raise found
-    return results
-
-
-async def _execute(
-    path: Path,
-    nb: NotebookNode,
-    target: Path,
-    parameters: dict[str, str],
-    depends: str,
-    environment: dict[str, str],
-    draft: bool,
-) -> str:
-    """Bring `target` up to date; the line that tells what was done."""
-    given = {k: v for k, v in parameters.items() if k in (assigned(nb) or ())}
-    key = code_key(nb, given, depends)
-    if (kept := _kept(target, key)) is not None:
-        fresh = merged(nb, kept)
-        if fresh != kept:
-            write_atomic(target, nbformat.writes(fresh).encode())
-        return f"{path.stem}: unchanged"
-    started = time.monotonic()
-    executed, fault = await _in_kernel(path, nb, given, environment)
-    if fault and not draft:
-        raise UserError(f"{path.stem}{fault}")
-    seconds = round(time.monotonic() - started, 1)
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    made = {"seconds": seconds, "finished": finished}
-    executed.metadata["hw3"] = {**made, **({"fault": fault} if fault else {"key": key})}
-    _tell_parameters(executed, given)
-    executed = merged(nb, executed)
-    executed.metadata["hw3"]["check"] = _check(executed)
-    write_atomic(target, nbformat.writes(executed).encode())
-    return f"{path.stem}{fault}" if fault else f"{path.stem}: {seconds:.1f} s"
+        with ThreadPoolExecutor(1) as thread:
+            done = thread.submit(loop.run_until_complete, task)
+            try:
+                done.result()
+            except KeyboardInterrupt:
+                loop.call_soon_threadsafe(task.cancel)  # the kernels end, too
+                raise
+    finally:
+        loop.close()
 
 
 async def _in_kernel(
@@ -237,16 +195,15 @@ async def _in_kernel(
     from nbclient.exceptions import CellExecutionError, DeadKernelError
 
     ready = copy.deepcopy(nb)
-    own = [id(c) for c in ready.cells]
     if parameters:  # in a cell after the one tagged "parameters", as papermill does
-        first = next(i for i, c in enumerate(ready.cells) if _is(c, PARAMETERS))
-        lines = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
-        ready.cells.insert(first + 1, new_code_cell(lines, metadata={"tags": [INJECTED]}))
-    reached = 0
+        first = next(i for i, c in enumerate(ready.cells) if PARAMETERS in tags(c))
+        injected = new_code_cell(_assigning(parameters), metadata={"tags": [INJECTED]})
+        ready.cells.insert(first + 1, injected)
+    reached = None
 
     def reach(cell: NotebookNode, cell_index: int) -> None:
         nonlocal reached
-        reached = own.index(id(cell)) + 1 if id(cell) in own else reached
+        reached = cell
 
     # this very Python, whatever kernel the notebook was saved with or a home folder has
     this = AsyncKernelManager(kernel_spec_manager=KernelSpecManager(kernel_dirs=[]))
@@ -254,6 +211,7 @@ async def _in_kernel(
         ready, km=this, timeout=None, startup_timeout=STARTED, shutdown_kernel="immediate",
         resources={"metadata": {"path": str(path.parent.resolve())}}, on_cell_execute=reach,
     )  # fmt: skip
+    told = ""
     try:
         env = {**os.environ, **KERNEL, **environment}
         await client.async_execute(cleanup_kc=True, env=env, stderr=subprocess.DEVNULL)
@@ -261,19 +219,29 @@ async def _in_kernel(
         told = f"{error.ename}: {one_line(error.evalue)}"
     except (DeadKernelError, RuntimeError):
         told = DIED
-    else:
-        return ready, _incomplete(ready)
-    source = one_line(nb.cells[reached - 1].source) if reached else ""
-    return ready, f", cell {reached} of {len(nb.cells)} (`{source}`): {told}"
+    ran = [c for c in ready.cells if c.cell_type == "code" and c.source.strip()]
+    if not told and [c.execution_count for c in ran] != [*range(1, len(ran) + 1)]:
+        told = "some cells were never run, or not by one kernel in order"
+    own = [c for c in ready.cells if INJECTED not in tags(c)]
+    number = next((n for n, c in enumerate(own, 1) if c is reached), 0)
+    source = one_line(reached.source) if reached else ""
+    if parameters:  # without where on this machine the data lies
+        shown = {k: Path(v).name if os.path.isabs(v) else v for k, v in parameters.items()}
+        injected.source = _assigning(shown)
+    return merged(nb, ready), told and f", cell {number} of {len(own)} (`{source}`): {told}"
 
 
-def _incomplete(executed: NotebookNode) -> str:
-    """Was a cell not answered by one and the same kernel, in order?"""
-    code = [c for c in executed.cells if c.cell_type == "code" and c.source.strip()]
-    for expected, cell in enumerate(code, start=1):
-        if cell.execution_count != expected:
-            return f": stopped before the cell `{one_line(cell.source)}`, which never ran"
-    return ""
+def _assigning(parameters: dict[str, str]) -> str:
+    lines = [f"{name} = {value!r}" for name, value in parameters.items()]
+    return "\n".join(["# the parameters of this execution", *lines])
+
+
+def _keep(executed: NotebookNode, target: Path, made: dict) -> None:
+    """Write the executed copy with what it was made from and a digest of all of it."""
+    finished = datetime.now(UTC).isoformat(timespec="seconds")
+    executed.metadata["hw3"] = {**made, "finished": finished}
+    executed.metadata["hw3"]["check"] = _check(executed)
+    write_atomic(target, nbformat.writes(executed).encode())
 
 
 def _kept(target: Path, key: str) -> NotebookNode | None:
@@ -290,14 +258,9 @@ def _check(executed: NotebookNode) -> str:
     """Digest of what an execution leaves in a notebook; damage to it executes it again."""
     code = [c for c in executed.cells if c.cell_type == "code"]
     left = [[c.source, c.outputs, c.execution_count] for c in code]
-    made = {k: v for k, v in executed.metadata["hw3"].items() if k != "check"}
-    text = json.dumps([left, made], sort_keys=True)
+    return _digest([left, {k: v for k, v in executed.metadata["hw3"].items() if k != "check"}])
+
+
+def _digest(value: object) -> str:
+    text = json.dumps(value, sort_keys=True)
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _tell_parameters(executed: NotebookNode, parameters: dict[str, str]) -> None:
-    """Keep the injected cell readable, and free of where on this machine the data lies."""
-    lines = [f"{k} = {(Path(v).name if os.path.isabs(v) else v)!r}" for k, v in parameters.items()]
-    for cell in executed.cells:
-        if _is(cell, INJECTED):
-            cell.source = "\n".join(["# the parameters of this execution", *lines])

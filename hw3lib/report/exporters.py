@@ -7,6 +7,7 @@ page says so. What is heavy is imported when a notebook is exported.
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 from nbconvert.exporters import Exporter
@@ -18,9 +19,13 @@ from hw3lib.text import LANGUAGES
 class Hw3Exporter(Exporter):
     """One notebook as a report of one chapter, without a first page: X.report.html."""
 
+    form = "html"  # or "pdf": the module of hw3lib.report that renders it
     language = Enum(
         ("", *LANGUAGES), default_value="", help="zh, en or both; the notebook's LANG if empty"
     ).tag(config=True)
+
+    def _file_extension_default(self) -> str:
+        return f".report.{self.form}"
 
     def from_notebook_node(self, nb, resources=None, **kw):
         from hw3lib.report.document import has_results, language_of, one_notebook
@@ -32,25 +37,11 @@ class Hw3Exporter(Exporter):
             self.log.warning("%s has not been run: no results; add --execute", name)
         document = one_notebook(nb, name, None if folder is None else Path(folder))
         problems = {f"{b.where}: {b.text.en}": None for b in document.blocks if b.kind == "missing"}
-        rendered = self.render(document, self.language or language_of(nb), problems)
+        render = import_module(f"hw3lib.report.{self.form}").render
+        rendered = render(document, self.language or language_of(nb), problems)
         for line in problems:
             self.log.warning("%s", line)
         return rendered, resources
-
-
-class Hw3PDFExporter(Hw3Exporter):
-    """The notebook as PDF."""
-
-    export_from_notebook = "hw3 report (PDF)"
-    output_mimetype = "application/pdf"
-
-    def _file_extension_default(self) -> str:
-        return ".report.pdf"
-
-    def render(self, document, language: str, problems: dict) -> bytes:
-        from hw3lib.report.pdf import render
-
-        return render(document, language, problems)
 
 
 class Hw3HTMLExporter(Hw3Exporter):
@@ -59,13 +50,13 @@ class Hw3HTMLExporter(Hw3Exporter):
     export_from_notebook = "hw3 report (HTML)"
     output_mimetype = "text/html"
 
-    def _file_extension_default(self) -> str:
-        return ".report.html"
 
-    def render(self, document, language: str, problems: dict) -> str:
-        from hw3lib.report.html import render
+class Hw3PDFExporter(Hw3Exporter):
+    """The notebook as PDF."""
 
-        return render(document, language, problems)
+    form = "pdf"
+    export_from_notebook = "hw3 report (PDF)"
+    output_mimetype = "application/pdf"
 
 
 # Only here, for this module loads all exporters, and does so before it reads its command line.

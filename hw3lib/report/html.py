@@ -34,7 +34,7 @@ FACES = (  # the last one whole: signs of mathematics grow and change their form
 LONG = 28  # letters of a cell in both languages, from which each stands on a line of its own
 SORTED = 5  # rows from which a table can be sorted
 KEY_RESULTS = 3  # of a question that names none
-PX_PER_POINT = {"figure": 1.5, "picture": 4 / 3}  # 8.5 pt letters of ours beside text of 17 px
+PX_PER_POINT = 1.5  # 8.5 pt letters of ours beside text of 17 px
 UNQUOTED = " !$'()*+,-./:;=?@[]^_`{|}~"  # what a data URI may hold as it is, in double quotes
 # a formula in a line with the signs that must not part from it
 INLINE = re.compile(
@@ -131,16 +131,16 @@ def _environment(document: Document, markup: pandoc.Markup) -> Environment:
         "convert": lambda text, form, block=None: Markup(_clean(markup(form, text, block))),
         "paragraphs": doc.paragraphs,
         "groups": _groups,
-        "typeset": lambda cell: {code: doc.typeset(said) for code, said in cell.items()},
+        "typeset": doc.typeset,
         "text": lambda value: value if isinstance(value, Text) else Text(str(value), str(value)),
         "both": lambda text: text.in_language("both"),
-        "px": lambda points, kind: round(points * PX_PER_POINT[kind]),
+        "px": lambda points: round(points * PX_PER_POINT),
         "uri": _uri,
         "python": _highlight,
         "sha256": lambda s: base64.b64encode(hashlib.sha256(s.encode()).digest()).decode(),
     }
     env.tests |= {
-        "long": lambda cell: len(cell["zh"] + cell["en"]) > LONG,
+        "long": lambda cell: len(cell.zh + cell.en) > LONG,
         "sortable": _sortable,
         "answer_to": lambda block, question: document.answer(question) is block,
     }
@@ -163,8 +163,7 @@ def _clean(text: str) -> str:
 
 
 def _image(picture: Picture, alt: str) -> str:
-    width = round(picture.width * PX_PER_POINT["picture"])
-    return f'<img alt="{alt}" width="{width}" decoding="async" src="{_uri(picture)}">'
+    return f'<img alt="{alt}" decoding="async" src="{_uri(picture)}">'
 
 
 def _missing(what: str) -> str:
@@ -198,7 +197,7 @@ def _webp(png: bytes) -> bytes:
 
 def _sortable(block: Block) -> bool:
     """Rows in no order of their own, enough of them that one looks for the largest."""
-    first = [row[0]["en"] for row in block.data["rows"]]
+    first = [row[0].en for row in block.data["rows"]]
     counted = sum(c.isdecimal() for c in first) > len(first) / 2
     return len(first) >= SORTED and "right" in block.data["align"][1:] and not counted
 

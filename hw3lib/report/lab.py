@@ -13,11 +13,14 @@ START = "README.md"
 SETTINGS = ROOT / "report" / "lab"  # JupyterLab's settings for these notebooks; a user's own win
 
 
-def lab_arguments(root: Path, extra: Sequence[str] = ()) -> list[str]:
-    """JupyterLab's arguments for the notebooks of `root`; `extra` ones come last and win.
+def open_lab(root: Path, data: str = "", extra: Sequence[str] = ()) -> None:
+    """Run JupyterLab on the notebooks of `root` until it is stopped.
 
     It listens on this machine only and keeps Jupyter's token. Nothing is looked up elsewhere: no
     news, no list of extensions. Its export menu offers what works without LaTeX (report/lab).
+
+    data  : as for `open_study`, for every notebook whose DATA is left ""; a path may be relative
+    extra : JupyterLab's own arguments; they come last and win
 
     Raises
     ------
@@ -27,35 +30,21 @@ def lab_arguments(root: Path, extra: Sequence[str] = ()) -> list[str]:
     notebooks = root / "notebooks"
     if not notebooks.is_dir():
         raise UserError(f"{notebooks}: no folder of notebooks; give --root the folder that has it")
+    os.environ.update(lab_environment(data))
+    from jupyterlab.labapp import main  # late: it reads the environment
+
     start = f"/tree/{START}" if (notebooks / START).is_file() else ""
-    return [
-        f"--ServerApp.root_dir={notebooks}",
-        "--ServerApp.ip=localhost",
-        f"--LabApp.default_url=/lab{start}",
-        "--LabApp.extension_manager=readonly",
-        *extra,
-    ]
+    main([
+        f"--ServerApp.root_dir={notebooks}", "--ServerApp.ip=localhost",
+        f"--LabApp.default_url=/lab{start}", "--LabApp.extension_manager=readonly", *extra,
+    ])  # fmt: skip
 
 
 def lab_environment(data: str = "") -> dict[str, str]:
-    """What JupyterLab and its kernels see besides the present environment.
-
-    data : as for `open_study`, for every notebook whose DATA is left ""; a path may be relative
-    """
+    """What JupyterLab and its kernels see besides the present environment."""
     paths = [str(SETTINGS), os.environ.get("JUPYTER_CONFIG_PATH", "")]
     environment = {
         "JUPYTER_CONFIG_PATH": os.pathsep.join(filter(None, paths)),
         "JUPYTER_PREFER_ENV_PATH": "1",  # the kernel of this Python before one in the home folder
     }
-    if data:
-        environment["HW3_DATA"] = absolute(data)
-    return environment
-
-
-def open_lab(root: Path, data: str = "", extra: Sequence[str] = ()) -> None:
-    """Run JupyterLab until it is stopped."""
-    arguments = lab_arguments(root, extra)
-    os.environ.update(lab_environment(data))
-    from jupyterlab.labapp import main
-
-    main(arguments)
+    return environment | ({"HW3_DATA": absolute(data)} if data else {})

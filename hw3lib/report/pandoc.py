@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hw3lib import UserError
 from hw3lib.report.document import Block, Document, Picture, paragraphs
+from hw3lib.text import Text
 
 FORMATS = dict.fromkeys(("markdown", "answer", "work"), "markdown") | {"html": "html"}  # or inline
 IMAGE = re.compile(r'<img src="hw3-image:([^"]*)" alt="([^"]*)" />|'
@@ -58,7 +59,9 @@ def _run(snippets: list[tuple[str, str]], target: str) -> list[dict[str, str]]:
 class Markup:
     """The texts of a Document in another markup, converted in one call of pandoc.
 
-    place : what an image within a text becomes, of the Picture and its alternative text
+    place    : what an image within a text becomes, of the Picture and its alternative text
+    missing  : what stands in the place of what cannot be shown
+    problems : a line for each of those
     """
 
     def __init__(
@@ -66,14 +69,13 @@ class Markup:
         place: Callable[[Picture, str], str], missing: Callable[[str], str],
     ) -> None:  # fmt: skip
         self.place, self.missing, self.problems = place, missing, {}
-        wanted = [*texts(document, languages)]
-        done = convert([(form, text) for _, form, text in wanted], target)
-        self._done = {}
-        for (where, form, text), made in zip(wanted, done, strict=True):
+        self.places = {(form, text): where for where, form, text in texts(document, languages)}
+        self.done: dict[tuple[str, str], str] = {}
+        for key, made in zip(self.places, convert([*self.places], target), strict=True):
             if isinstance(made, UserError):
-                self.problems[f"{where}: {made}"] = None
+                self.problems[f"{self.places[key]}: {made}"] = None
                 made = missing(str(made))
-            self._done[form, text] = made
+            self.done[key] = made
 
     def __call__(self, form: str, text: str, block: Block | None = None) -> str:
         """The text of the Block, with its images."""
@@ -86,7 +88,14 @@ class Markup:
                 self.problems[f"{block.where}: the image {name[:80]}: {error}"] = None
                 return self.missing(f"{alt or name[:80]}: {error}")
 
-        return IMAGE.sub(filled, self._done[form, text]) if block else self._done[form, text]
+        return IMAGE.sub(filled, self.done[form, text]) if block else self.done[form, text]
+
+
+def pieces(block: Block) -> tuple[str, list[Text]]:
+    """The format of a Block's text, and the text: in paragraphs, where it has any."""
+    form = FORMATS.get(block.kind, "inline")
+    text = [block.text] if block.text else []
+    return form, [p for t in text for p in paragraphs(t)] if form == "markdown" else text
 
 
 def texts(document: Document, languages: Sequence[str]) -> Iterator[tuple[str, str, str]]:
@@ -94,11 +103,8 @@ def texts(document: Document, languages: Sequence[str]) -> Iterator[tuple[str, s
     for chapter in document.chapters:
         yield from ((chapter.notebook, "inline", getattr(chapter.title, c)) for c in languages)
         for block in chapter.blocks:
-            if block.text is None:
-                continue
-            prose, form = [block.text], FORMATS.get(block.kind, "inline")
-            if form == "markdown":
-                prose = paragraphs(block.text)
-            yield from ((block.where, form, getattr(t, c)) for t in prose for c in languages)
+            form, parts = pieces(block)
+            yield from ((block.where, form, getattr(t, c)) for t in parts for c in languages)
             if block.kind == "answer":
-                yield from ((block.where, "inline", block.data["short"][c]) for c in languages)
+                short = block.data["short"]
+                yield from ((block.where, "inline", getattr(short, c)) for c in languages)

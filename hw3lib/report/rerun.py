@@ -47,12 +47,13 @@ def rerun(
         notebooks = {source.stem: nbformat.read(done, as_version=4)}
     known, wrong = _reported(root, profile), []
     for result in collect(notebooks, "result"):
-        place = result["name"], result["split"]
-        said = "" if place not in known else "  as in the report"
-        if place in known and known[place] != result["value"]:
-            said = f"  the report has {known[place]}"
+        value = result["value"]
+        before = known.get((result["name"], result["split"]), value)
+        said = "  as in the report" if known else ""
+        if before != value:
+            said = f"  the report has {before}"
             wrong.append(result["name"])
-        progress(f"{result['name']} = {result['value']} ({result['split']}){said}")
+        progress(f"{result['name']} = {value} ({result['split']}){said}")
     for check in [ran_through(notebooks), *collect(notebooks, "check")]:
         progress(f"{'holds' if check['holds'] else 'FAILS'}: {check['en']}")
         wrong += [] if check["holds"] else [check["name"]]

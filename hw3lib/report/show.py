@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hw3lib import portraits
 from hw3lib.text import Text, as_text, current_language, set_language
 
 if TYPE_CHECKING:
@@ -29,11 +28,12 @@ if TYPE_CHECKING:
 
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
-DPI = 200  # of figures that hold images; a chart stays vector
+DPI, THUMB_DPI = 200, 40  # of figures that hold images; a chart stays vector
 HEAVY = 250_000  # letters of an SVG (a cloud of points), from which the raster is smaller
 POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
 TALL, SCROLLS = 20, "max-height:32em;overflow:auto"  # rows of a table, beyond which it scrolls
 POWER = re.compile(r"(?<=\d)e([+-]\d+)$")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NEGATIVE_ZERO = re.compile(r"-0(\.0*)?%?")
 SENTENCE = re.compile(r".*?(?:[。！？]|[.!?](?=\s|$))", re.DOTALL)
 _real = True  # are the faces of this process real people's? until `notebook` says otherwise
@@ -62,7 +62,7 @@ def say(zh: str, en: str, **values: Any) -> None:
     doubled.
     """
     text = _fill(zh, en, values)
-    _show({"kind": "text", "zh": text.zh, "en": text.en}, {"text/markdown": _markdown(text)})
+    _show({"kind": "text", **_both(text)}, {"text/markdown": _markdown(text)})
 
 
 def answer(
@@ -74,15 +74,9 @@ def answer(
     """
     text, short = _fill(zh, en, values), _fill(short_zh, short_en, values)
     short = Text(short.zh or _first_sentence(text.zh), short.en or _first_sentence(text.en))
-    head = Text(zh=f"**{question} 的答案**　", en=f"**Answer to {question}** ")
-    shown = Text(head.zh + text.zh, head.en + text.en)
-    payload = {
-        "kind": "answer",
-        "questions": question.split(),
-        **_both(text),
-        "short": _both(short),
-    }
-    _show(payload, {"text/markdown": _markdown(shown)})
+    shown = Text(f"**{question} 的答案**　{text.zh}", f"**Answer to {question}** {text.en}")
+    payload = {"kind": "answer", "questions": question.split(), "short": _both(short)}
+    _show(payload | _both(text), {"text/markdown": _markdown(shown)})
 
 
 def derive(
@@ -124,21 +118,29 @@ def figure(
     zh, en : its caption, as for `say`
     alt_*  : what a blind reader hears; the caption if empty
     ref    : a name (a-z, 0-9, -) by which the notebook's Markdown refers to it: `[@name]`
-    of     : the faces that its images are made of, where they are those of
-             `hw3lib.portraits.exhibit`; any other image of a face is covered in a published report
+    of     : the faces that its images are made of, where they are those of `publishing.exhibit`;
+             any other image of a face is covered in a published report
     widget : an ipywidget that stands in its place where somebody can click; exports show `drawn`
     detail : on the web page only, as in a cell tagged "detail"
     """
+    import matplotlib.pyplot as plt  # late, as those who only read the MIME type draw nothing
+
+    from hw3lib.plotting import publishing
+
     fig = drawn if hasattr(drawn, "savefig") else np.ravel(drawn)[0].figure
     caption, alt = _fill(zh, en, values), _fill(alt_zh or zh, alt_en or en, values)
-    caption = _published(fig, caption, of)
-    width, height = (float(inches) * POINTS for inches in fig.get_size_inches())
+    if _real and publishing.publishing():
+        said = publishing.covered(fig, of)
+        caption = Text(caption.zh + said.zh, caption.en + said.en)
+    width, height = (float(inches) for inches in fig.get_size_inches())
     payload = {
         "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
-        "width": width, "height": height, "detail": detail, "thumb": _thumb(fig),
+        "width": width * POINTS, "height": height * POINTS, "detail": detail,
+        "thumb": base64.b64encode(_png(fig, THUMB_DPI)).decode(),  # for the first screen
     }  # fmt: skip
-    plain = {"text/plain": str(alt), **_encoded(fig)}
-    _show(payload, {**plain, **_bundle(widget)}, width=round(width * PIXELS / POINTS))
+    plain = {"text/plain": str(alt), **_encoded(fig), **_widget_view(widget)}
+    plt.close(fig)
+    _show(payload, plain, width=round(width * PIXELS))
     _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
 
 
@@ -161,17 +163,15 @@ def table(
     """
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    caption, formats = _fill(zh, en, values), formats or {}
-    columns = [as_text(c) for c in frame.columns]
-    specs = [formats.get(c.en, "") for c in columns]
+    caption, columns = _fill(zh, en, values), [as_text(c) for c in frame.columns]
+    specs = [(formats or {}).get(c.en, "") for c in columns]
     rows = [
         [_both(_cell(value, spec)) for value, spec in zip(row, specs, strict=True)]
         for row in frame.itertuples(index=False)
     ]
     payload = {
         "kind": "table", "caption": _both(caption), "name": ref, "detail": detail,
-        "columns": [_both(c) for c in columns],  # [{"zh", "en"}]
-        "rows": rows,  # [[{"zh", "en"}]]
+        "columns": [_both(c) for c in columns], "rows": rows,
         "align": ["right" if _numeric(frame.iloc[:, i]) else "left" for i in range(len(columns))],
     }  # fmt: skip
     _show(payload, {"text/html": _html_table(payload), "text/plain": frame.to_string(index=False)})
@@ -200,12 +200,11 @@ def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
 
 def _told(found: Checked) -> Text:
     if found.counterexample:
-        *where, left, right = (f"{k} = {v:.4g}" for k, v in found.counterexample.items())
-        at = f"${', '.join(where)}$"
-        left, right = left.removeprefix("left = "), right.removeprefix("right = ")
+        *where, left, right = (f"{v:.4g}" for v in found.counterexample.values())
+        at = ", ".join(map(" = ".join, zip(found.counterexample, where, strict=False)))
         return Text(
-            f"**不成立**，反例 {at}：左邊 {left}，右邊 {right}",
-            f"**refuted**: {at}: left {left}, right {right}",
+            f"**不成立**，反例 ${at}$：左邊 {left}，右邊 {right}",
+            f"**refuted**: ${at}$: left {left}, right {right}",
         )
     if found.ok is None:
         why = found.reason.removeprefix("not decided: ")
@@ -214,21 +213,21 @@ def _told(found: Checked) -> Text:
         return Text(f"**未通過**：{found.reason}", f"**not accepted**: {found.reason}")
     digit, exponent = f"{found.error:.0e}".split("e")
     error = rf"${digit} \times 10^{{{int(exponent)}}}$" if found.error else "0"
-    zh, en = f"{found.cases} 例，{error}", f"{found.cases} cases, {error}"
+    tight = Text("", "")
     if found.attained:
-        tight = all(found.attained)
-        zh += "，等號可達" if tight else "，等號不可達"
-        en += ", attained" if tight else ", never attained"
-    return Text(zh, en)
+        tight = Text("，等號不可達", ", never attained")
+        if all(found.attained):
+            tight = Text("，等號可達", ", attained")
+    return Text(f"{found.cases} 例，{error}{tight.zh}", f"{found.cases} cases, {error}{tight.en}")
 
 
 def _fill(zh: str, en: str, values: dict[str, Any]) -> Text:
     said = {k: as_text(v) if isinstance(v, str) else v for k, v in values.items()}
-
-    def pick(code: str) -> dict[str, Any]:
-        return {k: getattr(v, code) if isinstance(v, Text) else v for k, v in said.items()}
-
-    return Text(zh=zh.format(**pick("zh")), en=en.format(**pick("en")))
+    in_zh, in_en = (
+        {k: getattr(v, code) if isinstance(v, Text) else v for k, v in said.items()}
+        for code in ("zh", "en")
+    )
+    return Text(zh.format(**in_zh), en.format(**in_en))
 
 
 def _first_sentence(text: str) -> str:
@@ -246,41 +245,23 @@ def _quiet(text: Text) -> str:
     return "\n\n".join(f"*{part}*" for part in _markdown(text).split("\n\n"))
 
 
-def _published(fig: Figure, caption: Text, of: Faces | None) -> Text:
-    """The caption; while a report is published, with what was done so that it shows nobody."""
-    if not (portraits.publishing() and _real):
-        return caption
-    if of is not None and of.synthetic:
-        said = portraits.STAND_INS
-    else:
-        said = portraits.WITHHELD if portraits.cover(fig) else Text("", "")
-    return Text(caption.zh + said.zh, caption.en + said.en)
-
-
 def _encoded(fig: Figure) -> dict[str, Any]:
-    """MIME type -> the figure, which is closed: a chart as SVG, what holds images as PNG."""
+    """MIME type -> the figure: a chart as SVG, what holds images as PNG."""
     import matplotlib.pyplot as plt
 
-    try:
-        if not any(ax.images or any(map(_fine_mesh, ax.collections)) for ax in fig.axes):
-            drawn = io.StringIO()
-            unstated = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-            with plt.rc_context({"svg.hashsalt": "hw3"}):  # the same figure, the same bytes
-                fig.savefig(drawn, format="svg", metadata=unstated)
-            if len(drawn.getvalue()) <= HEAVY:
-                return {"image/svg+xml": drawn.getvalue()}
-        raster = io.BytesIO()
-        fig.savefig(raster, format="png", dpi=DPI, metadata={"Software": None})
-        return {"image/png": raster.getvalue()}
-    finally:
-        plt.close(fig)
+    if not any(ax.images or any(map(_fine_mesh, ax.collections)) for ax in fig.axes):
+        drawn, unstated = io.StringIO(), dict.fromkeys(("Date", "Creator", "Format", "Type"))
+        with plt.rc_context({"svg.hashsalt": "hw3"}):  # the same figure, the same bytes
+            fig.savefig(drawn, format="svg", metadata=unstated)
+        if len(drawn.getvalue()) <= HEAVY:
+            return {"image/svg+xml": drawn.getvalue()}
+    return {"image/png": _png(fig, DPI)}
 
 
-def _thumb(fig: Figure) -> str:
-    """A small picture of it for the first screen of the web page, PNG in base64."""
+def _png(fig: Figure, dpi: int) -> bytes:
     drawn = io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=40, metadata={"Software": None})
-    return base64.b64encode(drawn.getvalue()).decode()
+    fig.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
+    return drawn.getvalue()
 
 
 def _fine_mesh(collection: Any) -> bool:
@@ -290,8 +271,7 @@ def _fine_mesh(collection: Any) -> bool:
     return isinstance(collection, QuadMesh) and min(collection.get_coordinates().shape[:2]) > 24
 
 
-def _bundle(widget: Any) -> dict[str, Any]:
-    """What shows a widget, where there is one."""
+def _widget_view(widget: Any) -> dict[str, Any]:
     if widget is None:
         return {}
     from IPython.core.formatters import format_display_data
@@ -308,7 +288,7 @@ def _show(payload: dict, plain: dict[str, Any], width: int | None = None) -> Non
         return
     from IPython.display import display
 
-    sized = {mime: {"width": width} for mime in plain if width and mime.startswith("image/png")}
+    sized = {"image/png": {"width": width}} if width and "image/png" in plain else {}
     display({MIME: payload, **plain}, metadata=sized, raw=True)
 
 
@@ -331,8 +311,8 @@ def _cell(value: Any, spec: str) -> Text:
 
 def _power(found: re.Match) -> str:
     """1.5e-05 as one writes it: 1.5×10⁻⁵."""
-    raised = str(int(found[1])).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
-    return "" if raised == "⁰" else f"×10{raised}"
+    exponent = int(found[1])
+    return f"×10{str(exponent).translate(RAISED)}" if exponent else ""
 
 
 def _numeric(column: pd.Series) -> bool:
@@ -341,11 +321,10 @@ def _numeric(column: pd.Series) -> bool:
 
 def _html_table(payload: dict) -> str:
     """What JupyterLab shows; a tall table scrolls."""
-    code = current_language()
 
     def line(tag: str, texts: list[dict[str, str]]) -> str:
         cells = (
-            f'<{tag} style="text-align:{align}">{html.escape(Text(**t).in_language(code))}</{tag}>'
+            f'<{tag} style="text-align:{align}">{html.escape(str(Text(**t)))}</{tag}>'
             for t, align in zip(texts, payload["align"], strict=True)
         )
         return f"<tr>{''.join(cells)}</tr>"

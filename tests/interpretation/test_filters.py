@@ -213,8 +213,8 @@ def test_ablation_costs_a_class_what_its_filters_carry():
 
 
 def test_a_published_report_shows_what_patches_share_and_no_patch(monkeypatch):
-    from hw3lib import portraits
     from hw3lib.plotting import filters as draw
+    from hw3lib.plotting import publishing
 
     net, drawn = slim(width=0.125), synthetic_faces(70, seed=2)
     real = Faces(drawn.images, drawn.labels, drawn.ids, drawn.split, drawn.group, layout="npz")
@@ -225,7 +225,7 @@ def test_a_published_report_shows_what_patches_share_and_no_patch(monkeypatch):
     )
     (patches,) = draw.patch_rows(seen, fields, [0, 1], real, by="mean", count=3).values()
     assert [len(row) for row in patches] == [2, 2, 2]
-    monkeypatch.setenv(portraits.PUBLISH, "1")
+    monkeypatch.setenv(publishing.PUBLISH, "1")
     ((kind, (shown,)),) = draw.patch_rows(seen, fields, [0, 1], real, by="mean").items()
     assert kind == "mean difference" and len(shown) == 2
     for image in shown:

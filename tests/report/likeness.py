@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from hw3lib.data.faces import SIZE
-from hw3lib.portraits import SMALL
+from hw3lib.plotting.publishing import SMALL
 
 ALIKE = 0.9  # correlation of grey values from which two pictures show the same
 LEAST = 24  # pixels a side; a smaller part of a figure shows no face

@@ -10,7 +10,8 @@ from string import Formatter
 
 from nbformat import NotebookNode
 
-from hw3lib.report.check import FORMULA, SHOWN, tags
+from hw3lib.report.check import FORMULA, SHOWN
+from hw3lib.report.execute import tags
 
 FIELD = re.compile(r"\{(\w*)[^{}]*\}")  # {value:.1%}, which is no number of the sentence's
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")

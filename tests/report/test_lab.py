@@ -23,7 +23,7 @@ from hw3lib import UserError
 from hw3lib.files import ROOT
 from hw3lib.report.check import clear, faults_of
 from hw3lib.report.cover import read_questions
-from hw3lib.report.lab import lab_arguments, lab_environment
+from hw3lib.report.lab import lab_environment, open_lab
 
 from .browser import PATIENCE, browser, chromium
 
@@ -197,4 +197,4 @@ def test_a_relative_path_of_the_data_is_the_callers(tmp_path, monkeypatch):
 
 def test_a_folder_without_notebooks_is_refused(tmp_path):
     with pytest.raises(UserError, match="no folder of notebooks"):
-        lab_arguments(tmp_path)
+        open_lab(tmp_path)

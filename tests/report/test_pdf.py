@@ -9,7 +9,7 @@ import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.report import pdf
+from hw3lib.report import pandoc, pdf
 from hw3lib.report.document import one_notebook
 from hw3lib.report.exporters import Hw3PDFExporter
 from hw3lib.report.show import MIME, SYNTHETIC_NOTE
@@ -176,7 +176,7 @@ def test_faults_name_their_cell(monkeypatch):
     assert next(iter(problems)).startswith("05_confusion_matrix, cell 4: “Good")
     with pytest.raises(UserError, match="choose one of"):
         pdf.render(document(), "fr")
-    monkeypatch.setattr(pdf._Pages, "linked", lambda self, said: said.replace("壞", "#panic()"))
+    monkeypatch.setitem(pandoc._known, ("typst", "markdown", "壞"), "#panic()")
     with pytest.raises(UserError, match=r"^05_confusion_matrix, cell 6: Typst: "):
         pdf.render(document(*pair("好", "good"), *pair("壞", "bad")), "zh")
 

@@ -1,7 +1,7 @@
 """Whose face a figure may show: in a published report of real data, no single person's.
 
 The photographs are of real people and not ours to spread. Every figure of a report passes
-`hw3lib.report.show.figure`, and there, while a report is being published, `cover` puts a grey
+`hw3lib.report.show.figure`, and there, while a report is being published, `covered` puts a grey
 silhouette over every picture that nobody has vouched for. So a notebook that knows nothing of this
 shows silhouettes, and what may be shown has to say why:
 
@@ -16,16 +16,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage, BboxImage, FigureImage
 
 from hw3lib.data.faces import CLASSES, SIZE, Faces
+from hw3lib.data.synthetic import draw_images
 from hw3lib.text import Text
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 PUBLISH = "HW3_PUBLISH"  # "1" in the environment of a notebook that is executed to be published
 SMALL = 16  # pixels a side, below which a picture is nobody's portrait
@@ -73,20 +72,19 @@ def exhibit(faces: Faces) -> Faces:
     """
     if not publishing() or faces.synthetic:
         return faces
-    from hw3lib.data.synthetic import draw_images
-
     labels = np.where(faces.labels < 0, CLASSES.index("Neutral"), faces.labels)
-    images = draw_images(labels, np.random.default_rng(0))
-    group = np.arange(len(images))
+    images, group = draw_images(labels, np.random.default_rng(0)), np.arange(len(labels))
     return Faces(images, faces.labels, faces.ids, faces.split, group, layout="synthetic")
 
 
-def exhibit_pairs(first: Faces, second: Faces) -> tuple[Faces, Faces]:
-    """`exhibit` of near copies, pair by pair: the second stand-in is the first one, shifted."""
-    shown = exhibit(first)
-    if shown is first:
-        return first, second
-    return shown, replace(shown, images=np.roll(shown.images, (1, 2), axis=(1, 2)))
+def covered(fig: Figure, of: Faces | None = None) -> Text:
+    """Put silhouettes over what the figure may not show; what its caption says of it.
+
+    of : the faces that it is made of, where stand-ins; then it stays as it is
+    """
+    if of is not None and of.synthetic:
+        return STAND_INS
+    return WITHHELD if cover(fig) else Text("", "")
 
 
 def cover(fig: Figure) -> int:
@@ -95,10 +93,7 @@ def cover(fig: Figure) -> int:
     Whatever matplotlib draws from an array counts: images, also those in boxes and insets, and
     meshes.
     """
-    from matplotlib.collections import QuadMesh
-    from matplotlib.image import AxesImage, BboxImage, FigureImage
-
-    covered, drawn_from_arrays = 0, (AxesImage, BboxImage, FigureImage, QuadMesh)
+    count, drawn_from_arrays = 0, (AxesImage, BboxImage, FigureImage, QuadMesh)
     for artist in fig.findobj(lambda a: isinstance(a, drawn_from_arrays)):
         values = artist.get_array()
         if values is None or min(np.shape(values)[:2]) < SMALL or _digest(values) in _released:
@@ -109,8 +104,8 @@ def cover(fig: Figure) -> int:
             drawn = silhouette()
             artist.set_data(drawn)
             artist.set_alpha(np.ones(drawn.shape[:2]))  # None fails where it was an array
-        covered += 1
-    return covered
+        count += 1
+    return count
 
 
 def silhouette() -> np.ndarray:
