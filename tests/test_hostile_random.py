@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import struct
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hostile import runs
-from hostile.mutated import KINDS
+from hostile import runs, weights
+from hostile.case import STEERS
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from test_hostile import STEERS
 
 from hw3lib import UserError
 from hw3lib.models.network import load_network
 from hw3lib.report.cover import read_author
 from hw3lib.training.pack import unpack
-from hw3lib.training.runs import open_run
 from hw3lib.training.study import read_profile, read_recipes
 
 pytestmark = pytest.mark.faults
@@ -28,50 +29,132 @@ OPTIONS = {
 FEW = settings(max_examples=25, derandomize=True, **OPTIONS)
 MANY = settings(max_examples=1000, **OPTIONS)
 
+# cells, names and numbers that someone's file may hold
+WORDS = st.sampled_from(
+    ["", " ", "0", "6", "7", "-1", "2.5", "1e400", "nan", "=1+1", "@x", "'", '"', "a,b", "\0", "\r",
+     "\x1b[2J", "\u202e", "é", "中", "\ud7ff", "9" * 400, "9" * 5000, "x" * 3000, "../..", "/etc",
+     "C:", "<b>", "Training", "angry", "label", "id"]
+)  # fmt: skip
+NUMBERS = st.one_of(
+    st.integers(), st.floats(), st.sampled_from([0, 1, -1, 2**31, 2**63, 2**64, 1e308, 48, 7])
+)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), NUMBERS, WORDS),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=6,
+)
 
-def read(reader: str, file: Path) -> None:
-    """What is read of a file of this kind; every exception but UserError is a fault of ours."""
-    if reader == "Run":
-        for name, data in runs.whole().items():
-            if name != runs.RECORD:
-                (file.parent / name).write_bytes(data)
-    others = {
-        "weights": load_network,
-        "Run": lambda file: len(open_run(file.parent).history),
-        "archive": lambda file: unpack(file, file.parent / "runs"),
-        "profile": lambda file: read_recipes(read_profile(file), file.name),
-        "author": read_author,
-    }
-    others[reader](file)
+
+@st.composite
+def damaged(draw, make: Callable[[], bytes]) -> bytes:
+    """A few cuts, repeats, insertions and overwritten fields."""
+    data = bytearray(make())
+    for _ in range(draw(st.integers(1, 4))):
+        start = draw(st.integers(0, len(data)))
+        end = min(len(data), start + draw(st.sampled_from([0, 1, 2, 4, 8, 40, 400])))
+        fields = [struct.pack("<I", n) for n in (0, 1, 2**31 - 1, 2**32 - 1)]
+        data[start:end] = draw(
+            st.one_of(
+                st.just(b""), st.binary(max_size=9), st.sampled_from(fields),
+                st.just(bytes(data[start:end]) * 2), WORDS.map(lambda w: w[:99].encode()),
+            )
+        )  # fmt: skip
+    return bytes(data)
+
+
+@st.composite
+def safetensors(draw) -> bytes:
+    """Sound numbers under a header that says anything."""
+    sound = {
+        "format": {}, "classes": {}, "preprocessing": {"mean": 0.5, "std": 0.25, "in_channels": 1},
+        "recipe": {**weights.RECIPE},
+    }  # fmt: skip
+    key = draw(st.sampled_from([*sound]))
+    value = draw(VALUES)
+    if sound[key] and draw(st.booleans()):
+        value = {**sound[key], draw(st.sampled_from([*sound[key]])): value}
+    if key == "recipe":
+        return weights.with_meta("metadata", {"recipe": value})
+    return weights.with_meta(key, value)
+
+
+@st.composite
+def tar(draw) -> bytes:
+    """Members of a sound archive, their heads and the record changed."""
+    record = json.loads(runs.sealed()[runs.RECORD])
+    if draw(st.booleans()):
+        record[draw(st.sampled_from([*record]))] = draw(VALUES)
+    files = {**runs.sealed(), runs.RECORD: json.dumps(record).encode()}
+    members = runs.members(files)[: draw(st.integers(3, 5))]
+    for info, _ in members:
+        if draw(st.integers(0, 9)) == 0:
+            info.name = draw(WORDS.map(lambda w: w[:90].replace("\0", "0")))
+        if draw(st.integers(0, 9)) == 0:
+            info.type = draw(st.sampled_from([*b"01235 6Lxg"])).to_bytes()
+    return runs.packed(*members)
+
+
+@st.composite
+def toml(draw) -> bytes:
+    """Tables of a profile, or an author, with values of any kind."""
+    keys = st.sampled_from(
+        ["model", "width", "base", "seeds", "seed", "epochs", "lr", "flip", "name", "id",
+         "collaborators", "synthetic", "validation", "zh"]
+    )  # fmt: skip
+    heads = st.sampled_from(["", "[recipes.a]", "[settings]", "[folds]", "[recipes]", "[[folds]]"])
+    lines = draw(st.dictionaries(keys, VALUES.map(_as_toml), max_size=4)).items()
+    text = "\n".join([draw(heads), *(f"{k} = {v}" for k, v in lines)])
+    return text.encode("utf-8", "replace")
+
+
+def _as_toml(value: object) -> str:
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{json.dumps(k)} = {_as_toml(v)}" for k, v in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_as_toml, value)) + "]"
+    return str(value) if isinstance(value, float) else json.dumps(value)
+
+
+PROFILE = b"[recipes.a]\nmodel = 'dense'\nseeds = [1, 2]\n"
+# reader -> the file's name, how it is read, what is its own damage, what is its own structure
+KINDS = {
+    "weights": ("w.safetensors", load_network, damaged(weights.whole), safetensors()),
+    "archive": ("runs.tar.gz", lambda file: unpack(file, file.parent / "runs"),
+                damaged(lambda: runs.packed(*runs.members())), tar()),
+    "profile": ("p.toml", lambda file: read_recipes(read_profile(file), file.name),
+                damaged(lambda: PROFILE), toml()),
+    "author": ("author.toml", read_author,
+               damaged(lambda: b"name = 'x'\ncollaborators = ['a']\n"), toml()),
+}  # fmt: skip
 
 
 def check(reader: str, folder: Path, data: bytes) -> None:
+    """Every exception but UserError is a fault of ours."""
+    name, read, *_ = KINDS[reader]
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
-    (folder / KINDS[reader][0]).write_bytes(data)
+    (folder / name).write_bytes(data)
     try:
-        read(reader, folder / KINDS[reader][0])
+        read(folder / name)
     except UserError as error:
         assert not STEERS.search(str(error)) and len(str(error)) <= 1000
     assert sorted(p.name for p in folder.parent.iterdir()) == [folder.name]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch) -> Path:
-    monkeypatch.setenv("HW3_CACHE", "/dev/null/none")  # nothing is kept
-    return tmp_path / "in"
-
-
 @pytest.mark.parametrize("reader", KINDS)
 @given(data=st.data())
 @FEW
-def test_a_few(reader, folder, data):
-    check(reader, folder, data.draw(st.one_of(st.binary(max_size=300), *KINDS[reader][1:])))
+def test_a_few(reader, tmp_path, data):
+    check(
+        reader, tmp_path / "in", data.draw(st.one_of(st.binary(max_size=300), *KINDS[reader][2:]))
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("reader", KINDS)
 @given(data=st.data())
 @MANY
-def test_many(reader, folder, data):
-    check(reader, folder, data.draw(st.one_of(st.binary(max_size=3000), *KINDS[reader][1:])))
+def test_many(reader, tmp_path, data):
+    check(
+        reader, tmp_path / "in", data.draw(st.one_of(st.binary(max_size=3000), *KINDS[reader][2:]))
+    )

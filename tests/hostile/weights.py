@@ -1,16 +1,15 @@
-"""Files of weights: safetensors that lie, and what is no safetensors at all."""
+"""Files of weights: sound ones, safetensors that lie, and what torch writes."""
 
 from __future__ import annotations
 
 import io
 import json
-import os
 import struct
 import tempfile
 from functools import cache
 from pathlib import Path
 
-from hostile.case import Place, Trap, add, bad
+from hostile.case import Place, Trap
 
 META = "__metadata__"
 RECIPE = {"model": "slim_resnet", "width": 0.125}
@@ -70,23 +69,6 @@ def tensors() -> dict:
     return load(whole())
 
 
-for kind, what, data, *words in (
-    ("truncated", "in the numbers", lambda: whole()[:-5], "copy it again"),
-    ("empty", "no byte", lambda: b"", "copy it again"),
-    ("other content", "web page", lambda: b"<html>404</html>", "copy it again"),
-    ("flipped bit", "in the numbers", lambda: whole()[:-1] + bytes([whole()[-1] ^ 1]),
-     "checksum mismatch"),
-    ("lying size", "a length of 90 MB", lambda: joined("{}", b"", 90 * 2**20), "copy it again"),
-    ("bomb", "width 16", lambda: with_meta("metadata", {"recipe": {"model": "vgg16", "width": 16}}),
-     "do not fit"),
-    ("deep", "brackets in the header", lambda: joined("[" * 100_000, b""), "copy it again"),
-    ("wrong encoding", "header in Latin-1", lambda: joined(b'{"\xe9": 1}', b""), "copy it again"),
-    ("hostile id", "an escape sequence", lambda: recipe(model="\x1b[2J\n"), r"\x1b[2J"),
-):  # fmt: skip
-    add("weights", kind, what, lambda place, data=data: place.put("w.safetensors", data()),
-        "w.safetensors", *words)  # fmt: skip
-
-
 def torch_file(place: Place, name: str) -> Path:
     """What torch.save writes, holding a trap."""
     import torch
@@ -94,32 +76,3 @@ def torch_file(place: Place, name: str) -> Path:
     out = io.BytesIO()
     torch.save({"weights": Trap(place.canary)}, out)
     return place.put(name, out.getvalue())
-
-
-@bad("weights", "pickle", "w.pt", "safetensors")
-def of_torch(place: Place):
-    return torch_file(place, "w.pt")
-
-
-@bad("weights", "pickle", "w.safetensors", "pickle", name="of torch under another name")
-def of_torch_under_another_name(place: Place):
-    return torch_file(place, "w.safetensors")
-
-
-@bad("weights", "link", "no such weights file")
-def to_nowhere(place: Place):
-    place.folder.mkdir(parents=True)
-    (place.folder / "w.safetensors").symlink_to(place.root / "nowhere")
-    return place.folder / "w.safetensors"
-
-
-@bad("weights", "special file", "no such weights file")
-def a_pipe(place: Place):
-    place.folder.mkdir(parents=True)
-    os.mkfifo(place.folder / "w.safetensors")
-    return place.folder / "w.safetensors"
-
-
-@bad("weights", "hostile name", r"w\n<b>.safetensors", "copy it again")
-def markup(place: Place):
-    return place.put("w\n<b>.safetensors", b"")
