@@ -18,7 +18,7 @@ from pathlib import Path
 import layouts
 import pytest
 from hostile import runs, weights
-from hostile.case import STEERS, Place, Trap, bounded
+from hostile.case import STEERS, Place, bounded
 from hostile.runs import entry, members, packed
 
 from hw3lib import UserError, cli
@@ -110,7 +110,7 @@ OTHER: dict[str, Data] = {
 @pytest.mark.parametrize("other", [*OTHER, "pickle"])
 @pytest.mark.parametrize("reader", NAMES)
 def test_other_content(reader, other, place, refused):
-    data = OTHER.get(other) or pickle.dumps(Trap(place.canary))
+    data = OTHER.get(other) or place.pickled()
     name = "w\n<b>" + NAMES[reader] if other == "zip" else NAMES[reader]  # a hostile name, once
     path = place.put(name, data() if callable(data) else data)
     refused(reader, path, r"w\n<b>" if other == "zip" else name)
@@ -133,7 +133,7 @@ def test_no_ordinary_file(reader, make, place, refused):
 
 def test_the_canary_sings(place):
     """The pickles here do run what they hold, where anyone lets them."""
-    pickle.loads(pickle.dumps(Trap(place.canary)))
+    pickle.loads(place.pickled())
     assert place.canary.exists()
 
 

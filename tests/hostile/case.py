@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pickle
 import re
 import resource
 import time
@@ -41,6 +42,10 @@ class Place:
     def put(self, name: str, data: bytes | str) -> Path:
         """A file of the input."""
         return put(self.folder / name, data.encode() if isinstance(data, str) else data)
+
+    def pickled(self) -> bytes:
+        """A pickle that makes the canary."""
+        return pickle.dumps(Trap(self.canary))
 
 
 class Trap:
