@@ -17,6 +17,7 @@ from hw3lib.text import Text
 NAME = "05_confusion_matrix"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="216pt" height="144pt" viewBox="0 0 216 144">
 <rect width="216" height="144" fill="#fff"/><path d="M0 144 216 0" stroke="#000"/></svg>"""
+STUDY = {MIME: {"kind": "study", "synthetic": True, "language": "en"}}
 HTML = """<div><style scoped>.dataframe {}</style><table border="1" class="dataframe"><thead>
 <tr style="text-align: right;"><th></th><th>emotion</th><th>count</th></tr></thead><tbody>
 <tr><th>0</th><td>sadness</td><td>-7</td></tr></tbody></table></div>"""

@@ -12,11 +12,12 @@ from hw3lib import UserError
 from hw3lib.report import pandoc, pdf
 from hw3lib.report.document import one_notebook
 from hw3lib.report.exporters import Hw3PDFExporter
-from hw3lib.report.show import MIME, SYNTHETIC_NOTE
+from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.text import LANGUAGES, Text
 
 from .fakes import (
     HTML,
+    STUDY,
     answer,
     both,
     cell,
@@ -182,8 +183,7 @@ def test_faults_name_their_cell(monkeypatch):
 
 
 def test_nbconvert_exports_one_notebook_in_its_language():
-    study = {MIME: {"kind": "study", "synthetic": False, "language": "en"}}
-    nb = notebook(cell(study), *pair(ZH, EN))
+    nb = notebook(cell(STUDY), *pair(ZH, EN))
     data, resources = Hw3PDFExporter().from_notebook_node(nb, {"metadata": {"name": "x"}})
     assert resources["output_extension"] == ".report.pdf"
     assert "".join(EN.split()) in text(data) and ZH not in text(data)
