@@ -9,34 +9,54 @@ import sys
 import numpy as np
 import pytest
 
+from hw3lib import cli
 from hw3lib.models.network import logits
 
 
-def hw3(*arguments: str) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        [sys.executable, "-m", "hw3lib.cli", *arguments], capture_output=True, text=True
-    )
+@pytest.fixture
+def hw3(monkeypatch, capsys):
+    """Gives (exit status, stdout, stderr) of a command line, in this process."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["hw3", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return caught.value.code, *capsys.readouterr()
+
+    return run
 
 
-def test_command_line(run, faces, tmp_path):
-    np.savez(tmp_path / "f.npz", images=faces.images, labels=faces.labels, ids=faces.ids)
-    done = hw3("evaluate", str(run.path), "--data", str(tmp_path / "f.npz"), "--json")
-    assert done.returncode == 0, done.stderr
-    facts = json.loads(done.stdout)
+def test_evaluate_and_predict(hw3, run, faces, tmp_path):
+    data, out = tmp_path / "f.npz", tmp_path / "p.csv"
+    np.savez(data, images=faces.images, labels=faces.labels, ids=faces.ids)
+    status, told, _ = hw3("evaluate", str(run.path), "--data", str(data), "--json")
     right = logits(run.network(), faces.images).argmax(1) == faces.labels
-    assert facts["accuracy"] == pytest.approx(right.mean()) and facts["n"] == 240
-    out = tmp_path / "p.csv"
-    done = hw3("predict", str(run.path), "--data", str(tmp_path / "f.npz"), "--out", str(out))
-    assert done.returncode == 0 and out.read_text().startswith("id,label\n00000,")
-    for arguments in (
-        ("evaluate", "nothing", "--data", str(tmp_path / "f.npz")),
-        ("predict", str(run.path), "--data", str(tmp_path / "missing"), "--out", str(out)),
-        ("train", "--profile", "nothing"),
-        ("evaluate",),
-        ("report", "--jobs", "x"),
-        ("nothing",),
-        (),
-    ):
-        done = hw3(*arguments)
-        assert done.returncode == 2 and done.stdout == ""
-        assert len(done.stderr.splitlines()) == 1 and done.stderr.startswith("hw3: ")
+    assert status == 0
+    assert json.loads(told)["accuracy"] == pytest.approx(right.mean())
+    assert json.loads(told)["n"] == len(faces)
+    assert hw3("predict", str(run.path), "--data", str(data), "--out", str(out))[0] == 0
+    assert out.read_text().startswith("id,label\n00000,")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("evaluate", "nothing", "--data", "synthetic:60"), "published network"),
+        (("predict", "best", "--data", "missing"), "missing"),
+        (("train", "--profile", "nothing"), "choose one of"),
+        (("evaluate",), "WEIGHTS"),
+        (("report", "--jobs", "x"), "--jobs"),
+        (("nothing",), "nothing"),
+        ((), "hw3 --help"),
+    ],
+)
+def test_a_mistake_is_one_line(hw3, arguments, words):
+    status, out, err = hw3(*arguments)
+    assert (status, out) == (2, "") and err.startswith("hw3: ") and err.count("\n") == 1
+    assert words.lower() in err.lower()
+
+
+def test_it_starts_without_torch():
+    code = "import sys, hw3lib.cli; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

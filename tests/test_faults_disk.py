@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import resource
 from functools import partial
 
@@ -13,7 +13,7 @@ from faulty import contents, hw3, mounted, pictures, profile, small_disk
 from hw3lib.files import ROOT
 from hw3lib.training.runs import open_run
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")
 MB = 2**20
 
@@ -28,59 +28,44 @@ def given(tmp_path_factory):
     return train, open_run(run)
 
 
-def same(folder, run) -> bool:
-    (made,) = (folder / "runs").glob("slim_resnet-*")
-    names = ("validation", "test")
-    return all(np.array_equal(open_run(made).logits(n), run.logits(n)) for n in names)
-
-
-def test_training_on_a_full_disk(promise, given, tmp_path):
-    promise("full disk while training", "one line and exit 2, nothing half-written; with more "
-            "space the same command goes on, to the same bits")  # fmt: skip
-    train, whole = given
-    with small_disk(tmp_path / "disk", MB // 4) as disk:
-        faults = 0
-        for size in (MB // 4, MB, 2 * MB, 3 * MB, 4 * MB, 16 * MB):
-            assert mounted("-o", f"remount,size={size}", str(disk))
-            command = hw3(disk, *train)
-            if command.ended() == 0:
-                break
-            assert "No space left on device; free some space" in command.fault
-            assert not [name for name in contents(disk) if name.endswith(".part")]
-            faults += 1
-        assert faults > 1 and same(disk, whole)
-        assert "goes on after epoch" in command.err
-    promise.seen("refused, then finished, same bits", faults)
-
-
 def no_file_above(size: int) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
 
 
-@pytest.mark.slow
-def test_training_where_files_may_not_grow(promise, given, tmp_path):
-    promise("a quota on a file's size", "one line and exit 2, nothing half-written, the same "
-            "command goes on")  # fmt: skip
+@contextlib.contextmanager
+def limited(place, what: str):
+    """Gives a function: `hw3` below `place` with so many bytes of disk, or of each file."""
+    if what == "File too large":
+        yield lambda size, *train: hw3(place, *train, before=partial(no_file_above, size))
+        return
+    with small_disk(place / "disk", MB // 4) as disk:
+
+        def command(size: int, *train: str):
+            assert mounted("-o", f"remount,size={size}", str(disk))
+            return hw3(disk, *train)
+
+        yield command
+
+
+@pytest.mark.parametrize("what", ["No space left on device", "File too large"])
+def test_training_where_space_ends(promise, given, tmp_path, what):
+    promise(f"{what.lower()} while training", "one line and exit 2, nothing half-written; with "
+            "more space the same command goes on, to the same bits")  # fmt: skip
     train, whole = given
     faults = 0
-    for size in (MB // 100, MB // 4, MB // 2, MB, 2 * MB, 64 * MB):
-        command = hw3(tmp_path, *train, before=partial(no_file_above, size))
-        if command.ended() == 0:
-            break
-        assert "File too large; free some space" in command.fault
-        assert not [name for name in contents(tmp_path) if name.endswith(".part")]
-        faults += 1
-    assert faults > 1 and same(tmp_path, whole)
+    with limited(tmp_path, what) as run:
+        for size in (MB // 100, MB // 4, MB, 2 * MB, 3 * MB, 4 * MB, 64 * MB):
+            command = run(size, *train)
+            if command.ended() == 0:
+                break
+            assert f"{what}; free some space" in command.fault
+            assert not [name for name in contents(command.folder) if name.endswith(".part")]
+            faults += 1
+        (made,) = (command.folder / "runs").glob("slim_resnet-*")
+        for split in ("validation", "test"):
+            assert np.array_equal(open_run(made).logits(split), whole.logits(split))
+        assert faults > 1
     promise.seen("refused, then finished, same bits", faults)
-
-
-def test_reading_on_a_full_disk(promise, given, tmp_path):
-    promise("full disk while caching", "the pictures are used, only not kept")
-    with small_disk(tmp_path / "disk", MB // 16) as disk:
-        command = hw3(disk, "data", given[0][-1])
-        assert command.ended() == 0 and "150" in command.out
-        assert not list((disk / "cache").glob("*"))
-    promise.seen("read, nothing kept", 1)
 
 
 def test_predicting_on_a_full_disk(promise, given, tmp_path):
@@ -115,38 +100,25 @@ def test_read_only_folders(promise, given, read_only, tmp_path):
     promise("read-only folders", "what is there is used; what must be written is refused in one "
             "line that names the place and the way out")  # fmt: skip
     train, _ = given
-    before = contents(read_only)
-    empty = read_only / "empty"
+    before, empty = contents(read_only), read_only / "empty"
     works = [
         train,
         ("data", train[-1]),
         ("predict", BEST, "--data", train[-1]),
         ("evaluate", BEST, "--data", train[-1]),
     ]
-    for number, arguments in enumerate(works):
-        place = tmp_path / f"works{number}"
-        command = hw3(place, *arguments, runs=read_only / "runs", cache=empty)
-        assert command.ended() == 0, command.err
     fails = [
         train,
         ("predict", BEST, "--data", train[-1], "--out", str(read_only / "p.csv")),
         ("runs", "pack", str(read_only / "runs.tar.gz"), *train[1:]),
         ("new", str(read_only / "mine"), "--name", "Wang"),
     ]
-    for number, arguments in enumerate(fails):
-        command = hw3(tmp_path / f"fails{number}", *arguments, runs=empty)
+    for arguments in works:
+        command = hw3(tmp_path / "works", *arguments, runs=read_only / "runs", cache=empty)
+        assert command.ended() == 0, command.err
+    for arguments in fails:
+        command = hw3(tmp_path / "fails", *arguments, runs=empty)
         assert command.ended() == 2
         assert str(read_only) in command.fault and "Read-only file system" in command.fault
     assert contents(read_only) == before
     promise.seen(f"{len(works)} commands worked, {len(fails)} refused", len(works) + len(fails))
-
-
-def test_folders_without_the_right_to_write(promise, given, tmp_path):
-    promise("folders without permission", "one line that names the place and the way out")
-    if os.getuid() == 0:
-        pytest.skip("root may write anywhere; the read-only file system stands for it")
-    runs = tmp_path / "runs"
-    runs.mkdir(mode=0o500)
-    command = hw3(tmp_path, *given[0])
-    assert command.ended() == 2 and "Permission denied; give yourself" in command.fault
-    promise.seen("refused", 1)

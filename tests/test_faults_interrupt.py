@@ -19,7 +19,7 @@ from faulty import PATIENCE, PROFILE, RNG, below_of, hw3, pictures, profile
 from hw3lib.files import ROOT
 from hw3lib.training.runs import open_run
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
 BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")
 STOPPED = "hw3: stopped; the same command goes on where it was"
 
@@ -67,14 +67,6 @@ def test_training(promise, tmp_path):
     promise.seen(f"{stopped} stopped, the same bits", stopped)
 
 
-def test_data(promise, tmp_path):
-    promise("Ctrl-C while reading data", "one line, exit 130; nothing half-cached")
-    stopped = interrupted(tmp_path, ("data", str(pictures(tmp_path, 1500))), 8, anew=True)
-    assert (tmp_path / "broken" / "out").read_text() == (tmp_path / "whole" / "out").read_text()
-    promise.seen(f"{stopped} stopped, the same told afterwards", stopped)
-
-
-@pytest.mark.slow
 def test_predicting(promise, tmp_path):
     promise("Ctrl-C while predicting", "one line, exit 130; predictions whole or not there")
     out = tmp_path / "p.csv"
@@ -91,7 +83,6 @@ def frozen(library: Path) -> None:
     build.LIBRARY = library
 
 
-@pytest.mark.slow
 def test_the_report(promise, tmp_path):
     from report.test_build import write_notebook
 
@@ -165,7 +156,6 @@ def told(text: str) -> list[str]:
     return [line for line in text.splitlines() if "  epoch " not in line]
 
 
-@pytest.mark.slow
 def test_trainings_side_by_side(promise, tmp_path):
     promise("Ctrl-C in a terminal, two trainings side by side", "one line, exit 130; no process "
             "is left")  # fmt: skip
@@ -179,7 +169,6 @@ def test_trainings_side_by_side(promise, tmp_path):
     promise.seen(f"stopped with {len(below)} processes below it", 1)
 
 
-@pytest.mark.slow
 def test_a_training_killed_from_outside(promise, tmp_path):
     promise("SIGKILL of one training of two, as for want of memory", "one line that says so and "
             "exit 2; the checkpoints stay")  # fmt: skip

@@ -19,7 +19,7 @@ from scipy.stats import t
 from statsmodels.stats.multitest import multipletests
 
 from hw3lib.evaluation.metrics import BINS, LEVEL, confidence_bins, nll
-from hw3lib.evaluation.statistics import draw_groups, gain_over_seeds
+from hw3lib.evaluation.statistics import draw_groups
 
 OUTCOMES = ("accuracy", "NLL", "ECE", "epochs")
 LAST = "last epoch"  # no early stopping: all epochs run, the last one kept
@@ -242,38 +242,3 @@ def _tidy(rows) -> pd.DataFrame:
     frame = pd.concat(frames, ignore_index=True)
     first = [c for c in ("factor", *Cell._fields) if c in frame]
     return frame[[*first, *(c for c in frame if c not in first)]]
-
-
-def factorial_effects(
-    cells: Mapping[tuple[bool, ...], Sequence[float]], factors: Sequence[str]
-) -> pd.DataFrame:
-    """Main effects and interactions of a full 2^k factorial with seeds as blocks.
-
-    cells   : (with factor 1?, with factor 2?, ...) -> a score for each seed, in one order
-    factors : their names
-
-    Returns
-    -------
-    One row for each effect: factors (tuple of names), value, low, high (mean over the seeds with
-    its t interval) and p of the paired t test against 0 (NaN for one seed). A main effect is the
-    mean score with the factor minus that without; an interaction of two is half the difference
-    of one's effect with and without the other (Box, Hunter & Hunter 2005, chapter 5).
-
-    Raises
-    ------
-    ValueError
-        if a cell is missing or the cells do not have equally many seeds.
-    """
-    k = len(factors)
-    if len(cells) != 2**k or len({len(scores) for scores in cells.values()}) != 1:
-        raise ValueError("a factorial needs every combination of its factors, with the same seeds")
-    signs = np.array([[1 if on else -1 for on in cell] for cell in cells])  # (2^k, k)
-    scores = np.array([cells[cell] for cell in cells], dtype=float)  # (2^k, seeds)
-    rows = []
-    for order in range(1, k + 1):
-        for chosen in combinations(range(k), order):
-            contrast = signs[:, chosen].prod(axis=1)
-            effects = contrast @ scores / 2 ** (k - 1)  # one for each seed
-            estimate, p = gain_over_seeds(effects, np.zeros(len(effects)))
-            rows.append((tuple(factors[i] for i in chosen), *estimate, p))
-    return pd.DataFrame(rows, columns=["factors", "value", "low", "high", "p"])

@@ -2,8 +2,7 @@
 
 Every rule is a small estimator: `fit(probabilities, labels, priors)` on validation,
 `predict(probabilities)` on anything else. Probabilities are (n, C) with rows that add up to 1,
-labels (n,) integers, priors (C,) shares of the training images. A rule that only moves
-log-probabilities (`scores`) gives probabilities of its own by their softmax.
+labels (n,) integers, priors (C,) shares of the training images.
 """
 
 from __future__ import annotations
@@ -29,7 +28,6 @@ class Rule:
 
     name: str  # a key of the glossary
     priors: np.ndarray
-    moves_logits = True  # its scores are log-probabilities up to a constant an image
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
         """Learn what the rule needs. Raises UserError on priors that are no distribution."""
@@ -50,40 +48,29 @@ class Rule:
         return self.scores(probabilities).argmax(1)
 
 
-@dataclass
 class Argmax(Rule):
     """The most probable class."""
 
-    name: str = "argmax"
+    name = "argmax"
 
 
-@dataclass
 class AbovePrior(Rule):
     """Of the classes whose probability exceeds their prior, the most probable.
 
-    Where no class exceeds its prior (then all are equal to it), the most probable of all.
+    Where no class exceeds its prior (then all are equal to it), the most probable of all. Only
+    where the most probable class does not exceed its own prior can this differ from argmax.
     """
 
-    name: str = "largest above its prior"
-    moves_logits = False
+    name = "largest above its prior"
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         return np.where(probabilities > self.priors, 1.0, 0.0) + probabilities
 
-    def can_differ(self, probabilities: np.ndarray) -> np.ndarray:
-        """(n,) bool: the most probable class does not exceed its own prior.
 
-        Only there can the rule differ from argmax: a most probable class above its prior is among
-        the classes kept, and none of these is more probable.
-        """
-        return probabilities.max(1) <= self.priors[probabilities.argmax(1)]
-
-
-@dataclass
 class RatioToPrior(Rule):
     """The class whose probability is largest relative to its prior."""
 
-    name: str = "largest ratio to its prior"
+    name = "largest ratio to its prior"
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         return super().scores(probabilities) - np.log(self.priors)
@@ -94,32 +81,28 @@ class LogitAdjustment(Rule):
     """The largest log p - tau log prior; tau is chosen on what `fit` is given.
 
     tau = 0 is argmax, tau = 1 the ratio to the prior (Menon et al. 2021, Long-tail learning via
-    logit adjustment, section 4). tau : None to choose it from `grid` by `target`, a name in
-    metrics.STATISTICS; the smallest of equally good ones is taken and stands in `chosen`.
+    logit adjustment, section 4). tau : None to choose it from `grid` for balanced accuracy; the
+    smallest of equally good ones is taken and stands in `chosen`.
     """
 
     tau: float | None = None
-    target: str = "balanced accuracy"
     grid: np.ndarray = field(default_factory=lambda: np.linspace(0, 2, 41))
-    name: str = "logit adjustment"
+    name = "logit adjustment"
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
         super().fit(probabilities, labels, priors)
-        if self.tau is not None:
-            self.chosen = self.tau
-            return self
-        measure, values = metrics.STATISTICS[self.target], []
-        for tau in self.grid:
-            self.chosen = float(tau)
-            values.append(measure(metrics.confusion(self.predict(probabilities), labels)))
-        self.chosen = float(self.grid[int(np.argmax(values))])
+        self.chosen = self.tau
+        if self.tau is None:
+            log_p = super().scores(probabilities)
+            scores = [log_p - tau * np.log(self.priors) for tau in self.grid]
+            values = [metrics.balanced_accuracy(z, labels) for z in scores]
+            self.chosen = float(self.grid[int(np.argmax(values))])
         return self
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         return super().scores(probabilities) - self.chosen * np.log(self.priors)
 
 
-@dataclass
 class Offsets(Rule):
     """The largest log p + offset, one offset a class, tuned for balanced accuracy.
 
@@ -128,9 +111,8 @@ class Offsets(Rule):
     middle of the widest best interval within +-span is kept.
     """
 
-    rounds: int = 4
-    span: float = 4.0  # nats
-    name: str = "per-class offsets"
+    rounds, span = 4, 4.0  # nats
+    name = "per-class offsets"
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
         super().fit(probabilities, labels, priors)
@@ -172,8 +154,7 @@ class LeastCost(Rule):
     """
 
     cost: np.ndarray | None = None
-    name: str = "least expected cost"
-    moves_logits = False
+    name = "least expected cost"
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
         super().fit(probabilities, labels, priors)
@@ -194,7 +175,7 @@ class PriorShift(Rule):
     """
 
     new_priors: np.ndarray | None = None
-    name: str = "changed priors"
+    name = "changed priors"
 
     def scores(self, probabilities: np.ndarray) -> np.ndarray:
         new = self.new_priors

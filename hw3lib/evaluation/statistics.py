@@ -50,15 +50,6 @@ def mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> McNema
     return McNemar(only_first, only_second, min(1.0, float(p)))
 
 
-def unpaired_margin(score: Estimate) -> float:
-    """The difference that two scores on different images, as many of each, must exceed.
-
-    sqrt(2) times the half width of one's interval, for both vary: that one lies outside the other's
-    interval happens by chance in 17 % of cases, not in 5.
-    """
-    return float(np.sqrt(2) * (score.high - score.low) / 2)
-
-
 def draw_groups(group: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Bootstrap of whole groups: (n,) number of each image's group, (resamples, groups) counts.
 
@@ -227,18 +218,6 @@ def ensemble_growth(members: Sequence[np.ndarray], labels: np.ndarray) -> pd.Dat
         ]
         rows.append((size, float(np.mean(right)), min(right), max(right)))
     return pd.DataFrame(rows, columns=["size", "mean", "low", "high"])
-
-
-def gain_over_members(
-    members: Sequence[np.ndarray], labels: np.ndarray, group: np.ndarray
-) -> Estimate:
-    """Accuracy of the ensemble minus the members' mean accuracy, (n, C) logits each.
-
-    The interval draws groups of images: it speaks of these members and not of other seeds.
-    """
-    together = softmax(np.stack(members), axis=2).mean(axis=0)
-    alone = np.mean([as_classes(logits) == labels for logits in members], axis=0)
-    return grouped_mean((together.argmax(axis=1) == labels) - alone, group)
 
 
 def disagreement(members: Sequence[np.ndarray]) -> float:

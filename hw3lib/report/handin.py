@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.files import ROOT
+from hw3lib.files import ROOT, write_atomic
 
 TEMPLATE = ROOT / "report" / "templates" / "handin"
 STATED = ("questions.toml", "bibliography.bib")
@@ -90,7 +90,7 @@ def train_handin(images: Path, table: Path, handin: Path) -> Path:
     UserError
         for whatever is wrong with the images, the table or handin.toml.
     """
-    from hw3lib.files import write_atomic
+    # torch, which `hw3 new` need not wait for
     from hw3lib.training.runs import WEIGHTS as RUN_WEIGHTS
     from hw3lib.training.study import open_study
 

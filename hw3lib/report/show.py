@@ -45,6 +45,7 @@ def notebook(study: Study, language: str = "both") -> None:
     Where the faces are synthetic, a note says so, here and on every page of what is exported.
     """
     global _real
+    # matplotlib, which the pages are made without
     from hw3lib.plotting.style import apply_house_style
 
     set_language(language)

@@ -108,9 +108,9 @@ def test_correlation_over_pairs_rejects_a_true_hypothesis_as_seldom_as_it_says()
     rng = np.random.default_rng(0)
     p = [
         statistics.pair_correlation(with_class_effects(rng), with_class_effects(rng))[1]
-        for _ in range(600)
+        for _ in range(300)
     ]
-    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.025)
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.03)
 
 
 def test_correlation_over_pairs_goes_through_every_order_of_the_classes():
@@ -129,14 +129,6 @@ def test_correlation_over_pairs_goes_through_every_order_of_the_classes():
     assert p == pytest.approx(np.mean(np.abs(every) >= rho - 1e-9))
 
 
-def test_two_scores_on_different_images_differ_by_more_than_the_margin_in_one_case_of_twenty():
-    rng, n = np.random.default_rng(2), 3589
-    scores = [metrics.wilson(k, n) for k in rng.binomial(n, 0.65, 2000)]
-    apart = [abs(a.value - b.value) for a, b in zip(scores[::2], scores[1::2], strict=True)]
-    margins = [statistics.unpaired_margin(a) for a in scores[::2]]
-    assert np.mean(np.greater(apart, margins)) == pytest.approx(0.05, abs=0.02)
-
-
 def test_a_grouped_mean_is_the_plain_bootstrap_of_groups_of_one_and_wider_with_copies():
     from scipy.stats import bootstrap
 
@@ -148,10 +140,6 @@ def test_a_grouped_mean_is_the_plain_bootstrap_of_groups_of_one_and_wider_with_c
     copies = statistics.grouped_mean(np.repeat(values, 4), np.repeat(np.arange(200), 4))
     apart = statistics.grouped_mean(np.repeat(values, 4), np.arange(800))
     assert copies.high - copies.low > 1.7 * (apart.high - apart.low)
-    one, two = (
-        statistics.grouped_mean(values, np.arange(200), weights=w) for w in (None, np.ones(200))
-    )
-    assert one == two
     twice = np.where(np.arange(200) < 50, 2.0, 1.0)  # weights are copies that need not be there
     weighted = statistics.grouped_mean(values, np.arange(200), weights=twice)
     rows = np.repeat(np.arange(200), twice.astype(int))
@@ -159,11 +147,8 @@ def test_a_grouped_mean_is_the_plain_bootstrap_of_groups_of_one_and_wider_with_c
 
 
 def test_a_claim_is_shown_only_where_it_agrees_beyond_chance():
-    assert [statistics.shown(*c) for c in ((True, 0.01), (True, 0.2), (False, 0.01))] == [
-        True,
-        None,
-        False,
-    ]
+    found = [statistics.shown(*c) for c in ((True, 0.01), (True, 0.2), (False, 0.01))]
+    assert found == [True, None, False]
     assert statistics.p_text(0.0362) == "p=0.036" and statistics.p_text(1e-9) == "p<0.001"
 
 
@@ -176,9 +161,6 @@ def test_growth_of_an_ensemble_against_the_sum_by_hand():
     assert (growth.loc[1, "low"], growth.loc[1, "high"]) == (min(alone), max(alone))
     together = sum(softmax(m, axis=1) for m in members).argmax(1)
     assert growth.loc[4, "mean"] == (together == labels).mean() > max(alone)
-    gain = statistics.gain_over_members(members, labels, np.arange(200))
-    assert gain.value == pytest.approx(growth.loc[4, "mean"] - growth.loc[1, "mean"])
-    assert gain.low < gain.value < gain.high
 
 
 def test_equal_members_do_not_disagree_and_do_not_gain():
@@ -187,4 +169,3 @@ def test_equal_members_do_not_disagree_and_do_not_gain():
     assert statistics.disagreement([member, -member]) > 0.9
     growth = statistics.ensemble_growth([member] * 3, labels)["mean"]
     assert growth.to_numpy() == pytest.approx(growth[0])
-    assert statistics.gain_over_members([member] * 3, labels, np.arange(50)) == (0, 0, 0)
