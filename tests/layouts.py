@@ -1,30 +1,33 @@
-"""The same faces written in every layout that is read: the fixtures of the tests of data."""
+"""The same faces as people have them: every family of files that is read, made in code."""
 
 from __future__ import annotations
 
-import csv
+import bz2
+import gzip
 import io
-import os
+import lzma
+import tarfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import pytest
 
-from hw3lib.data import load
 from hw3lib.data.copies import exact_groups
-from hw3lib.data.faces import CLASSES, UNLABELLED, DataError, Faces
+from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
 
 USAGE = {"train": "Training", "test": "PublicTest", "private": "PrivateTest", "": ""}
 FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+ZH = ("生氣", "厭惡", "恐懼", "高興", "難過", "驚訝", "中立")
 FERPLUS = (
     *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
     *("unknown", "NF"),
 )
+HOT = np.eye(7, dtype=int)
 
 
 def small_faces(n: int = 42, seed: int = 0, votes: bool = False) -> Faces:
-    """Random smooth pictures, two of them duplicates: quick, and not constant (JPEG keeps them)."""
+    """Random smooth images, two of them duplicates: quick, and not constant (JPEG keeps them)."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (n, 6, 6)).repeat(8, 1).repeat(8, 2).astype(np.uint8)
     images += rng.integers(0, 6, images.shape, dtype=np.uint8)
@@ -41,163 +44,8 @@ def small_faces(n: int = 42, seed: int = 0, votes: bool = False) -> Faces:
     )
 
 
-def picture_bytes(image: np.ndarray, kind: str = "PNG", mode: str = "L") -> bytes:
-    """One (H, W) uint8 picture as a JPEG or PNG file."""
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(image).convert(mode).save(
-        out, kind, **({"quality": 95} if kind == "JPEG" else {})
-    )
-    return out.getvalue()
-
-
-def pixel_text(image: np.ndarray) -> str:
-    return " ".join(map(str, image.ravel().tolist()))
-
-
-def write_csv(file: Path, rows: list[list], encoding: str = "utf-8") -> Path:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", newline="", encoding=encoding) as stream:
-        csv.writer(stream, lineterminator="\n").writerows(rows)
-    return file
-
-
-def write_course_csv(folder: Path, faces: Faces) -> Path:
-    """Spring edition: train.csv `label,feature`; test.csv `id,feature` holds the test rows."""
-    train, test = _rows(faces, "train"), _rows(faces, "test")
-    write_csv(
-        folder / "train.csv",
-        [["label", "feature"], *([faces.labels[i], pixel_text(faces.images[i])] for i in train)],
-    )
-    write_csv(
-        folder / "test.csv",
-        [["id", "feature"], *([faces.ids[i], pixel_text(faces.images[i])] for i in test)],
-    )
-    return folder
-
-
-def write_course_pictures(folder: Path, faces: Faces, kind: str = "PNG") -> Path:
-    """Fall edition: train/00000.jpg with train.csv `id,label`, test/0000.jpg without labels.
-
-    The table is written in another order than the folder is.
-    """
-    suffix = {"PNG": ".png", "JPEG": ".jpg"}[kind]
-    rows = []
-    for name, digits in (("train", 5), ("test", 4)):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for i in _rows(faces, name):
-            stem = faces.ids[i].zfill(digits)
-            (folder / name / (stem + suffix)).write_bytes(picture_bytes(faces.images[i], kind))
-            if name == "train":
-                rows.append([stem, faces.labels[i]])
-    write_csv(folder / "train.csv", [["id", "label"], *rows[::-1]])
-    return folder
-
-
-def write_kaggle_csv(file: Path, faces: Faces, blanks: bool = False, votes: bool = False) -> Path:
-    """fer2013.csv, or icml_face_data.csv with its order of columns and leading blanks."""
-    header = ["emotion", " Usage", " pixels"] if blanks else ["emotion", "pixels", "Usage"]
-    rows = [header]
-    for i in range(len(faces)):
-        text, usage = pixel_text(faces.images[i]), USAGE[faces.split[i]]
-        rows.append([faces.labels[i], *((usage, text) if blanks else (text, usage))])
-    if votes:
-        table = [
-            [USAGE[faces.split[i]], f"fer{i:07d}.png", *faces.votes[i]] for i in range(len(faces))
-        ]
-        write_csv(file.parent / "fer2013new.csv", [["Usage", "Image name", *FERPLUS], *table])
-    return write_csv(file, rows)
-
-
-def write_class_folders(folder: Path, faces: Faces, kind: str = "PNG") -> Path:
-    """train/angry/Training_12.png and so on."""
-    suffix = {"PNG": ".png", "JPEG": ".jpg"}[kind]
-    for i in range(len(faces)):
-        home = folder / str(faces.split[i]) / FOLDERS[faces.labels[i]]
-        home.mkdir(parents=True, exist_ok=True)
-        name = f"{USAGE[faces.split[i]]}_{faces.ids[i]}{suffix}"
-        (home / name).write_bytes(picture_bytes(faces.images[i], kind))
-    return folder
-
-
-def write_npz(file: Path, faces: Faces, **extra: np.ndarray) -> Path:
-    """`images`, `labels`, `ids`, `classes` and `split`."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {
-        "images": faces.images,
-        "labels": faces.labels,
-        "ids": faces.ids,
-        "classes": np.array(CLASSES),
-        "split": faces.split,
-    }
-    np.savez(file, **{**arrays, **extra})
-    return file
-
-
-def write_npy(folder: Path, faces: Faces) -> Path:
-    """x_train.npy with y_train.npy, x_test.npy with y_test.npy."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("train", "test"):
-        rows = _rows(faces, name)
-        np.save(folder / f"x_{name}.npy", faces.images[rows])
-        np.save(folder / f"y_{name}.npy", faces.labels[rows])
-    return folder
-
-
-def write_parquet(file: Path, faces: Faces, kind: str = "PNG", paths: bool = True) -> Path:
-    """The Hugging Face form: image: {bytes, path}, label, usage, and votes where known."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    pictures = [
-        {
-            "bytes": picture_bytes(faces.images[i], kind),
-            "path": f"{faces.ids[i]}.png" if paths else None,
-        }
-        for i in range(len(faces))
-    ]
-    columns = {
-        "image": pa.array(pictures, pa.struct({"bytes": pa.binary(), "path": pa.string()})),
-        "label": pa.array(faces.labels, pa.int64()),
-        "usage": [USAGE[s] for s in faces.split],
-    }
-    if faces.votes is not None:
-        columns["votes"] = pa.array(faces.votes.tolist(), pa.list_(pa.int8()))
-    pq.write_table(pa.table(columns), file)
-    return file
-
-
-def write_zip(file: Path, source: Path, under: str = "") -> Path:
-    """The file or folder `source` as the zip it would be downloaded as."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    inside = [source] if source.is_file() else sorted(p for p in source.rglob("*") if p.is_file())
-    base = source.parent if source.is_file() else source
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in inside:
-            archive.write(path, under + path.relative_to(base).as_posix())
-    return file
-
-
-def write_layouts(folder: Path, faces: Faces) -> dict[str, Path]:
-    """The same faces in all six families, losslessly; labels of test rows are lost in two."""
-    return {
-        "course-csv": write_course_csv(folder / "spring", faces),
-        "course-pictures": write_course_pictures(folder / "fall", faces),
-        "kaggle-csv": write_kaggle_csv(folder / "kaggle" / "fer2013.csv", faces),
-        "class-folders": write_class_folders(folder / "folders", faces),
-        "numpy": write_npz(folder / "faces.npz", faces),
-        "parquet": write_parquet(folder / "faces.parquet", faces),
-    }
-
-
-def _rows(faces: Faces, split: str) -> np.ndarray:
-    return np.flatnonzero(faces.split == split)
-
-
 def labelled(faces: Faces) -> Faces:
-    """The pictures that have a label."""
+    """The images that have a label."""
     return faces.subset(faces.labels != UNLABELLED)
 
 
@@ -208,17 +56,226 @@ def put(file: Path, data: bytes = b"") -> Path:
     return file
 
 
-def refuse(path: Path, *words: str) -> None:
-    """Load what must be refused: the message is one line with every given word, no cache is left.
+def picture_bytes(image: np.ndarray, kind: str = "PNG", **options) -> bytes:
+    """One (H, W) uint8 image as a file."""
+    from PIL import Image
 
-    HW3_CACHE must name an empty folder.
+    out = io.BytesIO()
+    Image.fromarray(image).save(out, kind, **({"quality": 95} if kind == "JPEG" else options))
+    return out.getvalue()
+
+
+def array(values: np.ndarray, **options) -> bytes:
+    """A .npy file."""
+    out = io.BytesIO()
+    np.save(out, values, **options)
+    return out.getvalue()
+
+
+# tables
+
+
+def pixel_text(image: np.ndarray) -> str:
+    return " ".join(map(str, image.ravel().tolist()))
+
+
+def listed(mark: str) -> Callable[[np.ndarray], str]:
+    return lambda image: '"[' + mark.join(map(str, image.ravel())) + ']"'
+
+
+def table(
+    file: Path, faces: Faces, *, header: str | None = "emotion,pixels,Usage", mark: str = ",",
+    label: Callable[[int], str] = str, pixels: Callable[[np.ndarray], str] = pixel_text,
+    end: str = "\n", encoding: str = "utf-8",
+) -> Path:  # fmt: skip
+    """A Kaggle table in any notation; the columns stand in the order of `header`."""
+    lines = [] if header is None else [header.replace(",", mark)]
+    for image, kind, split in zip(faces.images, faces.labels, faces.split, strict=True):
+        lines.append(mark.join((label(kind), pixels(image), USAGE[split])))
+    return put(file, (end.join(lines) + end).encode(encoding))
+
+
+def kaggle(faces: Faces) -> bytes:
+    rows = zip(faces.images, faces.labels, faces.split, strict=True)
+    lines = [f"{label},{pixel_text(image)},{USAGE[split]}" for image, label, split in rows]
+    return ("emotion,pixels,Usage\n" + "\n".join(lines)).encode()
+
+
+def ferplus(faces: Faces) -> str:
+    """The votes as fer2013new.csv, whose numbers of images are not those of the rows."""
+    rows = enumerate(zip(faces.split, faces.votes, strict=True))
+    lines = [",".join([USAGE[s], f"f{2 * i}.png", *map(str, v)]) for i, (s, v) in rows]
+    return "\n".join(["Usage,Image name," + ",".join(FERPLUS), *lines])
+
+
+def write_kaggle_csv(file: Path, faces: Faces, votes: bool = False) -> Path:
+    if votes:
+        put(file.parent / "fer2013new.csv", ferplus(faces).encode())
+    return put(file, kaggle(faces))
+
+
+def write_course_csv(folder: Path, faces: Faces) -> Path:
+    """Spring edition: train.csv `label,feature`; test.csv `id,feature` holds the test rows."""
+    for split, column in (("train", "labels"), ("test", "ids")):
+        some = faces.subset(faces.split == split)
+        rows = zip(getattr(some, column), some.images, strict=True)
+        lines = [f"{name},{pixel_text(image)}" for name, image in rows]
+        put(folder / f"{split}.csv", "\n".join([f"{column[:-1]},feature", *lines]).encode())
+    return folder
+
+
+# image files
+
+
+def write_course_pictures(folder: Path, faces: Faces, kind: str = "PNG") -> Path:
+    """Fall edition: train/00000.jpg with train.csv `id,label`, test/0000.jpg without labels.
+
+    The table is written in another order than the folder is.
     """
-    with pytest.raises(DataError) as caught:
-        load(path)
-    line = str(caught.value)
-    assert "\n" not in line
-    assert len(line) < 500
-    for word in words:
-        assert word in line, line
-    cache = Path(os.environ["HW3_CACHE"])
-    assert not cache.exists() or not list(cache.iterdir())
+    rows = []
+    for name, digits in (("train", 5), ("test", 4)):
+        for i in np.flatnonzero(faces.split == name):
+            stem = faces.ids[i].zfill(digits)
+            put(folder / name / f"{stem}.{kind.lower()}", picture_bytes(faces.images[i], kind))
+            rows += [f"{stem},{faces.labels[i]}"] if name == "train" else []
+    put(folder / "train.csv", "\n".join(["id,label", *rows[::-1]]).encode())
+    return folder
+
+
+def write_class_folders(folder: Path, faces: Faces, kind: str = "PNG", **options) -> Path:
+    """train/angry/Training_12.png and so on."""
+    for i, image in enumerate(faces.images):
+        home = folder / str(faces.split[i]) / FOLDERS[faces.labels[i]]
+        name = f"{USAGE[faces.split[i]]}_{faces.ids[i]}.{kind.lower()}"
+        put(home / name, picture_bytes(image, kind, **options))
+    return folder
+
+
+# arrays and Parquet
+
+
+def write_npz(file: Path, faces: Faces, **extra: np.ndarray) -> Path:
+    """`images`, `labels`, `ids`, `classes` and `split`."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    arrays = {name: getattr(faces, name) for name in ("images", "labels", "ids", "split")}
+    np.savez(file, **{**arrays, "classes": np.array(CLASSES), **extra})
+    return file
+
+
+def npy_pairs(folder: Path, faces: Faces, images: str, labels: str) -> Path:
+    """An array of images and one of labels for each split, `{}` in their names being the split."""
+    for split in ("train", "test"):
+        rows = faces.split == split
+        put(folder / f"{images.format(split)}.npy", array(faces.images[rows]))
+        put(folder / f"{labels.format(split)}.npy", array(HOT[faces.labels[rows]]))
+    return folder
+
+
+def write_parquet(file: Path, faces: Faces, paths: bool = True, hot: bool = False) -> Path:
+    """The Hugging Face form: image: {bytes, path}, label, usage, and votes where known."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    images = [{"bytes": picture_bytes(image), "path": f"{name}.png" if paths else None}
+              for image, name in zip(faces.images, faces.ids, strict=True)]  # fmt: skip
+    columns = {
+        "image": images,
+        "label": HOT[faces.labels].tolist() if hot else faces.labels,
+        "usage": [USAGE[split] for split in faces.split],
+        **({} if faces.votes is None else {"votes": faces.votes.tolist()}),
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), file)
+    return file
+
+
+# archives
+
+
+def tar(members: dict[str, bytes], how: str = "gz") -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=f"w:{how}") as archive:
+        for name, data in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return out.getvalue()
+
+
+def zipped(members: dict[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def files_of(path: Path, under: str = "") -> dict[str, bytes]:
+    """What an archive of the file or folder holds."""
+    inside = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    base = path.parent if path.is_file() else path
+    return {under + file.relative_to(base).as_posix(): file.read_bytes() for file in inside}
+
+
+Write = Callable[[Path, Faces], Path]
+FULL: dict[str, Write] = {  # nothing of the faces is lost
+    "kaggle-csv": lambda d, f: write_kaggle_csv(d / "fer2013.csv", f),
+    "icml": lambda d, f: table(d / "icml_face_data.csv", f, header="emotion, pixels, Usage"),
+    "class-folders": write_class_folders,
+    "numpy": lambda d, f: write_npz(d / "faces.npz", f),
+    "parquet": lambda d, f: write_parquet(d / "faces.parquet", f),
+    "no extension": lambda d, f: table(d / "fer2013", f),
+    "text file": lambda d, f: table(d / "fer2013.txt", f),
+    "semicolons": lambda d, f: table(d / "a.csv", f, mark=";"),
+    "tabs, UTF-16": lambda d, f: table(d / "a.csv", f, mark="\t", encoding="utf-16"),
+    "Windows": lambda d, f: table(d / "a.csv", f, end="\r\n", encoding="utf-8-sig"),
+    "old Mac": lambda d, f: table(d / "a.csv", f, end="\r"),
+    "no header": lambda d, f: table(d / "a.csv", f, header=None),
+    "lists": lambda d, f: table(d / "a.csv", f, pixels=listed(", ")),
+    "numpy's text": lambda d, f: table(d / "a.csv", f, pixels=listed("  ")),
+    "quoted": lambda d, f: table(d / "a.csv", f, pixels=lambda i: f'"{pixel_text(i)}"'),
+    "fractions": lambda d, f: table(
+        d / "a.csv", f, pixels=lambda i: " ".join(f"{v:.6f}" for v in i.ravel() / 255)),
+    "floats": lambda d, f: table(d / "a.csv", f, label="{}.0".format,
+                                 pixels=lambda i: " ".join(f"{v}.0" for v in i.ravel())),
+    "a column each": lambda d, f: table(
+        d / "a.csv", f, header="label," + ",".join(f"pixel{i}" for i in range(2304)) + ",set",
+        pixels=lambda i: pixel_text(i).replace(" ", ",")),
+    "names": lambda d, f: table(d / "a.csv", f, label=lambda i: CLASSES[i].upper()),
+    "one-hot columns": lambda d, f: table(
+        d / "a.csv", f, header=",".join(FOLDERS) + ",pixels,Usage",
+        label=lambda i: ",".join(map(str, HOT[i]))),
+    "one-hot text": lambda d, f: table(d / "a.csv", f, label=lambda i: str(HOT[i])),
+    "Chinese, Big5": lambda d, f: table(
+        d / "a.csv", f, header="情緒,像素,用途", label=lambda i: ZH[i], encoding="cp950"),
+    "fer2013.tar.gz": lambda d, f: put(d / "fer2013.tar.gz", tar(
+        {"fer2013/fer2013.csv": kaggle(f), "fer2013/README": b"notes", "fer2013/x.bib": b"@a"})),
+    "tar.bz2": lambda d, f: put(d / "a.tar.bz2", tar({"fer2013.csv": kaggle(f)}, "bz2")),
+    "tar of folders": lambda d, f: put(d / "a.tar", tar(
+        files_of(write_class_folders(d / "x", f)), "")),
+    "gz": lambda d, f: put(d / "fer2013.csv.gz", gzip.compress(kaggle(f))),
+    "bz2": lambda d, f: put(d / "fer2013.csv.bz2", bz2.compress(kaggle(f))),
+    "xz": lambda d, f: put(d / "fer2013.csv.xz", lzma.compress(kaggle(f))),
+    "zip in a zip": lambda d, f: put(d / "a.zip", zipped({"b.zip": zipped({"c.csv": kaggle(f)})})),
+    "tar.gz in a folder": lambda d, f: put(
+        d / "in" / "fer2013.tar.gz", tar({"fer2013/fer2013.csv": kaggle(f)})).parent,
+    "Kaggle's zip": lambda d, f: put(d / "kaggle.zip", zipped({
+        "fer2013.tar.gz": tar({"fer2013/fer2013.csv": kaggle(f)}), "icml_face_data.csv": kaggle(f),
+        "example_submission.csv": b"id,label\n1,2\n"})),
+    "x, y": lambda d, f: npy_pairs(d / "n", f, "x_{}", "y_{}"),
+    "xtrain": lambda d, f: npy_pairs(d / "n", f, "x{}", "y{}"),
+    "trainX": lambda d, f: npy_pairs(d / "n", f, "{}X", "{}Y"),
+    "fdataX": lambda d, f: npy_pairs(d / "n", f, "{}_fdataX", "{}_flabels"),
+    "images, labels": lambda d, f: npy_pairs(d / "n", f, "{}-images", "{}-labels"),
+    "foreign names": lambda d, f: npy_pairs(d / "n", f, "{}_a", "b_{}"),
+    "one-hot npz": lambda d, f: write_npz(d / "a.npz", f, labels=HOT[f.labels]),
+    "one-hot Parquet": lambda d, f: write_parquet(d / "p" / "a.parquet", f, hot=True),
+    "WebP": lambda d, f: write_class_folders(d / "i", f, "WEBP", lossless=True),
+    "GIF": lambda d, f: write_class_folders(d / "i", f, "GIF"),
+    "BMP": lambda d, f: write_class_folders(d / "i", f, "BMP"),
+}  # fmt: skip
+EVERY: dict[str, Write] = {  # in the two of the course, labels of test images are not told
+    **FULL,
+    "course-csv": lambda d, f: write_course_csv(d / "spring", f),
+    "course-pictures": lambda d, f: write_course_pictures(d / "fall", f),
+}

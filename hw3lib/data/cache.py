@@ -16,6 +16,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from hw3lib.data.faces import Faces
@@ -24,7 +25,6 @@ from hw3lib.files import sweep, write_atomic
 VERSION = 5  # raise it whenever a reader would make other Faces from the same files
 ARRAYS = ("images", "labels", "ids", "split", "group", "votes")
 TEXT = ("ids", "split")  # kept as their letters' code points, (N, longest) uint32
-DTYPES = {"U8": np.uint8, "I64": np.int64, "U32": np.uint32}
 
 
 def cache_folder() -> Path:
@@ -61,22 +61,21 @@ def content(path: Path, files: list[Path]) -> str:
 
 def load_cached(path: Path, files: list[Path]) -> Faces | None:
     """The Faces kept for these very files, memory-mapped read-only; None where there are none."""
-    header, start = read_header(cache_file(path))
-    about = header.get("__metadata__", {})
+    about, faces = read(cache_file(path))
     fresh = about.get("stamp") == stamp(path, files)
-    if not header or (not fresh and about.get("content") != content(path, files)):
+    if faces is None or (not fresh and about.get("content") != content(path, files)):
         return None
-    faces = read_arrays(cache_file(path), header, start)
-    if faces is not None and not fresh:  # same bytes, other times: remember the new times
+    if not fresh:  # same bytes, other times: remember the new times
         save(path, faces, stamp(path, files), about["content"])
     return faces
 
 
 def save(path: Path, faces: Faces, stamped: str, keyed: str) -> bool:
     """Keep `faces`, whole or not at all. False where the folder cannot be written to."""
-    arrays = {name: getattr(faces, name) for name in ARRAYS}
-    arrays |= {name: arrays[name].view((np.uint32, arrays[name].itemsize // 4)) for name in TEXT}
-    arrays = {k: np.ascontiguousarray(a) for k, a in arrays.items() if a is not None}
+    arrays = {name: getattr(faces, name) for name in ARRAYS if getattr(faces, name) is not None}
+    for name in TEXT:
+        arrays[name] = arrays[name].view((np.uint32, arrays[name].itemsize // 4))
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     about = {
         "path": str(path.resolve()),
         "stamp": stamped,
@@ -92,43 +91,26 @@ def save(path: Path, faces: Faces, stamped: str, keyed: str) -> bool:
     return True
 
 
-def read_header(file: Path) -> tuple[dict, int]:
-    """The JSON header of a safetensors file and where its data begin; {} for a damaged one."""
+def read(file: Path) -> tuple[dict[str, str], Faces | None]:
+    """What a cache file says of itself, and its Faces; {} and None for a missing or damaged one."""
     try:
-        with file.open("rb") as stream:
+        with safe_open(file, "numpy") as kept:
+            about = kept.metadata()
+            shape = kept.get_slice("images").get_shape()
+            arrays = {name: kept.get_tensor(name) for name in kept.keys() if name != "images"}  # noqa: SIM118
+        with file.open("rb") as stream:  # where the images begin stands in the JSON of the header
             length = int.from_bytes(stream.read(8), "little")
-            if length > file.stat().st_size:
-                return {}, 0
-            header = json.loads(stream.read(length))
-        if isinstance(header, dict) and isinstance(header.get("__metadata__"), dict):
-            return header, 8 + length
-    except (OSError, ValueError, RecursionError):
-        pass
-    return {}, 0
-
-
-def read_arrays(file: Path, header: dict, start: int) -> Faces | None:
-    """Map the arrays and compare their checksum; None for a damaged file."""
-    about = dict(header["__metadata__"])
-    arrays: dict[str, np.ndarray] = {}
-    try:
-        for name in sorted(header.keys() - {"__metadata__"}):
-            kept, (begin, _) = header[name], header[name]["data_offsets"]
-            dtype, shape = DTYPES[kept["dtype"]], tuple(kept["shape"])
-            arrays[name] = (
-                np.memmap(file, dtype, "r", start + begin, shape) if 0 not in shape
-                else np.empty(shape, dtype)
-            )  # fmt: skip
+            begin, _ = json.loads(stream.read(length))["images"]["data_offsets"]
+        arrays["images"] = np.memmap(file, np.uint8, "r", 8 + length + begin, tuple(shape))
         if about.pop("check") != _check(about, arrays):
-            return None
+            return {}, None
         for name in TEXT:
-            width = arrays[name].shape[1]
-            arrays[name] = np.array(arrays[name]).view(f"<U{width}").reshape(-1)
-        kept = {k: np.array(a) for k, a in arrays.items() if k != "images"}
-        images, told = arrays["images"].view(np.ndarray), json.loads(about["faces"])
-        return Faces(images=images, **kept, layout=told["layout"], problems=(*told["problems"],))
-    except (OSError, ValueError, TypeError, KeyError, OverflowError):
-        return None
+            arrays[name] = arrays[name].view(f"<U{arrays[name].shape[1]}").reshape(-1)
+        arrays["images"] = arrays["images"].view(np.ndarray)
+        told = json.loads(about["faces"])
+        return about, Faces(**arrays, layout=told["layout"], problems=(*told["problems"],))
+    except (OSError, ValueError, TypeError, LookupError, RecursionError, SafetensorError):
+        return {}, None
 
 
 def _check(about: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
@@ -143,9 +125,10 @@ def _check(about: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
 def _tidy(folder: Path) -> None:
     """Remove what killed processes left, and caches of data that is no longer there."""
     sweep(folder)
-    for file in [*folder.glob("*.safetensors"), *folder.glob("*.faces")]:  # .faces: until 0.1
-        about = read_header(file)[0].get("__metadata__", {})
-        drawn = '"layout": "synthetic"' in about.get("faces", "")  # from code, at no path
-        if not drawn and not os.path.exists(about.get("path", "")):
-            with contextlib.suppress(OSError):
+    for file in folder.glob("*.safetensors"):
+        with contextlib.suppress(OSError, SafetensorError):
+            with safe_open(file, "numpy") as kept:
+                about = kept.metadata() or {}
+            drawn = '"layout": "synthetic"' in about.get("faces", "")  # from code, at no path
+            if not drawn and not os.path.exists(about.get("path", "")):
                 file.unlink()

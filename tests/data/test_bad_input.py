@@ -25,9 +25,8 @@ from pathlib import Path
 import layouts
 import numpy as np
 import pytest
-from families import image_folders, kaggle, tar, zipped
 from hostile.case import STEERS, Trap, bounded
-from layouts import pixel_text, put
+from layouts import array, ferplus, kaggle, pixel_text, put, tar, zipped
 
 from hw3lib import UserError, cli
 from hw3lib.data import load, source
@@ -40,7 +39,7 @@ N, TEXT = len(FACES), pixel_text(FACES.images[0])
 REST = TEXT[TEXT.index(" ") :]  # without the first pixel
 PNG = layouts.picture_bytes(FACES.images[0])
 JPEG = layouts.picture_bytes(FACES.images[0], "JPEG")
-VOTES = "Usage,Image name," + ",".join(layouts.FERPLUS)
+VOTES = ferplus(FACES).split("\n")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -89,12 +88,6 @@ def refused(path: Path, *words: str) -> str:
 # good files, and what befalls any bytes
 
 
-def array(values: np.ndarray, **options) -> bytes:
-    out = io.BytesIO()
-    np.save(out, values, **options)
-    return out.getvalue()
-
-
 def parquet(columns: dict | Callable[[], object], **options) -> bytes:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -105,17 +98,7 @@ def parquet(columns: dict | Callable[[], object], **options) -> bytes:
 
 
 def image(kind: str) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(FACES.images[0]).save(out, kind)
-    return out.getvalue()
-
-
-def ferplus() -> str:
-    rows = zip(FACES.split, FACES.votes, strict=True)
-    lines = [[layouts.USAGE[s], f"f{i}.png", *map(str, v)] for i, (s, v) in enumerate(rows)]
-    return "\n".join([VOTES, *map(",".join, lines)])
+    return layouts.picture_bytes(FACES.images[0], kind)
 
 
 IMAGES = {f"train/{i}.png": PNG for i in range(3)}
@@ -124,7 +107,7 @@ COURSE = f"label,feature\n1,{TEXT}\n2,{TEXT}\n".encode()
 GOOD: dict[str, tuple[str, bytes, dict[str, bytes]]] = {  # reader -> a file, what lies beside it
     "course CSV": ("train.csv", COURSE, {}),
     "Kaggle CSV": ("fer2013.csv", kaggle(FACES), {}),
-    "votes": ("fer2013new.csv", ferplus().encode(), {"fer2013.csv": kaggle(FACES)}),
+    "votes": ("fer2013new.csv", ferplus(FACES).encode(), {"fer2013.csv": kaggle(FACES)}),
     "labels": ("train.csv", b"id,label\n0,1\n1,2\n2,3\n", IMAGES),
     "FER+": ("t/label.csv", b'0.png,"(0, 0, 48, 48)",4,0,0,1,3,2,0,0,0,0', {"t/0.png": PNG}),
     **{kind: (f"a.{kind.lower()}", image(kind), {}) for kind in
@@ -255,10 +238,10 @@ MISFITTING = [
         ("course CSV", "id,feature\n" + f"7,{TEXT}\n" * 2, ["row 1 (line 3)", "'7'", "unique"]),
         ("course CSV", f"id,feature\nx,{TEXT}\n{'x' * 9000},{TEXT}\n", ["row 1 (line 3)", "512"]),
         ("course CSV", f"id,feature\n\x1b]0;x\x07,{TEXT}\n", ["row 0 (line 2)", "control char"]),
-        ("votes", "\n".join(ferplus().split("\n")[:-1]), ["fer2013new.csv", "14 rows"]),
-        ("votes", ferplus() + "\n" + ferplus().split("\n")[-1], ["fer2013new.csv", "14 rows"]),
-        ("votes", "\n".join([VOTES, *ferplus().split("\n")[:0:-1]]), ["Usage is not that of"]),
-        ("votes", ferplus().replace("f2.png,", "f2.png,300"), ["row 2 (line 4)", "0 to 255"]),
+        ("votes", "\n".join(VOTES[:-1]), ["fer2013new.csv", "14 rows"]),
+        ("votes", "\n".join([*VOTES, VOTES[-1]]), ["fer2013new.csv", "14 rows"]),
+        ("votes", "\n".join([VOTES[0], *VOTES[:0:-1]]), ["Usage is not that of"]),
+        ("votes", ferplus(FACES).replace("f4.png,", "f4.png,300"), ["row 2 (line 4)", "0 to 255"]),
 ]  # fmt: skip
 
 
@@ -616,7 +599,7 @@ def test_paths(place):
 
 
 def test_a_walk_ends(place, monkeypatch):
-    image_folders(place, FACES, "PNG")
+    layouts.write_class_folders(place, FACES)
     monkeypatch.setattr(source, "MAX_MEMBERS", 10)
     refused(place, "more than 10 files; give the folder of the images")
 
