@@ -22,7 +22,7 @@ from captum.attr import (
     NoiseTunnel,
     Saliency,
 )
-from scipy.ndimage import gaussian_filter, sobel, uniform_filter
+from scipy.ndimage import gaussian_filter, sobel
 from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
@@ -70,17 +70,8 @@ def features(network, names: Iterable[str]) -> nn.Module:
     """A copy of the model that returns {name: value} for layers or nodes of its graph.
 
     What lies behind them is not run. Gradients flow back to the inputs.
-
-    Raises
-    ------
-    UserError
-        if the network has no layer of one of the names.
     """
-    names = list(names)
-    try:
-        return create_feature_extractor(frozen_copy(network), names, suppress_diff_warning=True)
-    except ValueError:
-        raise UserError(f"layer {', '.join(map(repr, names))}: not in the network") from None
+    return create_feature_extractor(frozen_copy(network), list(names), suppress_diff_warning=True)
 
 
 def gradient(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
@@ -185,33 +176,23 @@ def attribute_all(
     batch: int = 64,
     smooth: float = SMOOTH,
 ) -> dict[str, np.ndarray]:
-    """method -> (N, H, W) float32 signed maps of many images, channels summed, smoothed.
-
-    options : method -> its keyword options, e.g. {"SmoothGrad": {"samples": 8}}
-    smooth  : see `smoothed`
-    """
-    target = torch.as_tensor(target).expand(len(inputs))
-    parts = [slice(i, i + batch) for i in range(0, len(inputs), batch)]
-
-    def maps(name: str, part: slice) -> np.ndarray:
-        extra = (options or {}).get(name, {})
-        return pixel_map(attribute(name, network, inputs[part], target[part], **extra))
-
-    return {m: smoothed(np.concatenate([maps(m, p) for p in parts]), smooth) for m in methods}
-
-
-def pixel_map(attribution: Tensor) -> np.ndarray:
-    """(N, C, H, W) -> (N, H, W) float32: channels that repeat one grey image belong together."""
-    return attribution.detach().sum(1).float().cpu().numpy()
-
-
-def smoothed(maps: np.ndarray, sigma: float) -> np.ndarray:
-    """(N, H, W) under a Gaussian of `sigma` pixels: what a soft spot does instead of one pixel.
+    """method -> (N, H, W) float32 signed maps of many images, channels summed.
 
     A pixel's value next to its neighbour's is the high-frequency noise of strided convolutions; a
-    decision depends on spots. The sum of a map stays, so that contributions still add up.
+    decision depends on spots. So maps are read under a Gaussian of `smooth` pixels (0: as they
+    are), which keeps their sum: contributions still add up.
+
+    options : method -> its keyword options, e.g. {"SmoothGrad": {"samples": 8}}
     """
-    return gaussian_filter(maps, sigma=(0, sigma, sigma)) if sigma else maps
+    target = torch.as_tensor(target).expand(len(inputs))
+    found = {}
+    for name in methods:
+        extra, parts = (options or {}).get(name, {}), []
+        for x, wanted in zip(inputs.split(batch), target.split(batch), strict=True):
+            parts.append(attribute(name, network, x, wanted, **extra).sum(1).float().cpu().numpy())
+        maps = np.concatenate(parts)
+        found[name] = gaussian_filter(maps, sigma=(0, smooth, smooth)) if smooth else maps
+    return found
 
 
 def importance(method: str, maps: np.ndarray) -> np.ndarray:
@@ -264,14 +245,6 @@ def edge_strength(images: np.ndarray) -> np.ndarray:
     return np.hypot(sobel(smooth, axis=1), sobel(smooth, axis=2))
 
 
-def local_contrast(images: np.ndarray, size: int = 7) -> np.ndarray:
-    """(N, H, W) grey values -> (N, H, W) standard deviation in a window of size x size pixels."""
-    images = np.asarray(images, np.float64)
-    window = (0, size, size)
-    mean, square = uniform_filter(images, window), uniform_filter(images**2, window)
-    return np.sqrt((square - mean**2).clip(min=0))
-
-
 def class_means(values: np.ndarray, classes: np.ndarray, *, count: int = 7) -> np.ndarray:
     """(N, ...) -> (count, ...) mean of each class; NaN for a class without images."""
     means = np.full((count, *values.shape[1:]), np.nan)
@@ -295,9 +268,3 @@ def spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:
     """The first rows of each class in turn, `count` at most, in rising order."""
     turns = np.array([np.count_nonzero(labels[:i] == c) for i, c in enumerate(labels)])
     return np.sort(np.argsort(turns, kind="stable")[:count])
-
-
-def first_by_id(ids: np.ndarray) -> int:
-    """Row of the smallest id; numbers by value ("2" before "10"), and before names."""
-    keys = [(not i.isdigit(), int(i) if i.isdigit() else 0, i) for i in map(str, ids)]
-    return min(range(len(keys)), key=keys.__getitem__)

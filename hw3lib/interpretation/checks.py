@@ -9,7 +9,6 @@ FER's faces are centred, so that the Gaussian alone passes a comparison with a r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -105,26 +104,6 @@ def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -
 def above(estimate: Estimate, value: float) -> bool | None:
     """True if the whole interval lies above `value`, False if below, None if it holds it."""
     return True if estimate.low > value else False if estimate.high < value else None
-
-
-def effect_size(correlation: float) -> str:
-    """Cohen's word (1988) for a correlation: steps at 0.1, 0.3 and 0.5."""
-    words = ("negligible", "weak", "moderate", "strong")
-    return words[int(np.searchsorted((0.1, 0.3, 0.5), abs(correlation), side="right"))]
-
-
-class Comparison(NamedTuple):
-    """A quantity of the trained network and of random ones, and their difference."""
-
-    trained: Estimate
-    random: Estimate
-    difference: Estimate
-
-
-def compared(trained: np.ndarray, random: np.ndarray) -> Comparison:
-    """(N,) and (R, N) values of the same images in R random networks, paired by image."""
-    random = np.mean(random, axis=0)
-    return Comparison(*(mean_interval(v) for v in (trained, random, trained - random)))
 
 
 def rank_similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -20,13 +20,13 @@ from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
 from hw3lib.data.images import open_image, to_face
 from hw3lib.data.source import door
 from hw3lib.interpretation.attribution import METHODS
-from hw3lib.text import as_text, term, tr
+from hw3lib.text import as_text, tr
 
 if TYPE_CHECKING:
     import ipywidgets as widgets
     from matplotlib.axes import Axes
 
-WIDE = {"description_width": "initial"}  # labels in two languages are not cut
+WIDE = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}  # labels uncut
 
 
 class Look(NamedTuple):
@@ -77,22 +77,37 @@ class Panel:
     def __init__(self, draw, networks, faces, predicted, looks) -> None:
         import ipywidgets as widgets
 
+        def choice(name: str, options: Sequence, **value):
+            return widgets.Dropdown(options=options, description=name, **value, **WIDE)
+
+        def named(words: Sequence[str]) -> list[tuple[str, str]]:
+            return [(str(as_text(word)), word) for word in words]
+
         self.draw, self.faces, self.predicted = draw, faces, predicted
         self.own: Faces | None = None
-        classes = [(str(term(c)), i) for i, c in enumerate(CLASSES)]
-        self.group = _dropdown(("預測為", "predicted as"), [(tr("全部", "all"), -1), *classes])
-        self.image = widgets.IntSlider(0, 0, len(faces) - 1, description=tr("影像", "image"))
-        self.target = _dropdown(
-            ("解釋的類別", "explained class"), [(tr("網路的預測", "as predicted"), -1), *classes]
+        classes = [(title, i) for i, (title, _) in enumerate(named(CLASSES))]
+        self.group = choice(tr("預測為", "predicted as"), [(tr("全部", "all"), -1), *classes])
+        self.image = widgets.IntSlider(
+            0, 0, len(faces) - 1, description=tr("影像", "image"), **WIDE
+        )
+        self.target = choice(
+            tr("解釋的類別", "explained class"), [(tr("網路的預測", "as predicted"), -1), *classes]
         )
         self.file = widgets.FileUpload(
-            accept=".jpg,.jpeg,.png", description=tr("上傳影像", "upload an image")
+            accept=".jpg,.jpeg,.png",
+            description=tr("上傳影像", "upload an image"),
+            layout=WIDE["layout"],
         )
-        self.back = widgets.Button(description=tr("回到資料", "back to the data"), disabled=True)
-        self.image.style = WIDE
-        for control in (self.image, self.file, self.back):
-            control.layout.width = "auto"
-        self.sides = [_side(look, networks) for look in looks]
+        self.back = widgets.Button(
+            description=tr("回到資料", "back to the data"), disabled=True, layout=WIDE["layout"]
+        )
+        self.sides = [
+            (
+                choice(tr("網路", "network"), named(networks), value=look.network),
+                choice(tr("方法", "method"), named(METHODS), value=look.method),
+            )
+            for look in looks
+        ]
         self.output = widgets.Output()
         names = (widgets.Label(tr("左", "left")), widgets.Label(tr("右", "right")))
         rows = [(self.group, self.image, self.target), (self.file, self.back)]
@@ -100,8 +115,8 @@ class Panel:
         self.box = widgets.VBox([*(widgets.HBox(row) for row in rows), self.output])
         self.group.observe(self._regroup, names="value")
         self.file.observe(self._upload, names="value")
-        self.image.observe(self._from_data, names="value")
-        self.back.on_click(self._from_data)
+        self.image.observe(self._show, names="value")
+        self.back.on_click(self._show)
         for control in (self.target, *(c for side in self.sides for c in side)):
             control.observe(self._redraw, names="value")
         self._redraw()
@@ -119,12 +134,9 @@ class Panel:
 
     def _regroup(self, _) -> None:
         self.image.value, self.image.max = 0, max(0, len(self.rows) - 1)
-        self._from_data()
+        self._show()
 
-    def _from_data(self, _=None) -> None:
-        self._set(None)
-
-    def _set(self, own: Faces | None) -> None:
+    def _show(self, _=None, own: Faces | None = None) -> None:
         self.own, self.back.disabled = own, own is None
         self._redraw()
 
@@ -134,7 +146,7 @@ class Panel:
         file = change["new"][0]
         self.file.value = ()  # the same file can be chosen again
         try:
-            self._set(own_image(bytes(file["content"]), file["name"]))
+            self._show(own=own_image(bytes(file["content"]), file["name"]))
         except UserError as error:
             self._tell(str(error))
 
@@ -148,22 +160,6 @@ class Panel:
             return
         looks = [Look(network.value, method.value) for network, method in self.sides]
         self.output.outputs = (_as_output(self.draw(face, looks, self.target.value)),)
-
-
-def _dropdown(name: tuple[str, str], options: Sequence, **values):
-    import ipywidgets as widgets
-
-    values |= {"style": WIDE, "layout": {"width": "auto"}}
-    return widgets.Dropdown(options=options, description=tr(*name), **values)
-
-
-def _side(look: Look, networks: Sequence[str]) -> tuple:
-    titles = [(str(as_text(name)), name) for name in networks]
-    methods = [(str(term(name)), name) for name in METHODS]
-    return (
-        _dropdown(("網路", "network"), titles, value=look.network),
-        _dropdown(("方法", "method"), methods, value=look.method),
-    )
 
 
 def _as_output(ax: Axes) -> dict:

@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 
 from hw3lib import UserError
@@ -18,7 +17,10 @@ from hw3lib.data.faces import SIZE
 from hw3lib.evaluation.metrics import Estimate
 from hw3lib.interpretation.attribution import class_means, features, frozen_copy, layers
 from hw3lib.interpretation.checks import mean_interval
+from hw3lib.interpretation.regions import REGIONS, region_masks
 from hw3lib.models.network import Network, logits
+
+KINDS = ("edge", "line or spot", "brightness")
 
 
 @dataclass(frozen=True)
@@ -41,10 +43,6 @@ class FilterLayer:
 
     def __len__(self) -> int:
         return self.shape[0]
-
-    def passed(self, responses):
-        """What passes the ReLU, of a tensor of responses."""
-        return responses.relu() if self.relu else responses
 
 
 def filter_layers(network: Network) -> list[FilterLayer]:
@@ -76,14 +74,21 @@ def responses(network: Network, images: np.ndarray, layer: FilterLayer) -> np.nd
     return values[layer.read].cpu().numpy()
 
 
-def weighs_light_against_dark(layer: FilterLayer) -> np.ndarray:
-    """(K,) bool: the positive and the negative weights of a kernel largely cancel out.
+def kernel_kinds(kernels: np.ndarray) -> np.ndarray:
+    """(K, kh, kw) -> (K,) names in KINDS: what makes up most of a kernel's energy.
 
-    Largely: |sum of w| is under half of the sum of |w|, so that the filter responds to contrast
-    more than to brightness.
+    A kernel is the sum of three parts that are orthogonal: what changes its sign when turned by
+    180 degrees (light on one side, dark on the other: an edge), its mean (brightness), and the
+    rest, which stays as it is when turned (a line or a spot with the opposite beside it).
     """
-    grey = layer.kernels.sum(1).flatten(1)
-    return (grey.sum(1).abs() < 0.5 * grey.abs().sum(1)).cpu().numpy()
+    turned = kernels[:, ::-1, ::-1]
+    mean = kernels.mean((1, 2), keepdims=True)
+    parts = (
+        (kernels - turned) / 2,
+        (kernels + turned) / 2 - mean,
+        np.broadcast_to(mean, turned.shape),
+    )
+    return np.array(KINDS)[np.argmax([(part**2).sum((1, 2)) for part in parts], axis=0)]
 
 
 @dataclass(frozen=True)
@@ -92,23 +97,16 @@ class Survey:
 
     mean  : (N, K) mean over the map of what passes the ReLU, the strength compared everywhere
     peak  : (N, K) largest response in the map;  where : (N, K, 2) its row and column in the map
-    alike : (K, K) correlation of what passes, over all images and places; 0 for a dead filter
     """
 
     mean: np.ndarray
     peak: np.ndarray
     where: np.ndarray
-    alike: np.ndarray
 
     @property
     def dead(self) -> list[int]:
         """Filters whose strength is the same for every image: they tell nothing."""
         return np.flatnonzero(np.ptp(self.mean, axis=0) == 0).tolist()
-
-    def duplicates(self, limit: float = 0.95) -> list[tuple[int, int]]:
-        """Pairs of filters that respond alike everywhere: `alike` of at least `limit`."""
-        first, second = np.nonzero(np.triu(self.alike >= limit, k=1))
-        return list(zip(first.tolist(), second.tolist(), strict=True))
 
 
 def survey(
@@ -121,30 +119,13 @@ def survey(
         inputs = network.prepare(np.ascontiguousarray(images[start : start + batch]))
         with torch.no_grad():
             values = model(inputs)
-            for layer, found in zip(layers, parts, strict=True):
-                found.append(_tally(values[layer.read], layer))
-    return [_survey(found) for found in parts]
-
-
-def _tally(maps: Tensor, layer: FilterLayer) -> tuple[Tensor, ...]:
-    """Of one batch what a Survey is made of: mean, peak, where, and moments of what passes."""
-    peak, at = maps.flatten(2).max(2)
-    where = torch.stack([at // maps.shape[3], at % maps.shape[3]], dim=2)
-    passed = layer.passed(maps)
-    flat = passed.transpose(0, 1).flatten(1).double()  # float32 loses a dead filter's variance
-    places = torch.tensor(float(flat.shape[1]))
-    return passed.mean((2, 3)), peak, where, flat.sum(1), flat @ flat.T, places
-
-
-def _survey(parts: Sequence[tuple[Tensor, ...]]) -> Survey:
-    mean, peak, where, *moments = zip(*parts, strict=True)
-    total, products, places = (sum(m).cpu().numpy() for m in moments)
-    spread = products / places - np.outer(total, total) / places**2
-    size = np.sqrt(np.diag(spread).clip(min=0))
-    size = np.where(size > 1e-6 * max(float(size.max()), 1e-30), size, 0)
-    norm = np.outer(size, size)
-    alike = np.divide(spread, norm, out=np.zeros_like(spread), where=norm > 0)
-    return Survey(*(torch.cat(p).cpu().numpy() for p in (mean, peak, where)), alike)
+        for layer, found in zip(layers, parts, strict=True):
+            maps = values[layer.read]
+            peak, at = maps.flatten(2).max(2)
+            where = torch.stack([at // maps.shape[3], at % maps.shape[3]], dim=2)
+            passed = maps.relu() if layer.relu else maps
+            found.append((passed.mean((2, 3)), peak, where))
+    return [Survey(*(torch.cat(p).cpu().numpy() for p in zip(*f, strict=True))) for f in parts]
 
 
 def receptive_fields(network: Network, layer: FilterLayer) -> np.ndarray:
@@ -229,13 +210,6 @@ def selectivity(mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
     return np.divide(top, total + noise, out=np.zeros_like(total), where=total > 0)
 
 
-def more_selective(trained: np.ndarray, untrained: np.ndarray) -> bool | None:
-    """Whether filters gained selectivity: a two-sided Mann-Whitney test at 5 %; None if neither."""
-    if mannwhitneyu(trained, untrained).pvalue >= 0.05:
-        return None
-    return bool(np.median(trained) > np.median(untrained))
-
-
 def margins(profile: np.ndarray) -> np.ndarray:
     """(K, 7) profile -> (7, K): by how much each class lies above the filter's next class."""
     scores = np.nan_to_num(profile, nan=np.nanmin(profile))
@@ -253,9 +227,45 @@ def most_selective(profile: np.ndarray) -> list[int]:
     return filters[np.argsort(classes)].tolist()
 
 
-def top_filters(profile: np.ndarray, count: int) -> np.ndarray:
-    """(K, 7) profile -> (7, count) filters that set each class off most from all others."""
-    return np.argsort(-margins(profile), axis=1, kind="stable")[:, :count]
+def region_falls(
+    network: Network,
+    layer: FilterLayer,
+    filters: Sequence[int],
+    images: np.ndarray,
+    seen: Survey,
+    *,
+    count: int = 30,
+) -> np.ndarray:
+    """(F, 7, count) fall of a filter's strength as a region (of REGIONS) shows the mean face.
+
+    On the `count` images of highest strength, in units of the filter's mean strength there: what
+    was particular about the region is gone, but nothing that no face has is put in its place.
+
+    images : (N, 48, 48) uint8;  seen : their Survey of the layer
+    """
+    mean, masks, falls = images.mean(0).round().astype(np.uint8), region_masks(), []
+    for f in filters:
+        top = images[np.argsort(-seen.mean[:, f], kind="stable")[:count]]
+        changed = np.concatenate([top, *(np.where(mask, mean, top) for mask in masks.values())])
+        (found,) = survey(network, changed, [layer])
+        whole, *left = found.mean[:, f].reshape(1 + len(masks), len(top))
+        falls.append((whole - np.stack(left)) / max(float(whole.mean()), 1e-12))
+    return np.stack(falls)
+
+
+def leading_region(falls: np.ndarray) -> list[str | None]:
+    """(F, 7, n) of region_falls -> the region in which each filter loses most, if that is certain.
+
+    Certain: its 95 % interval over the images lies above 0, and so does that of its lead over
+    the next one.
+    """
+    found = []
+    for values in falls:
+        first, second = np.argsort(-values.mean(1))[:2]
+        lead = mean_interval(values[first] - values[second])
+        certain = lead.low > 0 and mean_interval(values[first]).low > 0
+        found.append(REGIONS[first] if certain else None)
+    return found
 
 
 def silenced(network: Network, layer: FilterLayer, filters: Sequence[int]) -> Network:
@@ -322,6 +332,7 @@ def ablate(
     def right(filters: Sequence[int]) -> np.ndarray:
         return logits(silenced(network, layer, filters), images).argmax(1) == labels
 
-    own = np.stack([right(f) for f in top_filters(profile, count)])
+    most = np.argsort(-margins(profile), axis=1, kind="stable")[:, :count]
+    own = np.stack([right(f) for f in most])
     chance = [rng.choice(len(layer), count, replace=False) for _ in range(draws)]
     return Ablation(right([]), labels, own, np.stack([right(f) for f in chance]), count)

@@ -6,9 +6,6 @@ import numpy as np
 import pandas as pd
 
 from hw3lib.data.faces import SIZE
-from hw3lib.evaluation.metrics import Estimate
-from hw3lib.interpretation.attribution import class_means
-from hw3lib.interpretation.checks import mean_interval
 
 # Boxes (top, bottom, left, right) in pixels, bottom and right outside, on the frame that FER's
 # faces and the synthetic ones share.
@@ -41,42 +38,13 @@ def region_masks() -> dict[str, np.ndarray]:
     return masks
 
 
-def region_shares(maps: np.ndarray) -> dict[str, np.ndarray]:
-    """(N, 48, 48) importance -> region -> (N,): its share of the map; they add up to 1.
+def region_density(maps: np.ndarray) -> pd.DataFrame:
+    """(N, 48, 48) importance -> (N, 7) share of each region of the map over that of the area.
 
-    An empty map gives NaN.
+    1 is what an even map would give. An empty map gives NaN.
     """
     total = maps.sum((1, 2))
     with np.errstate(invalid="ignore", divide="ignore"):
-        return {name: maps[:, mask].sum(1) / total for name, mask in region_masks().items()}
-
-
-def region_density(maps: np.ndarray) -> dict[str, np.ndarray]:
-    """(N, 48, 48) importance -> region -> (N,): its share of the map over its share of the area.
-
-    1 means no more than an even map would give it.
-    """
-    masks = region_masks()
-    return {name: share / masks[name].mean() for name, share in region_shares(maps).items()}
-
-
-def region_table(densities: dict[str, np.ndarray]) -> pd.DataFrame:
-    """region -> (N,) densities -> one row a region: region, value, low, high (95 % interval)."""
-    rows = [(name, *mean_interval(values)) for name, values in densities.items()]
-    return pd.DataFrame(rows, columns=["region", "value", "low", "high"])
-
-
-def class_densities(maps: np.ndarray, classes: np.ndarray, *, count: int = 7) -> np.ndarray:
-    """(N, 48, 48) importance -> (count, regions) mean density; NaN for a class without images."""
-    return class_means(np.stack(list(region_density(maps).values()), axis=1), classes, count=count)
-
-
-def densest(maps: np.ndarray, classes: np.ndarray) -> dict[int, tuple[str, Estimate]]:
-    """class -> its region of highest mean density, and that density with its interval."""
-    density = region_density(maps)
-    found = {}
-    for c in np.unique(classes):
-        estimates = {name: mean_interval(v[classes == c]) for name, v in density.items()}
-        best = max(estimates, key=lambda name: estimates[name].value)
-        found[int(c)] = best, estimates[best]
-    return found
+        return pd.DataFrame(
+            {name: maps[:, m].sum(1) / total / m.mean() for name, m in region_masks().items()}
+        )

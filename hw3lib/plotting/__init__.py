@@ -5,14 +5,14 @@ attributions (`saliency`), filters and block diagrams are imported from their ow
 need torch.
 """
 
-from hw3lib.plotting.images import Scale, image_grid, mean_faces, overlay, rows_of, signed
-from hw3lib.plotting.intervals import bars, interval_rows, spread
+from hw3lib.plotting.images import image_grid, mean_faces, rows_of, signed
+from hw3lib.plotting.intervals import interval_rows, spread
 from hw3lib.plotting.lines import curves, history, reliability, trade_off
 from hw3lib.plotting.matrices import by_class, confusion, confusion_order, matrix, pair_name
 from hw3lib.plotting.style import side_by_side, subplots
 
 __all__ = [
-    "Scale", "bars", "by_class", "confusion", "confusion_order", "curves", "history", "image_grid",
-    "interval_rows", "matrix", "mean_faces", "overlay", "pair_name", "reliability", "rows_of",
+    "by_class", "confusion", "confusion_order", "curves", "history", "image_grid",
+    "interval_rows", "matrix", "mean_faces", "pair_name", "reliability", "rows_of",
     "side_by_side", "signed", "spread", "subplots", "trade_off",
 ]  # fmt: skip

@@ -5,19 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.interpretation.ascent import Ascent
-from hw3lib.interpretation.filters import FilterLayer, Patch, Survey, field_size, top_patches
-from hw3lib.plotting import style
-from hw3lib.plotting.images import Scale, image_grid, rows_of, signed
+from hw3lib.interpretation.filters import (
+    KINDS,
+    FilterLayer,
+    Patch,
+    Survey,
+    field_size,
+    kernel_kinds,
+    top_patches,
+)
+from hw3lib.plotting.images import Scale, image_grid, signed
 from hw3lib.plotting.publishing import CROWD, SMALL, publishing, release
-from hw3lib.plotting.style import house_style
-from hw3lib.text import Text, term
+from hw3lib.text import Text, as_text, term
 
-ACROSS = 16  # kernels in a row
+ACROSS = 12  # kernels in a row
 MEAN_OF = 60  # patches in the mean that a published report shows
 
 
@@ -26,17 +31,21 @@ def grey_kernels(layer: FilterLayer) -> np.ndarray:
     return layer.kernels.sum(1).float().cpu().numpy()
 
 
-def kernel_sheet(kernels: Mapping[Text | str, np.ndarray], *, most: int = 64) -> Axes:
-    """The kernels of each network, numbered, every network on its own symmetric scale.
+def kernel_sheet(kernels: Mapping[Text | str, np.ndarray]) -> Axes:
+    """The kernels of each network, a row for each of filters.KINDS, the largest first.
 
-    kernels : title -> (K, kh, kw), summed over the channels
+    kernels : title -> (K, kh, kw), summed over the channels; each network on its own scale
     """
     rows, titles, labels = [], [], []
     for title, values in kernels.items():
-        top, numbers = float(np.abs(values).max()), list(map(str, range(len(values))))
-        drawn = rows_of([signed(kernel, top) for kernel in values[:most]], ACROSS)
-        rows, titles = [*rows, *drawn], [*titles, *rows_of(numbers[:most], ACROSS)]
-        labels += [title, *[""] * (len(drawn) - 1)]
+        kinds, size = kernel_kinds(values), np.abs(values).sum((1, 2))
+        for kind in [k for k in KINDS if k in kinds]:
+            same = np.flatnonzero(kinds == kind)
+            shown, n = same[np.argsort(-size[same])][:ACROSS], len(same)
+            name, of = term(kind), as_text(title)
+            rows.append([signed(values[k], float(np.abs(values).max())) for k in shown])
+            titles.append(list(map(str, shown)))
+            labels.append(Text(f"{of.zh}：{name.zh}（{n}）", f"{of.en}: {kind} ({n})"))
     name = Text("權重，除以該網路的最大絕對值", "weight over the network's largest absolute one")
     return image_grid(rows, titles=titles, labels=labels, scale=Scale(name))
 
@@ -65,65 +74,20 @@ def filter_labels(filters: Sequence[int], profile: np.ndarray) -> list[Text]:
     return [Text(f"{f}：{c.zh}", f"{f}: {c.en}") for f, c in zip(filters, classes, strict=True)]
 
 
-@house_style()
 def filter_sheet(
-    networks: Mapping[Text | str, tuple[Sequence[Text | str], Mapping[str, Sequence[Sequence]]]],
-    *,
-    computed: int = 0,
-    profiles: Sequence[np.ndarray] = (),
+    kinds: Mapping[Text | str, Sequence[Sequence]], columns: Sequence[Text | str]
 ) -> Axes:
-    """A column for each filter, rows for each kind of image; the networks side by side.
-
-    Parameters
-    ----------
-    networks : title -> (filters' names, kind -> rows of images, in each one for every filter)
-    computed : so many first kinds are nobody's faces, but kernels or found by ascent
-    profiles : of each network (F, 7): bars in the order of the classes below its filters, all on
-        one scale
-    """
-    parts = list(networks.values())
-    kinds = {kind: len(rows) for _, images in parts for kind, rows in images.items()}
+    """A column for each filter; kind -> rows of images, in each one for every filter."""
     rows, labels = [], []
-    for k, (kind, count) in enumerate(kinds.items()):
-        for r in range(count):
-            row = [i for names, images in parts for i in _row(images, kind, r, len(names))]
-            rows.append([release(image) for image in row] if k < computed else row)
-            labels.append("" if r else kind)
-    if len(profiles):
-        rows, labels = [*rows, [None] * len(rows[0])], [*labels, Text("各類別", "by class")]
-    columns = [name for names, _ in parts for name in names]
-    groups = {title: len(names) for title, (names, _) in networks.items()}
-    ax = image_grid(rows, columns=columns, labels=labels, groups=groups)
-    if len(profiles):
-        _class_bars(ax, np.nan_to_num(np.concatenate(profiles)))
-    return ax
+    for kind, images in kinds.items():
+        rows += images
+        labels += [kind, *[""] * (len(images) - 1)]
+    return image_grid(rows, columns=columns, labels=labels, biggest=0.68)
 
 
-def _row(images: Mapping[str, Sequence], kind: str, r: int, width: int) -> Sequence:
-    rows = images.get(kind, ())
-    return rows[r] if r < len(rows) else [None] * width
-
-
-def _class_bars(ax: Axes, profiles: np.ndarray) -> None:
-    """Bars in the last row of a grid, the highest dark; one scale for all."""
-    middle = ax.get_ylim()[0] - 0.5
-    top = float(np.abs(profiles).max()) or 1.0
-    for centre, profile in zip(ax.get_xticks(), profiles, strict=True):
-        x = centre + 0.9 * (np.arange(len(profile)) / len(profile) - 0.5 + 0.5 / len(profile))
-        colours = [style.RED if c == profile.argmax() else "#9CC4DE" for c in range(len(profile))]
-        ax.bar(x, -0.5 * profile / top, 0.1, bottom=middle, color=colours)
-        ax.plot([x[0] - 0.07, x[-1] + 0.07], [middle] * 2, color=style.BLACK, lw=0.5)
-
-
-def ascent_spread(ascent: Ascent, data: Survey) -> pd.DataFrame:
-    """For `curves`: strength by step over that of the data's best image; median and range.
-
-    Filters that no image of the data excites are left out.
-    """
-    best = data.mean[:, ascent.filters].max(axis=0)[:, None]
-    ratio = np.divide(ascent.best, best, where=best > 0, out=np.full(ascent.best.shape, np.nan))
-    values = np.nanquantile(ratio, [0.5, 0, 1], axis=0).T
-    return pd.DataFrame(values, index=ascent.steps, columns=["value", "low", "high"])
+def found_images(ascent: Ascent) -> list[np.ndarray]:
+    """The images of an ascent as grey values; they are nobody's faces."""
+    return [release(255 * image) for image in ascent.images]
 
 
 def patch_rows(

@@ -6,7 +6,7 @@ function lays out all of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
@@ -43,10 +43,8 @@ def image_grid(
     titles: Sequence[Sequence[Text | str]] = (),
     columns: Sequence[Text | str] = (),
     labels: Sequence[Text | str] = (),
-    groups: Mapping[Text | str, int] | None = None,
     scale: Scale | None = None,
     biggest: float = 0.75,
-    ax: Axes | None = None,
 ) -> Axes:
     """Images in cells of one size, all in one axes whose unit is a cell.
 
@@ -56,33 +54,27 @@ def image_grid(
     titles : above each image, in rows as they are
     columns : above the first row, upright where they would not fit otherwise
     labels : left of each row; an empty one continues the row above
-    groups : title -> columns that belong together; written below them, a gap between
     scale : a colour bar
     biggest : inches that a cell takes at most
     """
     across = max(map(len, rows))
     left = max((text_width(label(name)) for name in labels), default=0) + 0.1
-    x = _places(across, list((groups or {"": across}).values()))
-    space = WIDTH - left if ax is None else _inches(ax) - left
-    cell = min(biggest, space / (x[-1] + 1 + GAP))
+    x = np.arange(across) * (1 + GAP)
+    cell = min(biggest, (WIDTH - left) / (x[-1] + 1 + GAP))
     names = [[fit(label(title), 1.02 * cell) for title in row] for row in titles]
     room = max((n.count("\n") + 1 for row in names for n in row if n), default=0) * LINE / cell
     y = np.arange(len(rows)) * (1 + GAP + room) + room
     heads = [fit(label(name), 1.02 * cell) for name in columns]
-    if turned := max(map(text_width, heads), default=0) > 1.1 * cell or len(groups or "") > 1:
+    if turned := max(map(text_width, heads), default=0) > 1.1 * cell:
         heads = [label(name, " ") for name in columns]
-    if ax is None:
-        above = _head(heads, turned)
-        height = cell * (y[-1] + 1 + GAP) + above + 0.5 * bool(scale) + 0.25 * bool(groups) + 0.05
-        width = max(left + cell * (x[-1] + 1 + GAP), _bar_width(scale))
-        ax = style.subplots(width=width, height=height)[1]
+    height = cell * (y[-1] + 1 + GAP) + _head(heads, turned) + 0.5 * bool(scale) + 0.05
+    width = max(left + cell * (x[-1] + 1 + GAP), _bar_width(scale))
+    ax = style.subplots(width=width, height=height)[1]
     _draw(ax, rows, x, y)
     for top, row in zip(y, names, strict=False):
         for centre, name in zip(x + 0.5, row, strict=False):
             ax.text(centre, top - 0.03, name, ha="center", va="bottom", linespacing=1.0)
     _label(ax, x + 0.5, heads, y + 0.5, labels, turned=turned)
-    if groups:
-        _name_groups(ax, x, groups)
     if scale is not None:
         _bar(ax, scale)
     return ax
@@ -91,16 +83,6 @@ def image_grid(
 def rows_of(items: Sequence, count: int) -> list:
     """The items in rows of `count`, the last one perhaps shorter."""
     return [items[i : i + count] for i in range(0, len(items), count)]
-
-
-def _inches(ax: Axes) -> float:
-    return ax.get_position().width * ax.figure.get_figwidth()
-
-
-def _places(count: int, groups: Sequence[int]) -> np.ndarray:
-    """Left edge of each column."""
-    group = np.repeat(np.arange(len(groups)), groups)[:count]
-    return np.arange(count) * (1 + GAP) + 0.35 * group
 
 
 def _head(heads: Sequence[str], turned: bool) -> float:
@@ -144,16 +126,6 @@ def _label(
     ax.set_yticks([s.mean() for s in spans if len(s)], [label(labels[r]) for r in starts])
 
 
-def _name_groups(ax: Axes, x: np.ndarray, groups: Mapping[Text | str, int]) -> None:
-    ends = np.cumsum(list(groups.values()))
-    centres = [(x[end - n] + x[end - 1] + 1) / 2 for end, n in zip(ends, groups.values(),
-                                                                   strict=True)]  # fmt: skip
-    below = ax.secondary_xaxis("bottom")
-    below.set_xticks(centres, [label(name, " ") for name in groups])
-    below.tick_params(length=0)
-    below.spines[:].set_visible(False)
-
-
 def _bar_width(scale: Scale | None) -> float:
     return min(WIDTH, text_width(label(scale.name)) + 0.3) if scale else 0.0
 
@@ -178,23 +150,14 @@ def signed(values: np.ndarray, top: float | None = None) -> np.ndarray:
     return _colours(values / top / 2 + 0.5, style.DIVERGING)
 
 
-def own_scale(values: np.ndarray) -> np.ndarray:
-    """(..., H, W) -> (..., 1, 1): 99th percentile of |value|, which the figures draw as 1."""
-    top = np.nanquantile(np.abs(values), 0.99, axis=(-2, -1), keepdims=True)
-    return np.where(top > 0, top, 1.0)
-
-
-def overlay(
-    face: np.ndarray, values: np.ndarray, *, top: float | None = None, diverging: bool = True
-) -> np.ndarray:
+def overlay(face: np.ndarray, values: np.ndarray, *, diverging: bool = True) -> np.ndarray:
     """(H, W, 3) uint8: a map over its face, transparent where the map is near zero.
 
     face : (H, W) grey values in [0, 255]
-    values : (H, W) of a map
-    top : what is drawn as 1, default `own_scale`
+    values : (H, W) of a map, in units of what is drawn in the deepest colour
     diverging : blue to red on [-1, 1], else yellow to red on [0, 1]
     """
-    share = np.clip(values / (own_scale(values) if top is None else top), -1 if diverging else 0, 1)
+    share = np.clip(values, -1 if diverging else 0, 1)
     colours = (_colours(share / 2 + 0.5, style.DIVERGING) if diverging
                else _colours(share, style.IMPORTANCE))  # fmt: skip
     grey = (np.asarray(face, float)[..., None] + 120) / 450 * 255  # paler than the colours

@@ -144,7 +144,6 @@ def trade_off(
     rules: Mapping[Text | str, tuple[float, float]],
     *,
     ticks: Sequence[float] = (0, 0.5, 1, 1.5),
-    ax: Axes | None = None,
 ) -> Axes:
     """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
 
@@ -154,7 +153,7 @@ def trade_off(
     rules : name -> (accuracy, balanced accuracy)
     ticks : values of tau written beside the first curve
     """
-    panel = style.subplots(height=3.6)[1] if ax is None else ax
+    panel = style.subplots(height=3.6)[1]
     for (name, frame), line in zip(sweeps.items(), style.LINES, strict=False):
         panel.plot(frame["accuracy"], frame["balanced"], color="0.35", ls=line, lw=1.2,
                    label=label(name, " "))  # fmt: skip
@@ -172,8 +171,7 @@ def trade_off(
         style.ticks(axis, "%")
     panel.set(xlabel=label("accuracy", " "), ylabel=label("balanced accuracy", " "))
     panel.grid(alpha=0.3)
-    if ax is None:
-        style.legend_below(panel.figure)
+    style.legend_below(panel.figure)
     return panel
 
 

@@ -13,7 +13,7 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from hw3lib.data.faces import CLASSES
-from hw3lib.evaluation.metrics import row_shares, wilson
+from hw3lib.evaluation.metrics import row_shares
 from hw3lib.plotting import style
 from hw3lib.plotting.style import fit, house_style, label, text_width
 from hw3lib.text import Text, term
@@ -48,13 +48,15 @@ def matrix(
         norm = TwoSlopeNorm(middle, 0 if middle > 0 else middle - top, middle + top)
         colours = {"cmap": style.DIVERGING, "norm": norm}
     cell = 0.95 * panel.get_position().width * panel.figure.get_figwidth() / len(columns)
-    columns = [fit(name, cell) for name in columns]
+    broken = [fit(name, cell) for name in columns]
+    turned = max(map(text_width, broken)) > cell
+    columns = columns if turned else broken
     sns.heatmap(
         numbers, annot=texts, fmt="", ax=panel, linewidths=0.5, cbar=False, xticklabels=columns,
         yticklabels=[label(name, " ") for name in values.index], **colours,
         annot_kws={"fontsize": style.POINTS, "linespacing": 1.2},
     )  # fmt: skip
-    panel.tick_params(axis="x", length=0, labelrotation=90 * (max(map(text_width, columns)) > cell))
+    panel.tick_params(axis="x", length=0, labelrotation=90 * turned)
     panel.tick_params(axis="y", length=0, labelrotation=0)
     panel.set(xlabel=label(x), ylabel=label(y))
     return panel
@@ -74,37 +76,26 @@ def confusion(
     counts: np.ndarray,
     *,
     order: Sequence[int] | None = None,
-    beneath: str = "count",
+    beneath: bool = True,
     y: Text | str = "true class",
     x: Text | str = "predicted class",
-    ax: Axes | None = None,
 ) -> Axes:
     """Row shares as colour and number; rows are true classes.
 
-    counts : (C, C), or shares where beneath=""
+    counts : (C, C), or shares
     order : of the classes, see `confusion_order`
-    beneath : what stands under each share: "count", its 95 % "interval" (Wilson), or ""
+    beneath : whether the count stands under each share
     """
     order = np.arange(len(counts)) if order is None else np.asarray(order)
     counts = np.asarray(counts)[np.ix_(order, order)]
-    shares, under = np.nan_to_num(row_shares(counts)), {"count": _count, "interval": _range}
+    shares = np.nan_to_num(row_shares(counts))
     texts = np.array([[f"{share:.0%}" for share in row] for row in shares], object)
     if beneath:
-        tell = under[beneath]
-        texts += np.array([[tell(int(m), int(row.sum())) for m in row] for row in counts], object)
-    panel = style.subplots(width=5.2, height=3.6 if beneath else 2.8)[1] if ax is None else ax
+        texts += np.array([[f"\n{count}" for count in row] for row in counts], object)
+    panel = style.subplots(width=5.2, height=3.6 if beneath else 2.8)[1]
     names = [CLASSES[c] for c in order]
     frame = pd.DataFrame(shares, index=names, columns=names)
     return matrix(frame, texts=texts, top=1, x=x, y=y, ax=panel)
-
-
-def _count(count: int, n: int) -> str:
-    return f"\n{count}"
-
-
-def _range(count: int, n: int) -> str:
-    _, low, high = wilson(count, n)
-    return f"\n{100 * low:.0f}–{100 * high:.0f}" if n else "\n–"
 
 
 def confusion_order(counts: np.ndarray) -> np.ndarray:

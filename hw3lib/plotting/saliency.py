@@ -14,19 +14,20 @@ from scipy.special import softmax
 from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
 from hw3lib.evaluation.metrics import Estimate
 from hw3lib.interpretation.attribution import attribute_all, relative
+from hw3lib.interpretation.checks import mean_interval
 from hw3lib.interpretation.regions import REGIONS, region_masks
 from hw3lib.models.network import Network, logits
 from hw3lib.plotting import style
 from hw3lib.plotting.images import Scale, image_grid, overlay
 from hw3lib.plotting.intervals import interval_rows
 from hw3lib.plotting.lines import curves
-from hw3lib.plotting.matrices import matrix
 from hw3lib.plotting.publishing import MANY, exhibit, mean_face, release
 from hw3lib.plotting.style import house_style, label
 from hw3lib.text import Text, listing, term, tr
 
 ONE_SCALE = Text("各圖除以自己的平均大小；同一張影像的各圖共用一個色階",
                  "each map over its mean size; one scale for all maps of an image")  # fmt: skip
+FIXED = ("random order", "centred Gaussian")  # baselines that are the same for every method
 SIGNS = {True: "○", False: "×", None: "△"}
 
 
@@ -48,10 +49,27 @@ def attribution_grid(
 
     maps : method -> (n, 48, 48) signed;  labels : beside each row
     """
-    rows = [[face, *(overlay(face, values[i], top=1) for values in one_scale(maps).values())]
+    rows = [[face, *(overlay(face, values[i]) for values in one_scale(maps).values())]
             for i, face in enumerate(faces.images)]  # fmt: skip
     columns = [Text("影像", "image"), *maps]
-    return image_grid(rows, columns=columns, labels=labels, scale=Scale(ONE_SCALE))
+    scale = Scale(ONE_SCALE)
+    return image_grid(rows, columns=columns, labels=labels, scale=scale, biggest=0.62)
+
+
+def explain(
+    network: Network, faces: Faces, *, options: Mapping[str, dict] | None = None
+) -> tuple[Axes, Faces]:
+    """An attribution_grid of what the network predicts for each face, and the faces it shows.
+
+    In a published report these are stand-ins with maps of their own, each labelled with the class
+    that is explained: a map of one image is a portrait, too.
+    """
+    scores, shown = softmax(logits(network, faces.images), axis=1), exhibit(faces)
+    target = scores.argmax(1)
+    maps = attribute_all(network, network.prepare(shown.images), target, options=options)
+    own = decision_labels(scores, faces.labels)
+    labels = own if shown is faces else [term(CLASSES[c]) for c in target]
+    return attribution_grid(shown, maps, labels), shown
 
 
 def compare(
@@ -78,7 +96,7 @@ def compare(
         said = f"{label(CLASSES[wanted])} {scores[wanted]:.0%}"
         titles.append("\n".join([label(name), label(method), said]))
     scaled = one_scale(dict(enumerate(maps))).values()
-    cells = [face.images[0], *(overlay(face.images[0], values[0], top=1) for values in scaled)]
+    cells = [face.images[0], *(overlay(face.images[0], values[0]) for values in scaled)]
     return image_grid([cells], titles=[titles], scale=Scale(ONE_SCALE), biggest=1.4)
 
 
@@ -94,13 +112,17 @@ def class_means(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[i
             continue
         rows[0][c] = mean = mean_face(same.mean(axis=0), len(same))
         for row, values in zip(rows[1:], maps.values(), strict=True):
-            drawn = overlay(mean, values[c], diverging=False) if counts[c] else None
+            drawn = (
+                overlay(mean, values[c] / np.quantile(values[c], 0.99), diverging=False)
+                if counts[c]
+                else None
+            )
             row[c] = release(drawn) if counts[c] >= MANY else drawn
     heads = [f"{label(name)}\nn = {n:,}" for name, n in zip(CLASSES, counts, strict=True)]
     name = Text("每張圖除以自己的第 99 百分位數", "each map divided by its own 99th percentile")
     labels = [Text("平均臉", "mean face"), *maps]
     scale = Scale(name, style.IMPORTANCE, 0, 1)
-    return image_grid(rows, columns=heads, labels=labels, scale=scale)
+    return image_grid(rows, columns=heads, labels=labels, scale=scale, biggest=0.62)
 
 
 def decision_labels(probabilities: np.ndarray, labels: np.ndarray) -> list[Text]:
@@ -115,48 +137,29 @@ def decision_labels(probabilities: np.ndarray, labels: np.ndarray) -> list[Text]
 
 
 @house_style()
-def region_map(face: np.ndarray, masks: Mapping[str, np.ndarray], *, ax: Axes) -> Axes:
-    """Regions drawn on a face and numbered from 1.
+def region_chart(images: np.ndarray, densities: Mapping[Text | str, pd.DataFrame]) -> Figure:
+    """The regions, numbered, on the mean face, and how densely each holds the attribution.
 
-    face : (48, 48) grey values;  masks : name -> (48, 48) bool
+    images : (N, 48, 48), the faces whose mean is drawn
+    densities : series -> (N, 7) frame of regions.region_density
     """
-    ax.imshow(face, cmap="gray")
-    ax.set_axis_off()
-    for number, mask in enumerate(masks.values(), start=1):
+    fig, (left, right) = style.subplots(1, 2, width_ratios=[1, 2.1])
+    left.imshow(mean_face(images.mean(axis=0), len(images)), cmap="gray")
+    left.set_axis_off()
+    for number, mask in enumerate(region_masks().values(), start=1):
         for colour, width in (("white", 1.6), (style.BLACK, 0.6)):
-            ax.contour(mask, levels=[0.5], colors=colour, linewidths=width)
+            left.contour(mask, levels=[0.5], colors=colour, linewidths=width)
         depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
         y, x = np.unravel_index(depth.argmax(), depth.shape)  # deep inside the region
         disc = {"boxstyle": "circle,pad=0.15", "fc": style.BLACK, "ec": "none"}
-        ax.text(x, y, str(number), ha="center", va="center", color="white", bbox=disc)
-    return ax
-
-
-@house_style()
-def region_chart(images: np.ndarray, densities: Mapping[Text | str, pd.DataFrame]) -> Figure:
-    """The regions on the mean face, and how densely each holds the attribution.
-
-    images : (N, 48, 48), the faces whose mean is drawn
-    densities : series -> frame of region, value, low, high (1 is an even map)
-    """
-    fig, (left, right) = style.subplots(1, 2, width_ratios=[1, 2.1])
-    region_map(mean_face(images.mean(axis=0), len(images)), region_masks(), ax=left)
+        left.text(x, y, str(number), ha="center", va="center", color="white", bbox=disc)
     names = [Text(f"{i} {term(r).zh}", f"{i} {r}") for i, r in enumerate(REGIONS, start=1)]
-    rows = {name: frame.set_axis(names) for name, frame in densities.items()}
+    rows = {name: pd.DataFrame([mean_interval(frame[r]) for r in REGIONS], index=names)
+            for name, frame in densities.items()}  # fmt: skip
     title = Text("歸因密度（1 為平均分布）", "density of the attribution (1 = even)")
     interval_rows(rows, title=title, unit="", reference=1, ax=right)
     style.legend_below(fig)
     return fig
-
-
-def class_regions(densities: np.ndarray, counts: Sequence[int]) -> Axes:
-    """Density of the attribution in each region, a row for each class; white is an even map.
-
-    densities : (7, regions), NaN for a class without images;  counts : (7,) images
-    """
-    rows = [Text(f"{term(c).zh} ({n:,})", f"{c} ({n:,})")
-            for c, n in zip(CLASSES, counts, strict=True)]  # fmt: skip
-    return matrix(pd.DataFrame(densities, index=rows, columns=list(REGIONS)), middle=1)
 
 
 def cascade_curves(summary: pd.DataFrame, *, limit: float) -> Axes:
@@ -174,32 +177,29 @@ def cascade_curves(summary: pd.DataFrame, *, limit: float) -> Axes:
     return curves(series, x=x, y=y, x_unit="%", reference=limit)
 
 
-def order_curves(
-    deleted: Mapping[str, np.ndarray],
-    inserted: Mapping[str, np.ndarray],
-    *,
-    baseline: str = "centred Gaussian",
-) -> Figure:
+def order_curves(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> Figure:
     """Mean probability of the explained class as blocks are deleted, and as they are inserted.
 
-    deleted, inserted : method, or what it is compared with -> (N, steps + 1)
+    found : "deletion" and "insertion" -> of checks.deletion_curves; the baselines that are the
+        same for every method are drawn once
     """
-    panels = {Text("刪除，最重要的先", "deletion, most important first"): deleted,
-              Text("插入，最重要的先", "insertion, most important first"): inserted}  # fmt: skip
-    drawn = {
-        title: {
-            name: pd.Series(values.mean(axis=0), index=np.linspace(0, 1, values.shape[1]))
-            for name, values in series.items()
+    panels = {}
+    for name, curves_of in found.items():
+        lines = {**curves_of[""], **{b: next(iter(curves_of[b].values())) for b in FIXED}}
+        title = Text(f"{term(name).zh}，最重要的先", f"{name}, most important first")
+        panels[title] = {
+            line: pd.Series(values.mean(axis=0), index=np.linspace(0, 1, values.shape[1]))
+            for line, values in lines.items()
         }
-        for title, series in panels.items()
-    }
     y = Text("原預測類別的機率", "probability of the class")
     return style.side_by_side(
-        curves, drawn, x=Text("面積", "area"), y=y, x_unit="%", y_unit="%", baseline=baseline
+        curves, panels, x=Text("面積", "area"), y=y, x_unit="%", y_unit="%", baseline=FIXED[-1]
     )
 
 
-def verdict_table(judged: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataFrame:
+def verdict_table(
+    judged: pd.DataFrame, verdicts: Mapping[str, str], *, interval: bool = False
+) -> pd.DataFrame:
     """A row for each check and what it is compared with, a column for each method, verdicts last.
 
     judged, verdicts : of interpretation.checks.judge and verdicts
@@ -207,23 +207,9 @@ def verdict_table(judged: pd.DataFrame, verdicts: Mapping[str, str]) -> pd.DataF
     rows = []
     for (check, against), part in judged.groupby(["check", "against"], sort=False):
         title = listing(term(name) for name in (check, against) if name)
-        cells = part[["value", "low", "high", "passes"]].itertuples(index=False)
-        rows.append([title, *(f"{Estimate(*e):.2f} {SIGNS[passes]}" for *e, passes in cells)])
+        values = [Estimate(*e) for e in part[["value", "low", "high"]].to_numpy()]
+        shown = values if interval else part["value"]
+        cells = zip(shown, part["passes"], strict=True)
+        rows.append([title, *(f"{value:.2f} {SIGNS[passes]}" for value, passes in cells)])
     rows.append([Text("判定", "verdict"), *map(term, verdicts.values())])
     return pd.DataFrame(rows, columns=[Text("檢驗", "check"), *map(term, verdicts)])
-
-
-def exhibited(
-    network, faces: Faces, target: np.ndarray, maps: Mapping, labels: Sequence[Text], options: dict
-) -> tuple[Faces, Mapping[str, np.ndarray], Sequence[Text]]:
-    """What attribution_grid may show of these faces: they themselves, with their maps and labels.
-
-    In a published report, as a map of one image is a portrait too, stand-ins with maps of their
-    own, each labelled with the class that is explained.
-    """
-    shown = exhibit(faces)
-    if shown is faces:
-        return faces, maps, labels
-    inputs = network.prepare(shown.images)
-    maps = attribute_all(network, inputs, target, methods=list(maps), options=options)
-    return shown, maps, [term(CLASSES[c]) for c in target]

@@ -27,7 +27,8 @@ def cosine(image: np.ndarray, template: torch.Tensor) -> float:
     return float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
-def test_ascent_on_a_linear_filter_finds_the_filter():
+def test_ascent_on_a_linear_filter_finds_the_filter(monkeypatch):
+    monkeypatch.setattr(ascent, "CONTRAST", 0.1)
     templates = torch.stack(
         [wave(9, 0.3, (20, 26)), wave(16, 1.2, (24, 24)), wave(24, 2.5, (28, 18))]
     )
@@ -36,40 +37,37 @@ def test_ascent_on_a_linear_filter_finds_the_filter():
     net = Network(nn.Sequential(conv), 0.5, 0.25)
     (layer,) = filters.filter_layers(net)
     assert not layer.relu
-    (found,) = ascent.maximise(net, layer, range(3), contrast=0.1, **PLAIN)
+    (found,) = ascent.maximise(net, layer, range(3), **PLAIN)
     assert min(map(cosine, found.images, templates)) > 0.95
-    (robust,) = ascent.maximise(net, layer, [1, 2], steps=96, contrast=0.1)
-    assert min(map(cosine, robust.images, templates[1:])) > 0.95
-    (start,) = ascent.maximise(net, layer, range(3), steps=0, contrast=0.1)
+    (robust,) = ascent.maximise(net, layer, [1, 2], steps=96)
+    assert min(map(cosine, robust.images, templates[1:])) > 0.9
+    (start,) = ascent.maximise(net, layer, range(3), steps=0)
     assert max(map(cosine, start.images, templates)) < 0.5  # the start does not know it
 
 
-def test_ascent_keeps_the_best_image_as_measured_unshifted_and_in_range():
+def test_ascent_climbs_and_measures_the_unshifted_image():
     net = slim()
     layer, before = filters.filter_layers(net)[4], state(net.model)
-    (found,) = ascent.maximise(net, layer, [5, 0, 2], steps=20)
+    (start,), (found,) = (ascent.maximise(net, layer, [5, 0, 2], steps=n) for n in (0, 24))
     assert_same(before, state(net.model))
-    assert found.steps.tolist() == [0, 4, 8, 12, 16, 20]
-    assert (np.diff(found.best, axis=1) >= 0).all()
     assert found.images.min() >= 0 and found.images.max() <= 1
     inputs = torch.as_tensor((found.images - net.mean) / net.std)[:, None]
     maps = features(net, [layer.read])(inputs)[layer.read]
     measured = maps.relu().mean((2, 3))[range(3), [5, 0, 2]]
     assert np.allclose(measured.numpy(), found.reached, rtol=1e-3)
-    assert (found.reached > 1.2 * found.best[:, 0]).all()
+    assert (found.reached > 1.2 * start.reached).all()
 
 
 def test_a_start_depends_on_seed_and_filter_alone_and_the_best_seed_is_kept():
     net = slim()
     layer = filters.filter_layers(net)[3]
-    one, same, other = (
-        ascent.maximise(net, layer, [1, 3], steps=8, seeds=[s])[0].images for s in (7, 7, 8)
-    )
-    assert np.array_equal(one, same) and not np.allclose(one, other, atol=0.05)
     alone = ascent.maximise(net, layer, [3], steps=0, seeds=[5])[0].images
     start = ascent.maximise(net, layer, [1, 3], steps=0, seeds=(4, 5))[1].images
     assert np.allclose(start[1], alone[0], atol=1e-6)
+    assert not np.allclose(start[0], start[1], atol=0.05)
     every = ascent.maximise(net, layer, [1, 3], seeds=(4, 5, 6), steps=12)
+    again = ascent.maximise(net, layer, [1, 3], seeds=(4, 5, 6), steps=12)
+    assert all(np.array_equal(a.images, b.images) for a, b in zip(every, again, strict=True))
     assert [a.filters for a in every] == [[1, 3]] * 3
     best, reached = ascent.best_of(every), np.stack([a.reached for a in every])
     assert np.array_equal(best.reached, reached.max(0))

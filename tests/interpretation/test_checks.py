@@ -68,22 +68,6 @@ def test_a_map_equal_to_a_baseline_gets_no_credit_and_one_that_follows_the_image
     assert explained["Grad-CAM"].min() > 0.5
 
 
-def test_the_bump_beats_a_random_order_on_centred_images_and_is_still_unreliable():
-    """What a comparison with a random order alone would have let pass."""
-    net, inputs = looking_at(slice(16, 32), slice(16, 32)), torch.zeros(6, 1, 48, 48)
-    inputs[:, :, 16:32, 16:32] = 1
-    bump = {"bump": checks.centred_gaussian((6, 48, 48))}
-    curves = [checks.deletion_curves(net, inputs, 2, bump, insert=i) for i in (False, True)]
-    measured = {
-        "weight randomisation": {"": {"bump": np.zeros(6)}},
-        "deletion": checks.gains(curves[0], sign=-1),
-        "insertion": checks.gains(curves[1]),
-    }
-    judged = checks.judge(measured)
-    assert judged.set_index(["check", "against"])["passes"]["deletion", "random order"] is True
-    assert checks.verdicts(judged) == {"bump": "unreliable"}
-
-
 def test_the_mean_of_the_others_leaves_its_own_image_out_and_weighs_images_alike():
     maps = np.random.default_rng(0).random((4, 5, 6)) * np.array([1, 10, 100, 1000])[:, None, None]
     scaled = maps / maps.mean((1, 2), keepdims=True)
@@ -184,12 +168,8 @@ def test_rank_similarity_is_scipys_and_an_even_map_gives_nothing():
     assert (checks.rank_similarity(a, np.ones_like(a)) == 0).all()
 
 
-def test_intervals_and_comparisons():
+def test_intervals_leave_nan_out():
     estimate = checks.mean_interval(np.array([1.0, 2.0, 3.0, np.nan]))
     assert estimate.value == 2 and 1 <= estimate.low < 2 < estimate.high <= 3
     assert np.isnan(checks.mean_interval(np.array([np.nan])).value)
     assert [checks.above(estimate, v) for v in (0.5, 2, 4)] == [True, None, False]
-    paired = checks.compared(np.array([1.0, 2.0]), np.array([[0.0, 1.0], [1.0, 2.0]]))
-    assert paired.random.value == 1 and paired.difference == (0.5, 0.5, 0.5)
-    words = [checks.effect_size(r) for r in (0.04, -0.2, 0.3, 0.7)]
-    assert words == ["negligible", "weak", "moderate", "strong"]

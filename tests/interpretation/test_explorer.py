@@ -93,19 +93,6 @@ def test_ones_own_image_has_a_way_back_to_the_data(panel):
         explorer.own_image(b"", "empty.jpg")
 
 
-def test_labels_are_whole_and_name_left_and_right(opened):
-    faces = synthetic_faces(3, seed=0)
-    with language("en"):
-        panel = Panel(DRAW, list(NETWORKS), faces, faces.labels, LOOKS)
-    boxes = panel.box.children[:-1]
-    assert [box.children[0].value for box in boxes[2:]] == ["left", "right"]
-    for control in (c for box in boxes for c in box.children if getattr(c, "description", "")):
-        if hasattr(control.style, "description_width"):
-            assert control.style.description_width == "initial"
-        assert control.layout.width == "auto"
-    assert dict(panel.sides[0][0].options) == {"our network": "our network", "mine": "mine"}
-
-
 def test_beside_the_panel_stands_its_still_figure(opened, monkeypatch):
     """A notebook saved from JupyterLab exports with the figure."""
     shown, faces = [], synthetic_faces(2, seed=0)

@@ -74,22 +74,6 @@ def pairs():
     )  # fmt: skip
 
 
-def seeds():
-    scores = {arm: 0.5 + 0.02 * i + np.array([-0.01, 0, 0.02]) for i, arm in enumerate(ARMS)}
-    means = estimates([v.mean() for v in scores.values()], ARMS)
-    return plotting.interval_rows(
-        {Text("平均與 95% 區間", "mean, 95% interval"): means, "ensemble": means["value"] + 0.1},
-        dots=scores, title=Text("測試準確率", "test accuracy"),
-    )  # fmt: skip
-
-
-def shares():
-    counts = pd.DataFrame({Text("這份資料", "these data"): [25, 17, 16, 14, 14, 12, 2],
-                           Text("課程訓練集", "course training set"): [25, 18, 16, 14, 14, 11, 2]},
-                          index=list(CLASSES))  # fmt: skip
-    return plotting.bars(counts / counts.sum(), reference=(1 / 7, "1/7"))
-
-
 def cascade():
     rows = [(m, x, np.exp(-3 * x), np.exp(-3 * x) - 0.05, np.exp(-3 * x) + 0.05)
             for m in METHODS for x in UNIT[1:]]  # fmt: skip
@@ -97,16 +81,17 @@ def cascade():
     return saliency.cascade_curves(pd.DataFrame(rows, columns=columns), limit=0.3)
 
 
-NAMES = (*METHODS, "random order", "centred Gaussian")
+NAMES = (*METHODS, *saliency.FIXED)
 
 
 def orders():
     fall = {m: np.tile(0.9 * np.exp(-k * UNIT), (3, 1)) for k, m in enumerate(NAMES)}
-    return saliency.order_curves(fall, {m: 1 - v for m, v in fall.items()})
+    found = {"": {m: fall[m] for m in METHODS}, **{b: {"": fall[b]} for b in saliency.FIXED}}
+    return saliency.order_curves({"deletion": found, "insertion": found})
 
 
 def regions():
-    frame = estimates(np.linspace(0.5, 2, 7)).assign(region=list(REGIONS))
+    frame = pd.DataFrame(RNG.random((9, 7)), columns=list(REGIONS))
     series = {Text("訓練後", "trained"): frame, Text("隨機權重", "random weights"): frame}
     return saliency.region_chart(FACES.images, series)
 
@@ -137,12 +122,11 @@ def attributions():
     )
 
 
-def sheet(networks: int):
+def sheet():
     names = [Text(f"{100 + i}：{c}", f"{100 + i}: {c}") for i, c in enumerate(CLASSES)]
     kinds = {"gradient ascent": [FACES.images[:7]], "untrained": [FACES.images[7:14]],
              "top patches": [list(FACES.images[:7, :20, :20])] * 3}  # fmt: skip
-    parts = {f"network {k}, layer4.1.conv2": (names, kinds) for k in range(networks)}
-    return filters.filter_sheet(parts, computed=2, profiles=[NOISE[:, 0, :7]] * networks)
+    return filters.filter_sheet(kinds, names)
 
 
 def mistakes():
@@ -156,15 +140,12 @@ FIGURES = {
     "curves": lambda: plotting.curves(
         {arm: estimates([0.5, 0.6]).set_index(pd.Index([1, 2])) for arm in ARMS},
         x="epoch", y="accuracy", y_unit="%"),
-    "reliability": reliability, "trade-off": trade_off, "pairs": pairs, "seeds": seeds,
+    "reliability": reliability, "trade-off": trade_off, "pairs": pairs,
     "effects": lambda: plotting.interval_rows(
         estimates([0.1, -0.02, np.nan], ARMS[1:]), unit="pp", reference=0, title="accuracy"),
-    "sizes": lambda: plotting.interval_rows(
-        {"kernel": pd.Series([1.5, 134.0], ARMS[:2])}, unit="", log=True),
-    "shares": shares, "cascade": cascade, "orders": orders, "regions": regions,
-    "confusion": lambda: plotting.confusion(CONFUSION, beneath="interval"),
+    "cascade": cascade, "orders": orders, "regions": regions,
+    "confusion": lambda: plotting.confusion(CONFUSION),
     "heatmaps": heatmaps, "spreads": spreads,
-    "class regions": lambda: saliency.class_regions(np.abs(NOISE[:, 0, :7]), [1234] * 7),
     "mean faces": lambda: plotting.mean_faces(
         FACES, samples=images.first_of_each_class(FACES, 3)),
     "conflicts": lambda: plotting.image_grid(
@@ -176,6 +157,6 @@ FIGURES = {
         {Text("精簡殘差網路", "slim network"): NOISE[:, :5, :5], "V": RNG.normal(size=(40, 3, 3))}),
     "responses": lambda: filters.response_sheet(
         FACES.images[:2], RNG.normal(size=(2, 6, 24, 24)), NOISE[:6, :5, :5], range(6)),
-    "stages": lambda: sheet(2), "last layer": lambda: sheet(1),
+    "last layer": sheet,
     "diagram": lambda: block_diagram(build("resnet18", width=0.25)),
 }  # fmt: skip

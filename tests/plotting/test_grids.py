@@ -10,7 +10,7 @@ from hw3lib.models import build
 from hw3lib.models.describe import trace
 from hw3lib.plotting import images
 from hw3lib.plotting.diagram import block_diagram
-from hw3lib.plotting.filters import filter_sheet
+from hw3lib.plotting.filters import filter_sheet, kernel_sheet
 from hw3lib.plotting.saliency import class_means
 from hw3lib.text import Text, language, term
 
@@ -84,30 +84,30 @@ def test_class_means_leave_out_what_nobody_predicted():
 def test_signed_and_overlay_colours_tell_the_sign():
     values = np.zeros((48, 48))
     values[:, :24], values[:, 24:30] = 1, -1
-    for drawn in (plotting.signed(values), plotting.overlay(np.full((48, 48), 128), values)):
+    for drawn in (plotting.signed(values), images.overlay(np.full((48, 48), 128), values)):
         red, blue, zero = drawn[0, 0], drawn[0, 25], drawn[0, 40]
         assert drawn.dtype == np.uint8 and drawn.shape == (48, 48, 3)
         assert int(red[0]) > int(red[2]) + 50 and int(blue[2]) > int(blue[0]) + 50
         assert np.ptp(zero.astype(int)) < 3
     assert (plotting.signed(values, 4)[0, 0] > plotting.signed(values)[0, 0]).any()
     face = FACES.images[0]
-    grey = plotting.overlay(face, np.zeros((48, 48)))[..., 0].astype(float)
+    grey = images.overlay(face, np.zeros((48, 48)))[..., 0].astype(float)
     assert np.corrcoef(grey.ravel(), face.ravel())[0, 1] > 0.999
 
 
-def test_filters_stand_in_columns_and_a_kind_that_one_network_lacks_stays_empty():
-    one = {"kernel": [FACES.images[:2]], "top patches": [FACES.images[2:4], FACES.images[4:6]]}
-    two = {"kernel": [FACES.images[6:7]]}
+def test_filters_stand_in_columns_and_kernels_in_rows_of_their_kind():
+    kinds = {"kernel": [FACES.images[:2]], "top patches": [FACES.images[2:4], FACES.images[4:6]]}
+    edge, bright = np.arange(9.0).reshape(3, 3) - 4, np.ones((3, 3))
     with language("en"):
-        ax = filter_sheet({"A": (["1", "2"], one), "B": (["3"], two)},
-                          profiles=[np.eye(7)[:2], -np.eye(7)[:1]])  # fmt: skip
+        ax = filter_sheet(kinds, ["1", "2"])
+        kernels = kernel_sheet({"VGG-16": np.stack([edge, bright, 2 * edge])})
     shown = cells(ax)
-    assert sorted(shown) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (2, 0), (2, 1)]
-    assert (shown[2, 1] == FACES.images[5]).all() and (shown[0, 2] == FACES.images[6]).all()
-    labels = [t.get_text() for t in ax.get_yticklabels()]
-    assert labels == ["kernel", "top patches", "by class"]
-    heights = [bar.get_height() for bars in ax.containers for bar in bars]
-    assert np.argmin(heights[:7]) == 0 and np.argmax(heights[14:]) == 0  # the axis points down
+    assert sorted(shown) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
+    assert (shown[2, 1] == FACES.images[5]).all()
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["kernel", "top patches"]
+    assert [t.get_text() for t in kernels.texts if t.get_text()] == ["2", "0", "1"]  # largest first
+    rows = [t.get_text() for t in kernels.get_yticklabels()]
+    assert rows == ["VGG-16: edge (2)", "VGG-16: brightness (1)"]
 
 
 @pytest.mark.parametrize("name", ["slim_resnet", "resnet18", "five_block", "dense"])
