@@ -16,6 +16,7 @@ import typer
 import typer.exceptions
 
 from hw3lib import UserError
+from hw3lib.files import ROOT
 
 # What imports torch or the report is imported by the command that needs it: `hw3 --help` then
 # takes 0.2 s instead of 4.
@@ -28,10 +29,18 @@ Profile = Annotated[str, typer.Option(help="demo, cpu, gpu, or the path of a .to
 Data = Annotated[str, typer.Option(help='images in any layout; "" for data/ or synthetic faces')]
 Views = Annotated[str, typer.Option(help="one, flip (2 views) or ten (10 views)")]
 Weights = Annotated[str, typer.Argument(help="weights file, Run folder, or a published name")]
-Root = Annotated[str, typer.Option(help="another folder of notebooks: see hw3 new")]
+Root = Annotated[
+    Path, typer.Option(help="another folder of notebooks: see hw3 new", show_default=False)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="print one JSON object")]
+Jobs = Annotated[int, typer.Option(help="processes side by side; 0: as the cores allow")]
 
 FAULT, INTERRUPTED = 2, 130
 STOPPED = "stopped; the same command goes on where it was"
+KILLED = (
+    "a training was killed from outside, most often for want of memory: train fewer at a time "
+    "(--jobs 1); the same command goes on where they were"
+)
 FULL = "free some space; the same command goes on where it was"
 CLOSED = "give yourself the right to it, or name another folder (HW3_RUNS, HW3_CACHE, --out)"
 REMEDIES = {
@@ -39,9 +48,8 @@ REMEDIES = {
     errno.EROFS: CLOSED, errno.EACCES: CLOSED, errno.EPERM: CLOSED,
 }  # fmt: skip
 
-_interrupted = (
-    threading.Event()
-)  # a library that is being imported can turn Ctrl-C into another error
+# remembered, for a library that is being imported can turn Ctrl-C into another error
+_interrupted = threading.Event()
 
 
 def main() -> None:
@@ -98,10 +106,7 @@ def fault_of(error: BaseException) -> str | None:
     if isinstance(error, UserError):
         return str(error)
     if type(error).__name__ in ("TerminatedWorkerError", "BrokenProcessPool"):
-        return (
-            "a training was killed from outside, most often for want of memory: train fewer at a "
-            "time (--jobs 1); the same command goes on where they were"
-        )
+        return KILLED
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return f"out of memory ({error}); close other programs or run fewer at a time (--jobs 1)"
     if isinstance(error, OSError):
@@ -114,7 +119,7 @@ def fault_of(error: BaseException) -> str | None:
 @app.command()
 def data(
     path: Annotated[str, typer.Argument(help="file or folder in any layout")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say what a data set holds: layout, splits, classes, duplicates, problems."""
     from hw3lib.data import load
@@ -130,12 +135,16 @@ def warn_of_copies(faces) -> None:
     from hw3lib.data.audit import leak
 
     if line := leak(faces):
-        print(f"hw3: warning: {line}", file=sys.stderr)
+        warn(f"warning: {line}")
 
 
 def tell_problems(faces) -> None:
     for line in faces.problems:
-        print(f"hw3: problem: {line}", file=sys.stderr)
+        warn(f"problem: {line}")
+
+
+def warn(line: str) -> None:
+    print(f"hw3: {line}", file=sys.stderr)
 
 
 @app.command()
@@ -143,7 +152,7 @@ def train(
     profile: Profile = "demo",
     data: Data = "",
     only: Annotated[str, typer.Option(help="names of recipes, separated by commas")] = "",
-    jobs: Annotated[int, typer.Option(help="processes side by side; 0: as the cores allow")] = 0,
+    jobs: Jobs = 0,
     scheduler: Annotated[
         str, typer.Option(help="a dask scheduler whose workers train: tcp://HOST:8786")
     ] = "",
@@ -171,7 +180,7 @@ def evaluate(
     data: Data = "",
     split: Annotated[str, typer.Option(help="train, test, private or all")] = "",
     views: Views = "one",
-    as_json: Annotated[bool, typer.Option("--json", help="print one JSON object")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Score weights on labelled images: the test split where the data has one."""
     from hw3lib.data import load
@@ -180,8 +189,8 @@ def evaluate(
 
     network, faces = load_network(weights), load(data)
     tell_problems(faces)
-    facts = evaluate_network(network, faces, split=split, views=views)
-    facts = {"weights": weights, **facts}
+    scores = evaluate_network(network, faces, split=split, views=views)
+    facts = {"weights": weights, **scores}
     if as_json:
         print(json.dumps(facts, ensure_ascii=False))
         return
@@ -212,11 +221,8 @@ def predict(
     ids, probabilities = predict_faces(network, faces, split=split, views=views)
     if out:
         if marked := write_predictions(Path(out), ids, probabilities.argmax(axis=1)):
-            print(
-                f"hw3: problem: {marked} ids would be formulas in a spreadsheet; in {out} an "
-                "apostrophe stands before each",
-                file=sys.stderr,
-            )
+            warn(f"problem: {marked} ids would be formulas in a spreadsheet; in {out} an "
+                 "apostrophe stands before each")  # fmt: skip
         print(f"{len(ids)} predictions written to {out}")
         return
     for name, p in zip(ids, probabilities, strict=True):
@@ -231,17 +237,15 @@ def report(
     publish: Annotated[
         bool, typer.Option(help="withhold every photograph; write report/published")
     ] = False,
-    jobs: Annotated[int, typer.Option(help="notebooks side by side; 0: as the cores allow")] = 0,
+    jobs: Jobs = 0,
     draft: Annotated[bool, typer.Option(help="go on past a notebook that fails")] = False,
-    root: Root = "",
+    root: Root = ROOT,
 ) -> None:
     """Make the Runs, execute the notebooks, write report/build/hw3_report.{html,pdf}."""
-    from hw3lib.files import ROOT
     from hw3lib.report.build import build_report
 
-    place = Path(root).resolve() if root else ROOT
     for file in build_report(
-        profile, data, lang=lang, publish=publish, draft=draft, jobs=jobs or None, root=place
+        profile, data, lang=lang, publish=publish, draft=draft, jobs=jobs, root=root.resolve()
     ):
         print(file)
 
@@ -251,26 +255,20 @@ def rerun(
     question: Annotated[str, typer.Argument(help="A1 to A5, B1 to B4, M1 to M4")],
     profile: Profile = "demo",
     data: Data = "",
-    root: Root = "",
+    root: Root = ROOT,
 ) -> None:
-    """Answer one question anew and compare its numbers with those of the report."""
-    from hw3lib.files import ROOT
-    from hw3lib.report.rerun import rerun as answer_anew
+    """Answer one question again and compare its numbers with those of the report."""
+    from hw3lib.report.rerun import rerun as answer_again
 
-    answer_anew(question, profile, data, root=Path(root).resolve() if root else ROOT)
+    answer_again(question, profile, data, root=root.resolve())
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def lab(
-    context: typer.Context,
-    data: Data = "",
-    root: Root = "",
-) -> None:
+def lab(context: typer.Context, data: Data = "", root: Root = ROOT) -> None:
     """Open the notebooks in JupyterLab; further options are JupyterLab's, e.g. --no-browser."""
-    from hw3lib.files import ROOT
     from hw3lib.report.lab import open_lab
 
-    open_lab(Path(root).resolve() if root else ROOT, data, context.args)
+    open_lab(root.resolve(), data, context.args)
 
 
 @app.command()

@@ -40,6 +40,14 @@ def text(data: bytes) -> str:
     return "".join(pages(data))
 
 
+def read(data: bytes) -> pypdf.PdfReader:
+    return pypdf.PdfReader(io.BytesIO(data))
+
+
+def long(times: int) -> list:
+    return [c for _ in range(times) for c in pair(ZH * 6, f"{EN} " * 6)]
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_each_language_can_be_read_out_of_its_pdf(language):
     told = text(pdf.render(document(*pair(ZH, EN), cell(figure(), table(), answer())), language))
@@ -56,15 +64,13 @@ def test_each_language_can_be_read_out_of_its_pdf(language):
 def test_the_same_document_gives_the_same_bytes():
     first = pdf.render(document(), "both")
     assert first == pdf.render(document(), "both")
-    assert pypdf.PdfReader(io.BytesIO(first)).metadata.creation_date.isoformat() == (
-        "2026-11-20T08:00:00+00:00"
-    )
+    assert read(first).metadata.creation_date.isoformat() == "2026-11-20T08:00:00+00:00"
     assert first != pdf.render(document(date="2026-11-21"), "both")
 
 
 def test_it_is_accessible_and_for_the_archive():
     made = pdf.render(document(*pair("## 式\n\n$a^2$", "## So\n\n$a^2$"), cell(figure())), "both")
-    root = pypdf.PdfReader(io.BytesIO(made)).trailer["/Root"]
+    root = read(made).trailer["/Root"]
     metadata = root["/Metadata"].get_data().decode()
     assert "<pdfuaid:part>1<" in metadata and "<pdfaid:part>2<" in metadata
     assert root["/Lang"] == "zh-TW" and root["/MarkInfo"]["/Marked"]
@@ -74,8 +80,7 @@ def test_it_is_accessible_and_for_the_archive():
 
 
 def test_the_first_page_answers_and_names_the_page_of_each_answer():
-    filler = [c for _ in range(40) for c in pair(ZH * 6, f"{EN} " * 6)]
-    made = pages(pdf.render(document(*filler, cell(answer())), "zh"))
+    made = pages(pdf.render(document(*long(40), cell(answer())), "zh"))
     page = next(n for n, said in enumerate(made, 1) if "答案是四" in said)
     assert page > 2 and "A3混淆短答四" in made[0] and f"{page}2" in made[0]
 
@@ -92,55 +97,44 @@ def test_what_is_detail_code_or_stderr_stays_on_the_web_page():
 
 def test_a_students_ordinary_outputs_are_printed(tmp_path):
     (tmp_path / "mine.png").write_bytes(png(200, 100))
-    prose = v4.new_markdown_cell(
-        "# Mine\n\n![my plot](mine.png) ![lost](lost.png)\n\n### deep\n\n1. a"
-    )
+    prose = "# Mine\n\n![my plot](mine.png) ![lost](lost.png)\n\n### deep\n\n1. a"
     outputs = ({"image/png": png()}, {"text/html": HTML}, {"text/latex": "$x$"},
                v4.new_output("error", ename="Oops", evalue="[no]", traceback=[]),
                {"application/x-unknown": "1"})  # fmt: skip
-    nb = v4.new_notebook(cells=[prose, cell(*outputs)])
-    problems: dict = {}
+    nb, problems = v4.new_notebook(cells=[v4.new_markdown_cell(prose), cell(*outputs)]), {}
     made = pdf.render(one_notebook(nb, "10_mine", tmp_path), "both", problems)
-    told, images = text(made), [p.images for p in pypdf.PdfReader(io.BytesIO(made)).pages]
+    told = text(made)
     for word in ("sadness", "−7", "Oops:[no]", "lost:nosuchfile", "application/x-unknown"):
         assert word in told, word
-    assert sum(map(len, images)) == 2 and ("/Figure", "my plot") in elements(made)
+    assert sum(len(p.images) for p in read(made).pages) == 2
+    assert ("/Figure", "my plot") in elements(made)
     assert [*problems] == ["10_mine, cell 1: the image lost.png: no such file"]
 
 
-def test_small_figures_stand_side_by_side():
-    beside = pdf.render(document(cell(figure(), figure())), "zh")
-    below = pdf.render(document(cell(figure(width=300.0), figure(width=300.0))), "zh")
-    places = [_heights(made, "一條線") for made in (beside, below)]
-    assert len({*places[0]}) == 1 and len({*places[1]}) == 2
-
-
-def _heights(made: bytes, word: str) -> list[int]:
-    found: list[int] = []
+@pytest.mark.parametrize(("width", "rows"), [(216.0, 1), (300.0, 2)])
+def test_small_figures_stand_side_by_side(width, rows):
+    made, heights = pdf.render(document(cell(figure(width=width), figure(width=width))), "zh"), []
 
     def visit(said, outer, inner, *_):
-        if word in said:
-            found.append(round(outer[5] + inner[5]))
+        if "一條線" in said:
+            heights.append(round(outer[5] + inner[5]))
 
-    for page in pypdf.PdfReader(io.BytesIO(made)).pages:
+    for page in read(made).pages:
         page.extract_text(visitor_text=visit)
-    return found
+    assert len(heights) == 2 and len({*heights}) == rows
 
 
 def test_a_reference_leads_to_its_figure():
     links = []
     for said in ("見 [@line]。", "見圖。"):
         made = pdf.render(document(*pair(said, "See."), cell(figure("line"))), "zh")
-        found = pypdf.PdfReader(io.BytesIO(made)).pages
-        links.append(sum(len(page.get("/Annots", [])) for page in found))
+        links.append(sum(len(page.get("/Annots", [])) for page in read(made).pages))
     assert links[0] == links[1] + 1
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_of_a_synthetic_report_says_so(language):
-    long = [c for _ in range(30) for c in pair(ZH * 6, f"{EN} " * 6)]
-    told = pages(pdf.render(document(*long, synthetic=True), language))
-    note = "".join(SYNTHETIC_NOTE.in_language(language).split())
+def test_every_page_of_a_synthetic_report_says_so():
+    told = pages(pdf.render(document(*long(30), synthetic=True), "both"))
+    note = "".join(SYNTHETIC_NOTE.in_language("both").split())
     assert len(told) > 2 and all(note in said for said in told)
 
 
@@ -148,18 +142,17 @@ def test_no_heading_stands_alone_at_the_foot_of_a_page():
     cells = []
     for n in range(60):
         cells += pair(f"## 標題{n}\n\n{ZH * (n % 7 + 1)}", f"## Heading\n\n{EN}")
-    reader = pypdf.PdfReader(io.BytesIO(pdf.render(document(*cells), "zh")))
-    assert len(reader.pages) > 4
-    for page in reader.pages[1:]:
+    found = read(pdf.render(document(*cells), "zh")).pages
+    assert len(found) > 4
+    for page in found[1:]:
         lines = [line for line in page.extract_text().splitlines() if line.strip()]
         assert "標題" not in lines[-2]  # the last line is the page number
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
-def test_strings_from_outside_stay_strings(language):
+def test_strings_from_outside_stay_strings():
     shown = cell(table(HOSTILE, ""), figure(caption=both("a\\]b #c")))
-    author = {"name": HOSTILE}
-    told = text(pdf.render(document(shown, author=author, title=Text(HOSTILE, HOSTILE)), language))
+    made = document(shown, author={"name": HOSTILE}, title=Text(HOSTILE, HOSTILE))
+    told = text(pdf.render(made, "both"))
     assert told.count("".join(HOSTILE.split())) >= 3 and "a]b#c" in told
 
 
