@@ -48,128 +48,99 @@ def browser() -> Iterator:
 
 def faults(file: Path) -> list[str]:
     """A line for each fault of the page; none where all is well."""
+    address, found = file.resolve().as_uri(), []
+    inside = ("file:", "data:", "blob:")
     with browser() as opened:
-        context = opened.new_context(
-            viewport={"width": 1440, "height": 900}, reduced_motion="reduce"
-        )
-        context.set_default_timeout(PATIENCE)
-        page = context.new_page()
-        found: list[str] = []
-        page.on("request", lambda r: _outside(r.url) and found.append(f"asks for {r.url}"))
+        page = opened.new_page(viewport={"width": 1440, "height": 900}, reduced_motion="reduce")
+        page.set_default_timeout(PATIENCE)
+        page.on("request", lambda r: r.url.startswith(inside) or found.append(f"asks for {r.url}"))
         page.on("console", lambda m: m.type == "error" and found.append(f"console: {m.text}"))
         page.on("pageerror", lambda error: found.append(f"script: {error}"))
-        address = file.resolve().as_uri()
         page.goto(address)
-        found += _links(page) + _languages(page, address) + _folds(page) + _enlarges(page)
-        found += _widths(page, address) + _accessible(page)
-        context.close()
-        return found + _without_script(opened, address)
+        for look in (_links, _languages, _code, _enlarges, _widths, _accessible):
+            found += look(page, address)
+        without = opened.new_page(java_script_enabled=False)
+        without.set_default_timeout(PATIENCE)
+        return [*found, *_without_script(without, address)]
 
 
-def _outside(url: str) -> bool:
-    return not url.startswith(("file:", "data:", "blob:"))
-
-
-def _links(page) -> list[str]:
-    lost = page.evaluate(LOST)
-    found = [f"a link leads nowhere: #{name}" for name in lost]
-    link = page.locator("nav.toc > details > ol > li > a").last
-    link.click()
+def _links(page, address: str) -> Iterator[str]:
+    for name in page.evaluate(LOST):
+        yield f"a link leads nowhere: #{name}"
+    page.locator("nav.toc > details > ol > li > a").last.click()
     page.wait_for_timeout(300)  # until the contents have followed
     target = page.evaluate("() => location.hash.slice(1)")
     top = page.evaluate("(id) => document.getElementById(id).getBoundingClientRect().top", target)
     bottom = page.evaluate("() => scrollY + innerHeight >= document.body.scrollHeight - 2")
     if not (0 <= top < 300 or bottom):
-        found.append(f"the link to #{target} ends {top:.0f} px from the top")
+        yield f"the link to #{target} ends {top:.0f} px from the top"
     if page.locator("nav.toc a[aria-current]").count() != 1:
-        found.append("the section being read is not marked in the contents")
-    return found
+        yield "the section being read is not marked in the contents"
 
 
-def _languages(page, address: str) -> list[str]:
-    found = []
+def _languages(page, address: str) -> Iterator[str]:
     for code, lang in LANGUAGES.items():
         page.locator(f"label[for=lang-{code}]").click()
         page.reload()  # it is remembered
-        hidden = {"zh": "en", "en": "zh"}.get(code)
         if page.evaluate("() => document.documentElement.lang") != lang:
-            found.append(f"language {code}: the page says otherwise after a reload")
-        if hidden and page.evaluate(SHOWN, hidden):
-            found.append(f"language {code}: some {hidden} is still shown")
-        if not all(page.evaluate(SHOWN, c) for c in ("zh", "en") if c != hidden):
-            found.append(f"language {code}: it is not shown")
+            yield f"language {code}: the page says otherwise after a reload"
+        for said in ("zh", "en"):
+            if bool(page.evaluate(SHOWN, said)) != (code in (said, "both")):
+                yield f"language {code}: {said} is shown where it should not be, or is not"
     page.goto(f"{address}?lang=en")
     if not page.locator("#lang-en").is_checked():
-        found.append("?lang=en does not choose English")
+        yield "?lang=en does not choose English"
     page.goto(f"{address}?lang=both")
-    return found
 
 
-def _folds(page) -> list[str]:
-    code = page.locator("pre.code").first
-    if not code.count():
-        return []
-    states = [code.is_visible()]
-    for _ in range(2):
-        page.locator("#code").click()
+def _code(page, address: str) -> Iterator[str]:
+    code, states = page.locator("pre.code").first, []
+    for _ in range(3 if code.count() else 0):
         states.append(code.is_visible())
-    return [] if states == [False, True, False] else [f"the switch of code: {states}"]
+        page.locator("#code").click()
+    if states not in ([], [False, True, False]):
+        yield f"the switch of code: {states}"
 
 
-def _enlarges(page) -> list[str]:
+def _enlarges(page, address: str) -> Iterator[str]:
     image = page.locator("figure img:visible").first
-    if not image.count():
-        return []
-    image.focus()
-    page.keyboard.press("Enter")
-    opened = page.locator("#zoom img").last.is_visible()
-    page.keyboard.press("Escape")
-    closed = not page.locator("#zoom").is_visible()
-    return [] if opened and closed else ["a figure does not open with Enter and close with Escape"]
+    if image.count():
+        image.focus()
+        page.keyboard.press("Enter")
+        opened = page.locator("#zoom img").last.is_visible()
+        page.keyboard.press("Escape")
+        if not opened or page.locator("#zoom").is_visible():
+            yield "a figure does not open with Enter and close with Escape"
 
 
-def _widths(page, address: str) -> list[str]:
-    found = []
+def _widths(page, address: str) -> Iterator[str]:
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         for code in LANGUAGES:
             page.goto(f"{address}?lang={code}")
             wide = page.evaluate(WIDER)
             if wide or page.evaluate(SCROLLS):
-                found.append(f"at {width} px, {code}: wider than the window: {', '.join(wide)}")
-    return found
+                yield f"at {width} px, {code}: wider than the window: {', '.join(wide)}"
 
 
-def _accessible(page) -> list[str]:
+def _accessible(page, address: str) -> Iterator[str]:
     from axe_playwright_python.sync_playwright import Axe
 
-    found = []
+    page.set_viewport_size({"width": 1440, "height": 900})
     for theme in ("light", "dark"):
-        page.set_viewport_size({"width": 1440, "height": 900})
         page.evaluate("(t) => document.getElementById('theme-' + t).click()", theme)
         for violation in Axe().run(page, context=LOOKED_AT).response["violations"]:
             if violation["impact"] in GRAVE:
-                where = violation["nodes"][0]["html"][:160]
-                found.append(
-                    f"axe, {theme}: {violation['id']} ({violation['impact']}, "
-                    f"{len(violation['nodes'])} places, first {where})"
-                )
-    return found
+                nodes = violation["nodes"]
+                told = f"{violation['id']} ({len(nodes)} places, first {nodes[0]['html'][:160]})"
+                yield f"axe, {theme}: {told}"
 
 
-def _without_script(opened, address: str) -> list[str]:
-    context = opened.new_context(java_script_enabled=False)
-    context.set_default_timeout(PATIENCE)
-    page = context.new_page()
+def _without_script(page, address: str) -> Iterator[str]:
     page.goto(address)
-    found = []
     if not page.locator("main h2, main h1").first.is_visible():
-        found.append("without JavaScript nothing is shown")
+        yield "without JavaScript nothing is shown"
     page.locator("label[for=lang-en]").click()
-    if (
-        page.locator("main .zh").first.is_visible()
-        or not page.locator("main .en").first.is_visible()
-    ):
-        found.append("without JavaScript the language cannot be chosen")
-    context.close()
-    return found
+    zh, en = (page.locator(f"main .{code}").first.is_visible() for code in ("zh", "en"))
+    if zh or not en:
+        yield "without JavaScript the language cannot be chosen"
