@@ -7,51 +7,112 @@ an error in the last digit of a sum of thousands is no error in a result of 0.00
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import operator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from lark import Tree
 
 from hw3lib.mathematics.formula import key
-
-if TYPE_CHECKING:
-    from hw3lib.mathematics.settings import Case
+from hw3lib.mathematics.settings import Case, moved
 
 NEARER = 4.0 ** -np.arange(6)  # the points from which a limit is extrapolated
-MOST_TERMS = 1000
+POINTS = 10**6  # of one case: values of all indices together
 
 
 class NoMeaningError(Exception):
     """The formula means nothing here: an unknown symbol, an index out of range, an empty sum."""
 
 
-class UndecidedError(Exception):
-    """The formula has no value here that could be compared."""
+class TooLargeError(Exception):
+    """The case has more than POINTS."""
 
 
-class Number(NamedTuple):
-    """value; size : 2^-53 times it bounds the rounding error to first order. Both broadcast."""
+@dataclass(frozen=True, eq=False)
+class Number:
+    """value; size : 2^-53 times it bounds the rounding error to first order. Both broadcast.
+
+    NaN is a value that does not exist, or that a float64 cannot hold.
+    """
 
     value: np.ndarray
     size: np.ndarray
+
+    def __add__(self, other: Number) -> Number:
+        return Number(self.value + other.value, self.size + other.size)
+
+    def __neg__(self) -> Number:
+        return Number(-self.value, self.size)
+
+    def __sub__(self, other: Number) -> Number:
+        return self + -other
+
+    def __mul__(self, other: Number) -> Number:
+        size = np.abs(self.value) * other.size + self.size * np.abs(other.value)
+        return Number(self.value * other.value, size)
+
+    def __truediv__(self, other: Number) -> Number:
+        value = self.value / other.value
+        return Number(value, (self.size + np.abs(value) * other.size) / np.abs(other.value))
+
+    def __pow__(self, other: Number) -> Number:
+        value = _in_range(self.value**other.value, self.value != 0)
+        base = np.where(self.value == 0, 1, np.abs(self.value))
+        relative = np.abs(other.value) * self.size / base + np.abs(np.log(base)) * other.size
+        of_zero = self.size ** np.abs(other.value)
+        return Number(value, np.where(self.value == 0, of_zero, np.abs(value) * (1 + relative)))
+
+    def __abs__(self) -> Number:
+        return Number(np.abs(self.value), self.size)
+
+    def root(self) -> Number:
+        value = np.sqrt(self.value)
+        return Number(value, np.where(value == 0, np.sqrt(self.size), value + self.size / value))
+
+    def exp(self) -> Number:
+        value = _in_range(np.exp(self.value), np.True_)
+        return Number(value, value * (1 + self.size))
+
+    def log(self) -> Number:
+        value = np.log(self.value)
+        return Number(value, np.abs(value) + self.size / np.abs(self.value))
+
+    def floor(self) -> Number:
+        """1e-9: no fraction of whole numbers below 10^9 lies that near to the next one."""
+        value = np.floor(self.value + 1e-9)
+        return Number(value, np.abs(value))
+
+    def ceil(self) -> Number:
+        return -(-self).floor()
+
+
+def _in_range(value: np.ndarray, nonzero: np.ndarray) -> np.ndarray:
+    """K^-400 is not 0, nor 1 / K^400: a power must not leave the range of the machine unseen."""
+    return np.where(np.isinf(value) | (nonzero & (value == 0)), np.nan, value)
 
 
 @dataclass(frozen=True)
 class Scope:
     """Where a formula is evaluated.
 
-    indices : each on an axis of its own, the innermost first
+    indices : each on an axis of its own
     mask    : the points that matter; elsewhere nothing is a fault
-    depth   : axes in use
     """
 
     case: Case
     indices: dict[str, np.ndarray]
     mask: np.ndarray
-    depth: int
+
+    def over(self, index: str, low: np.ndarray, high: np.ndarray) -> Scope:
+        """The scope with one more index, on a new first axis, from low to high."""
+        if index in self.case.values or not self.case.size:
+            raise NoMeaningError(f"{index} is no index in the setting {self.case.setting.name}")
+        if (np.max(high) - np.min(low) + 1) * self.mask.size > POINTS:
+            raise TooLargeError
+        span = np.arange(np.min(low), np.max(high) + 1).reshape(-1, *(1,) * self.mask.ndim)
+        mask = (span >= low) & (span <= high) & self.mask
+        return Scope(self.case, self.indices | {index: span}, mask)
 
 
 def evaluate(node: Tree, scope: Scope) -> Number:
@@ -59,17 +120,18 @@ def evaluate(node: Tree, scope: Scope) -> Number:
 
     Raises
     ------
-    NoMeaningError, UndecidedError
+    NoMeaningError, TooLargeError
     """
+    if node.data in _OPERATIONS:
+        return _OPERATIONS[node.data](*(evaluate(c, scope) for c in node.children))
     return _RULES[node.data](node.children, scope)
 
 
-def read(name: str | tuple[str, ...], subscripts: Sequence[Tree], scope: Scope) -> Number:
+def _read(name: str | tuple[str, ...], subscripts: list[Tree], scope: Scope) -> Number:
     """A value of the setting: a symbol's, or, for a tuple of names, a partial derivative's."""
-    case = scope.case
-    shown = (
-        name if isinstance(name, str) else f"derivative of {name[0]} by {' and '.join(name[1:])}"
-    )
+    case, shown = scope.case, name
+    if isinstance(name, tuple):
+        shown = f"derivative of {name[0]} by {' and '.join(name[1:])}"
     if name not in case.values:
         hint = "; if it is an index, say so by each" if len(shown) == 1 and not subscripts else ""
         raise NoMeaningError(f"the setting {case.setting.name} knows no {shown}{hint}")
@@ -85,18 +147,19 @@ def read(name: str | tuple[str, ...], subscripts: Sequence[Tree], scope: Scope) 
                 f"index {wrong} of {shown} is outside {first} to {length + first - 1}"
             )
     inside = tuple(np.clip(p, 0, n - 1) for p, n in zip(at, array.shape, strict=True))
+    rounding = np.broadcast_to(case.rounding.get(name, 0.0), array.shape)[inside]
     value = array[inside].astype(float)
-    return Number(value, np.maximum(np.abs(value), case.rounding.get(name, 0.0)))
+    return Number(value, np.maximum(np.abs(value), rounding))
 
 
 def _index(node: Tree, scope: Scope) -> np.ndarray:
     for product in node.find_data("multiply"):
         if product.children[0].data != "number":
             raise NoMeaningError("two indices where one is meant")  # x_{ij} is no product
-    return whole(node, scope)
+    return _whole(node, scope)
 
 
-def whole(node: Tree, scope: Scope) -> np.ndarray:
+def _whole(node: Tree, scope: Scope) -> np.ndarray:
     value = evaluate(node, scope).value
     nearest = np.rint(value)
     if (scope.mask & ~(np.abs(value - nearest) < 1e-9)).any():
@@ -104,67 +167,50 @@ def whole(node: Tree, scope: Scope) -> np.ndarray:
     return np.where(np.isfinite(nearest), nearest, 0).astype(int)
 
 
-def _number(children: list, scope: Scope) -> Number:
-    value = np.float64(children[0])
-    return Number(value, value)
+def _exact(value: np.ndarray) -> Number:
+    return Number(np.asarray(value, dtype=float), np.abs(value))
 
 
 def _symbol(children: list, scope: Scope) -> Number:
     name, subscript = children
     if subscript is None and name in scope.indices:
-        value = scope.indices[name].astype(float)
-        return Number(value, np.abs(value))
+        return _exact(scope.indices[name])
     if subscript is None and name == "e":
-        return Number(np.float64(math.e), np.float64(math.e))
-    full = key(Tree("symbol", children))
-    return (
-        read(full, [], scope)
-        if full in scope.case.values
-        else read(name, subscripts(children), scope)
-    )
+        return _exact(math.e)
+    return _read(*_named(Tree("symbol", children), scope), scope)
 
 
-def subscripts(children: list) -> list[Tree]:
-    return [] if children[1] is None else [children[1]]
+def _named(symbol: Tree, scope: Scope) -> tuple[str, list[Tree]]:
+    """Its name in the setting and its indices: the subscript of beta_1 is none."""
+    full = key(symbol)
+    if symbol.data == "power" or symbol.children[1] is None or full in scope.case.values:
+        return full, []
+    return symbol.children[0], [symbol.children[1]]
 
 
 def _derivative(children: list, scope: Scope) -> Number:
-    names, indices = [], []
-    for symbol in children:
-        full = key(symbol)
-        scalar = symbol.data == "power" or symbol.children[1] is None or full in scope.case.values
-        names.append(full if scalar else symbol.children[0])
-        indices += [] if scalar else subscripts(symbol.children)
-    return read(tuple(names), indices, scope)
+    named = [_named(symbol, scope) for symbol in children]
+    return _read(tuple(n for n, _ in named), [i for _, indices in named for i in indices], scope)
 
 
 def _delta(children: list, scope: Scope) -> Number:
     if len(children) != 2:
         raise NoMeaningError("a Kronecker delta takes two indices")
     a, b = (_index(c, scope) for c in children)
-    same = (a == b).astype(float)
-    return Number(same, same)
+    return _exact(a == b)
 
 
 def _big(children: list, scope: Scope) -> Number:
     kind, index, *bounds, body = children
-    if index in scope.case.values:
-        raise NoMeaningError(
-            f"{index} is a symbol of the setting {scope.case.setting.name}, not an index"
-        )
-    low, high = 1, scope.case.size
-    if len(bounds) == 2:
-        low, high = (whole(b, scope) for b in bounds)
-    if np.max(high) - np.min(low) > MOST_TERMS:
-        raise UndecidedError(f"the {kind} over {index} has more than {MOST_TERMS} terms")
-    span = np.arange(np.min(low), np.max(high) + 1).reshape(-1, *(1,) * scope.depth)
-    mask = (span >= low) & (span <= high) & scope.mask
+    whole = (1, scope.case.size)
+    low, high = (_whole(b, scope) for b in bounds) if len(bounds) == 2 else whole
+    inner = scope.over(index, low, high)
     if len(bounds) == 1:
-        mask = mask & (span != whole(bounds[0], scope))
-    if (scope.mask & ~mask.any(axis=0)).any():
+        inner = replace(inner, mask=inner.mask & (inner.indices[index] != _whole(bounds[0], scope)))
+    if (scope.mask & ~inner.mask.any(axis=0)).any():
         raise NoMeaningError(f"the {kind} over {index} is empty for {scope.case.told()}")
-    inner = replace(scope, indices=scope.indices | {index: span}, mask=mask, depth=scope.depth + 1)
-    value, size, mask = np.broadcast_arrays(*evaluate(body, inner), mask)
+    term = evaluate(body, inner)
+    value, size, mask = np.broadcast_arrays(term.value, term.size, inner.mask)
     if kind == "sum":
         return Number(np.where(mask, value, 0).sum(0), np.where(mask, size, 0).sum(0))
     product = np.where(mask, value, 1).prod(0)
@@ -172,96 +218,30 @@ def _big(children: list, scope: Scope) -> Number:
 
 
 def _limit(children: list, scope: Scope) -> Number:
-    """By Neville's extrapolation."""
+    """By Neville's extrapolation; NaN where it does not settle."""
     name, point, body = children
     case, to = scope.case, evaluate(point, scope).value
     low, high = case.setting.moves.get(name, (np.inf, -np.inf))
     if np.ndim(to) or not low <= to <= high:
         raise NoMeaningError(f"the setting {case.setting.name} knows no limit in {name} there")
     side = -1 if to == high else 1  # from inside
-    gaps = 0.3 / (case.size + 1) * NEARER
-    found = [
-        evaluate(body, replace(scope, case=case.moved(name, float(to + side * h)))) for h in gaps
-    ]
+    near = [moved(case, name, float(to + side * h)) for h in 0.3 / (case.size + 1) * NEARER]
+    found = [evaluate(body, replace(scope, case=c)) for c in near]
     table = [n.value for n in found]
     for order in range(1, len(NEARER)):
-        before = table[0]
-        ratio = 4.0**order
+        before, ratio = table[0], 4.0**order
         table = [(ratio * b - a) / (ratio - 1) for a, b in pairwise(table)]
     size, error = np.max([n.size for n in found], axis=0), np.abs(table[0] - before)
-    if (scope.mask & ~(error <= 1e-7 * size)).any():
-        raise UndecidedError(f"the limit in {name} does not settle for {case.told()}")
-    return Number(table[0], 10 * size + 1e13 * error)
+    return Number(np.where(error <= 1e-7 * size, table[0], np.nan), 10 * size + 1e13 * error)
 
 
-def _add(children: list, scope: Scope, sign: int = 1) -> Number:
-    a, b = (evaluate(c, scope) for c in children)
-    return Number(a.value + sign * b.value, a.size + b.size)
-
-
-def _negative(children: list, scope: Scope) -> Number:
-    a = evaluate(children[0], scope)
-    return Number(-a.value, a.size)
-
-
-def _multiply(children: list, scope: Scope) -> Number:
-    a, b = (evaluate(c, scope) for c in children)
-    return Number(a.value * b.value, np.abs(a.value) * b.size + a.size * np.abs(b.value))
-
-
-def _divide(children: list, scope: Scope) -> Number:
-    a, b = (evaluate(c, scope) for c in children)
-    value = a.value / b.value
-    return Number(value, (a.size + np.abs(value) * b.size) / np.abs(b.value))
-
-
-def _power(children: list, scope: Scope) -> Number:
-    a, n = (evaluate(c, scope) for c in children)
-    value = a.value**n.value
-    _in_range(value, a.value != 0, scope)
-    base = np.where(a.value == 0, 1, np.abs(a.value))
-    relative = 1 + np.abs(n.value) * a.size / base + np.abs(np.log(base)) * n.size
-    size = np.where(a.value == 0, a.size ** np.abs(n.value), np.abs(value) * relative)
-    return Number(value, size)
-
-
-def _in_range(value: np.ndarray, nonzero: np.ndarray, scope: Scope) -> None:
-    """K^-400 is not 0, nor 1 / K^400: a power must not leave the range of the machine unseen."""
-    if (scope.mask & (np.isinf(value) | (nonzero & (value == 0)))).any():
-        raise UndecidedError("a power is beyond what the machine can hold")
-
-
-def _root(children: list, scope: Scope) -> Number:
-    a = evaluate(children[0], scope)
-    value = np.sqrt(a.value)
-    return Number(value, np.where(value == 0, np.sqrt(a.size), value + a.size / value))
-
-
-def _call(children: list, scope: Scope) -> Number:
-    function, a = children[0], evaluate(children[1], scope)
-    if function == "exp":
-        value = np.exp(a.value)
-        _in_range(value, np.True_, scope)
-        return Number(value, value * (1 + a.size))
-    value = np.log(a.value)
-    return Number(value, np.abs(value) + a.size / np.abs(a.value))
-
-
-def _floor(children: list, scope: Scope, sign: int = 1) -> Number:
-    """1e-9: no fraction of whole numbers below 10^9 lies that near to the next whole number."""
-    value = sign * np.floor(sign * evaluate(children[0], scope).value + 1e-9)
-    return Number(value, np.abs(value))
-
-
-def _absolute(children: list, scope: Scope) -> Number:
-    a = evaluate(children[0], scope)
-    return Number(np.abs(a.value), a.size)
-
-
+_OPERATIONS = {
+    "add": operator.add, "subtract": operator.sub, "negative": operator.neg,
+    "multiply": operator.mul, "divide": operator.truediv, "power": operator.pow,
+    "absolute": abs, "root": Number.root, "exp": Number.exp, "log": Number.log,
+    "floor": Number.floor, "ceil": Number.ceil,
+}  # fmt: skip
 _RULES = {
-    "number": _number, "symbol": _symbol, "derivative": _derivative, "delta": _delta, "big": _big,
-    "limit": _limit, "add": _add, "negative": _negative, "multiply": _multiply, "divide": _divide,
-    "power": _power, "root": _root, "call": _call, "floor": _floor, "absolute": _absolute,
-    "subtract": lambda children, scope: _add(children, scope, -1),
-    "ceil": lambda children, scope: _floor(children, scope, -1),
+    "number": lambda children, scope: _exact(float(children[0])),
+    "symbol": _symbol, "derivative": _derivative, "delta": _delta, "big": _big, "limit": _limit,
 }  # fmt: skip

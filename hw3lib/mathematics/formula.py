@@ -8,6 +8,7 @@ Whatever a reader could take in two ways does not parse: a number after a factor
 from __future__ import annotations
 
 from functools import cache
+from itertools import chain
 
 from lark import Lark, Token, Transformer, Tree, UnexpectedInput, UnexpectedToken, v_args
 
@@ -15,10 +16,9 @@ from hw3lib import UserError
 
 GRAMMAR = r"""
 claims: claim ("," claim)*
-claim: _side (_relation _side)+
+claim: _side (RELATION _side)+
 _side: expr | tuple
 tuple: _OPEN expr ("," expr)+ _CLOSE
-_relation: EQ | NE | LE | GE | LT | GT
 
 ?expr: term | _MINUS term -> negative | expr _PLUS term -> add | expr _MINUS term -> subtract
 ?term: factors | factors "/" factor -> divide
@@ -44,15 +44,11 @@ name: LETTER | GREEK | TEXT | ACCENT "{" (LETTER | GREEK) "}" | ACCENT (LETTER |
     | _FRAC "{" _PARTIAL scripted "}" "{" _PARTIAL scripted "}" -> derivative
     | _FRAC "{" _SECOND scripted "}" "{" _PARTIAL scripted _PARTIAL scripted "}" -> derivative
     | "\\sqrt" script -> root
-range: "_" "{" LETTER EQ expr "}" "^" script | "_" "{" LETTER "}" | "_" LETTER
-     | "_" "{" LETTER NE expr "}" -> others
+range: "_" "{" LETTER "=" expr "}" "^" script | "_" "{" LETTER "}" | "_" LETTER
+     | "_" "{" LETTER _NOT expr "}"
 
-EQ.2: /(\\\\\s*)?(&\s*)?=/
-NE.2: /(\\\\\s*)?(&\s*)?\\neq?(?![A-Za-z])/
-LE.2: /(\\\\\s*)?(&\s*)?\\leq?(?![A-Za-z])/
-GE.2: /(\\\\\s*)?(&\s*)?\\geq?(?![A-Za-z])/
-LT.2: /(\\\\\s*)?(&\s*)?</
-GT.2: /(\\\\\s*)?(&\s*)?>/
+RELATION.2: /(\\\\\s*)?(&\s*)?(=|<|>|\\(ne|le|ge)q?(?![A-Za-z]))/
+_NOT: /\\neq?(?![A-Za-z])/
 _PLUS.2: /(\\\\\s*&?\s*(\\q?quad\s*)*)?\+/
 _MINUS.2: /(\\\\\s*&?\s*(\\q?quad\s*)*)?-/
 _TIMES: /\\(cdot|times)(?![A-Za-z])/
@@ -76,7 +72,6 @@ SKIPPED: /\\[,;:! ]|\\(left|right|limits|displaystyle|[bB]igg?[lr]?)(?![A-Za-z])
 %ignore SKIPPED
 %ignore /\s+/
 """
-RELATIONS = {"EQ": "=", "NE": r"\ne", "LE": r"\le", "GE": r"\ge", "LT": "<", "GT": ">"}
 
 
 class FormulaError(UserError):
@@ -92,9 +87,9 @@ class FormulaError(UserError):
 def parse(latex: str, *, conditions: bool = False) -> Tree:
     """The tree of one claim `a = b \\le c …`; with `conditions`, of several, parted by commas.
 
-    Nodes: claim(side, relation, side, …); number, symbol(name, subscript or None),
-    derivative(of, by, …), big("sum" or "prod", index, low, high, body), big of three: the index
-    runs over all (or all but the fourth child), call, root, power, divide, …
+    Nodes: claim(side, relation, side, …), its relations = ne le ge < >; number,
+    symbol(name, subscript or None), derivative(of, by, …), big("sum" or "prod", index, low, high,
+    body), big of three: the index runs over all (or all but the third child), log, root, power, …
 
     Raises
     ------
@@ -126,8 +121,8 @@ class _Shape(Transformer):
     """The parser's trees with scripts, ranges and relations in one form each."""
 
     def claim(self, *parts: Tree | Token) -> Tree:
-        sides = [RELATIONS[p.type] if isinstance(p, Token) else p for p in parts]
-        return Tree("claim", sides)
+        relations = [p.lstrip("\\& \n").rstrip("q") for p in parts[1::2]]
+        return Tree("claim", [*chain(*zip(parts[::2], relations, strict=False)), parts[-1]])
 
     def name(self, *parts: Token) -> str:
         return "".join(f"{{{p}}}" if k else str(p) for k, p in enumerate(parts))
@@ -149,11 +144,10 @@ class _Shape(Transformer):
         return Tree("delta", list(pair))
 
     def big(self, kind: Token, span: Tree, body: Tree) -> Tree:
-        index, *bounds = (c for c in span.children if getattr(c, "type", "") not in ("EQ", "NE"))
-        return Tree("big", [str(kind)[1:], str(index), *bounds, body])
+        return Tree("big", [kind[1:], *span.children, body])
 
     def call(self, function: Token, argument: Tree) -> Tree:
-        return Tree("call", ["exp" if function == r"\exp" else "log", argument])
+        return Tree("exp" if function == r"\exp" else "log", [argument])
 
     def limit(self, variable: Tree, point: Tree, body: Tree) -> Tree:
         return Tree("limit", [key(variable), point, body])

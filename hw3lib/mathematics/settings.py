@@ -1,26 +1,31 @@
 """What the symbols of M1-M4 mean: values drawn at random, and what torch makes of them.
 
 Derivatives are autograd's, in float64. A size (m, K, t) is 1, 2, 3 (K: 2, 3, 4) every other time,
-else each up to 24 in turn, now and then one up to 80.
+else each up to 24 in turn, now and then one up to 80; those of a convolution go up to 60 or 1000.
+All else is drawn independently, a third or so from small whole numbers and the like: what a
+condition such as x_i = 0 lets through is then nothing special besides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.functional import hessian, jacobian
 
 Values = dict[str | tuple[str, ...], float | np.ndarray]
 ELL, XHAT, YHAT, MU, VAR = r"\ell", r"\hat{x}", r"\hat{y}", r"\mu_B", r"\sigma_B^2"
 GAMMA, BETA, EPS = r"\gamma", r"\beta", r"\epsilon"
 BETA1, BETA2, ETA = r"\beta_1", r"\beta_2", r"\eta_0"
+IN, OUT = r"\text{in}", r"\text{out}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Setting:
     """draw : (generator, number of the case) -> inputs;  compute : inputs -> (values, rounding)
 
@@ -32,23 +37,14 @@ class Setting:
 
     name: str
     draw: Callable[[np.random.Generator, int], Values]
-    compute: Callable[[Values], tuple[Values, dict]]
+    compute: Callable[[Values], tuple[Values, Values]]
     size: str = ""
     count: int = 120
     moves: dict[str, tuple[float, float]] = field(default_factory=dict)
     first: dict[str, int] = field(default_factory=dict)
-    drawn: list[Case] = field(default_factory=list, repr=False)
-
-    def cases(self, most: int) -> Iterator[Case]:
-        """The first `most` cases, the same ones every time."""
-        for number in range(most):
-            if number == len(self.drawn):
-                inputs = self.draw(np.random.default_rng([4, number]), number)
-                self.drawn.append(Case(self, inputs, *self.compute(inputs)))
-            yield self.drawn[number]
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Case:
     """values : of each symbol and, under (of, by), of each partial derivative
 
@@ -58,24 +54,30 @@ class Case:
     setting: Setting
     inputs: Values
     values: Values
-    rounding: dict
-    moved_to: dict[tuple[str, float], Case] = field(default_factory=dict, repr=False)
+    rounding: Values
 
     @property
     def size(self) -> int:
         return int(self.values.get(self.setting.size, 0))
 
-    def moved(self, name: str, value: float) -> Case:
-        """The same inputs, but one: what a limit is taken from."""
-        if (name, value) not in self.moved_to:
-            inputs = self.inputs | {name: value}
-            self.moved_to[name, value] = Case(self.setting, inputs, *self.setting.compute(inputs))
-        return self.moved_to[name, value]
-
     def told(self) -> str:
         size = self.setting.size
         names = [size] if size else [n for n in self.values if isinstance(n, str)]
         return ", ".join(f"{n} = {self.values[n]:g}" for n in names)
+
+
+@cache
+def drawn(setting: Setting, number: int) -> Case:
+    """The same case every time."""
+    inputs = setting.draw(np.random.default_rng([4, number]), number)
+    return Case(setting, inputs, *setting.compute(inputs))
+
+
+@cache
+def moved(case: Case, name: str, value: float) -> Case:
+    """The same inputs, but one: what a limit is taken from."""
+    inputs = case.inputs | {name: value}
+    return Case(case.setting, inputs, *case.setting.compute(inputs))
 
 
 def _size(rng: np.random.Generator, number: int, smallest: int) -> int:
@@ -84,48 +86,58 @@ def _size(rng: np.random.Generator, number: int, smallest: int) -> int:
     return smallest + (number // 2 % 3 if number % 2 else number // 2 % 24)
 
 
-def _any(rng: np.random.Generator) -> float:
+def _scale(rng: np.random.Generator, most: float) -> float:
+    return 10 ** rng.uniform(-1, most)
+
+
+def _scalar(rng: np.random.Generator) -> float:
     """A number of any sign, small or large, so that none looks bounded."""
-    return rng.normal() * 10 ** rng.uniform(-1, 1.5)
+    if rng.random() < 0.3:
+        return float(rng.integers(-1, 3))
+    return rng.normal() * _scale(rng, 1.5)
 
 
-def _tensor(values: np.ndarray | float, *, track: bool = True) -> Tensor:
-    return torch.tensor(values, dtype=torch.float64, requires_grad=track)
+def _vector(rng: np.random.Generator, n: int, scale: float) -> np.ndarray:
+    """Of any sort: generic, small whole numbers, all alike, all but one."""
+    if rng.random() < 0.25:
+        return rng.integers(-2, 3, n).astype(float)
+    values = np.clip(rng.normal(size=n), -2.6, 2.6) * rng.choice([0.1, 1, 1], n)
+    if rng.random() < 0.2:
+        values[:] = 0
+        values[rng.integers(n)] = rng.choice([0, 5])
+    return scale * (values + rng.choice([0, 3]) * rng.normal())
 
 
-def _grad(of: Tensor, *by: Tensor) -> list[np.ndarray]:
-    """Gradients of a scalar; of a vector, the Jacobians."""
-    ones = None if of.ndim == 0 else torch.eye(len(of), dtype=of.dtype)
-    found = torch.autograd.grad(of, by, ones, retain_graph=True, is_grads_batched=of.ndim > 0)
-    return [g.numpy() for g in found]
+def _tensor(values: np.ndarray | float) -> Tensor:
+    return torch.tensor(values, dtype=torch.float64)
+
+
+def _partials(of: str, function: Callable[..., Tensor], by: dict[str, Tensor]) -> Values:
+    slopes = jacobian(function, tuple(by.values()))
+    return {(of, name): slope.numpy() for name, slope in zip(by, slopes, strict=True)}
 
 
 # --- M1 --------------------------------------------------------------------------------------
 
 
 def _draw_convolution(rng: np.random.Generator, number: int) -> Values:
-    """Everything differs between the axes; padding may exceed the kernel."""
-    large = number % 15 == 10
+    """Small sizes as often as large ones; padding may exceed the kernel."""
     while True:
-        W, H = rng.permutation([rng.integers(1, 121 if large else 31), rng.integers(1, 13)])
-        k, s, p = (rng.integers(least, 25 if large else 12, 2) for least in (1, 1, 0))
-        if number % 2:
-            k, s, p = np.minimum(k, 4), np.minimum(s, 3), np.minimum(p, 2)
-        if number % 7 == 3:
+        B, W, H, inputs, outputs = 1000 ** rng.random(5) // 1
+        k, s, p = 60 ** rng.random((3, 2)) // 1 - np.array([[0], [0], [1]])
+        if rng.random() < 0.2:
             k, s = 2 * p + 1, s**0  # the shape stays
         if (k <= np.array([W, H]) + 2 * p).all():
             break
-    names = ("B", "C", r"\text{in}", r"\text{out}")
-    channels = dict(zip(names, rng.integers(1, 4, 4), strict=True))
-    channels["C"] = channels[r"\text{in}"]
+    sizes = {"B": B, "W": W, "H": H, "C": inputs, IN: inputs, OUT: outputs}
     axes = {f"{n}_{a + 1}": v[a] for n, v in (("k", k), ("s", s), ("p", p)) for a in (0, 1)}
-    return {n: int(v) for n, v in {"W": W, "H": H, **axes, **channels}.items()}
+    return {name: int(v) for name, v in (sizes | axes).items()}
 
 
-def _convolution(v: Values) -> tuple[Values, dict]:
-    """The shape that torch.nn.functional.conv2d gives."""
-    x = torch.zeros(v["B"], v["C"], v["W"], v["H"])
-    weight = torch.zeros(v[r"\text{out}"], v["C"], v["k_1"], v["k_2"])
+def _convolution(v: Values) -> tuple[Values, Values]:
+    """The shape that torch.nn.functional.conv2d gives; on "meta" it computes nothing else."""
+    x = torch.empty(v["B"], v["C"], v["W"], v["H"], device="meta")
+    weight = torch.empty(v[OUT], v["C"], v["k_1"], v["k_2"], device="meta")
     y = F.conv2d(x, weight, None, (v["s_1"], v["s_2"]), (v["p_1"], v["p_2"]))
     return v | dict(zip(("B'", "C'", "W'", "H'"), y.shape, strict=True)), {}
 
@@ -134,87 +146,82 @@ def _convolution(v: Values) -> tuple[Values, dict]:
 
 
 def _draw_batch(rng: np.random.Generator, number: int) -> Values:
-    m = _size(rng, number, 1)
-    scale = 10 ** rng.uniform(-1, 1)
-    x = scale * (rng.normal(size=m) + 3 * rng.normal())
-    if number % 13 == 6:
-        x[rng.integers(m)] += 20 * scale  # one far from the rest
-    if number % 19 == 8:
-        x[:] = rng.choice([0.0, 2.0])  # all alike
+    m, scale = _size(rng, number, 1), _scale(rng, 1)
+    x = _vector(rng, m, scale)
     return {
         "x": x, "a": rng.uniform(-1, 1, m), "b": rng.uniform(-1, 1, m),
-        GAMMA: [_any(rng), 1.0, 0.0][number % 7 == 3 or 2 * (number % 29 == 11)],
-        BETA: 0.0 if number % 7 == 3 else _any(rng),
-        EPS: float(rng.choice([1e-5, 1e-3, 0.1, 1.0, 30.0])),
+        GAMMA: _scalar(rng), BETA: _scalar(rng), EPS: rng.choice([1.0, 10 ** rng.uniform(-5, 2)]),
         MU: x.mean() + scale * rng.normal(),
     }  # fmt: skip
 
 
 def _loss(v: Values) -> Callable[[Tensor], Tensor]:
     """A smooth loss that ties all outputs together, so that their derivatives are any numbers."""
-    a, b = _tensor(v["a"], track=False), _tensor(v["b"], track=False)
+    a, b = _tensor(v["a"]), _tensor(v["b"])
     return lambda y: (a * torch.sin(y)).sum() + (b * y).sum() ** 2 / 2
 
 
-def _stages(v: Values, mu: float) -> tuple[Values, dict]:
-    """The question's graph: each partial holds the other arguments of its formula fixed.
+def _stages(v: Values, mu: float) -> Values:
+    """The question's graph: each partial holds the other arguments of its formula fixed."""
+    x, mean, gamma, beta = map(_tensor, (v["x"], mu, v[GAMMA], v[BETA]))
+    loss = _loss(v)
 
-    x-hat depends on x, mu and sigma^2; sigma^2 on x and mu; mu on x; y on x-hat, gamma, beta.
-    """
-    x, mean = _tensor(v["x"]), _tensor(mu)
-    gamma, beta, loss = _tensor(v[GAMMA]), _tensor(v[BETA]), _loss(v)
-    spread = ((x - mean) ** 2).mean()
-    var = _tensor(spread.item())
-    root = torch.sqrt(var + v[EPS])
-    xhat = (x - mean) / root
-    leaf = _tensor(xhat.detach().numpy())
-    y = gamma * leaf + beta
-    both = loss(gamma * ((x - mean) / torch.sqrt(spread + v[EPS])) + beta)  # paths from mu
-    value = loss(y)
+    def variance(x: Tensor, mean: Tensor) -> Tensor:
+        return ((x - mean) ** 2).mean()
+
+    def normal(x: Tensor, mean: Tensor, var: Tensor) -> Tensor:
+        return (x - mean) / torch.sqrt(var + v[EPS])
+
+    def output(xhat: Tensor, gamma: Tensor = gamma, beta: Tensor = beta) -> Tensor:
+        return gamma * xhat + beta
+
+    var = variance(x, mean)
+    xhat = normal(x, mean, var)
+    y = output(xhat)
     values = {
-        "m": len(x), "x": v["x"], XHAT: leaf.detach().numpy(), "y": y.detach().numpy(),
-        MU: mu, r"\sigma_B": var.item() ** 0.5, ELL: value.item(),
-        GAMMA: v[GAMMA], BETA: v[BETA], EPS: v[EPS],
-        (ELL, VAR): _grad(loss(gamma * xhat + beta), var)[0], (ELL, MU): _grad(both, mean)[0],
-        (MU, "x"): _grad(x.mean(), x)[0],
+        "m": len(x), "x": v["x"], XHAT: xhat.numpy(), "y": y.numpy(), ELL: loss(y).item(),
+        MU: mu, r"\sigma_B": var.item() ** 0.5, GAMMA: v[GAMMA], BETA: v[BETA], EPS: v[EPS],
     }  # fmt: skip
-    for of, whole, by in (
-        (ELL, value, {"y": y, XHAT: leaf, GAMMA: gamma, BETA: beta}),
-        ("y", y, {XHAT: leaf, GAMMA: gamma, BETA: beta}),
-        (XHAT, xhat, {"x": x, MU: mean, VAR: var}),
-        (VAR, spread, {"x": x, MU: mean}),
+    for of, function, by in (
+        (MU, torch.mean, {"x": x}),
+        (VAR, variance, {"x": x, MU: mean}),
+        (XHAT, normal, {"x": x, MU: mean, VAR: var}),
+        ("y", output, {XHAT: xhat, GAMMA: gamma, BETA: beta}),
+        (ELL, loss, {"y": y}),
+        (ELL, lambda *inputs: loss(output(*inputs)), {XHAT: xhat, GAMMA: gamma, BETA: beta}),
+        (ELL, lambda var: loss(output(normal(x, mean, var))), {VAR: var}),
+        (ELL, lambda mean: loss(output(normal(x, mean, variance(x, mean)))), {MU: mean}),
     ):
-        values |= {(of, n): g for n, g in zip(by, _grad(whole, *by.values()), strict=True)}
-    return values, {(VAR, MU): 2 * np.abs(v["x"] - mu).mean()}
+        values |= _partials(of, function, by)
+    return values
 
 
-def _free_mean(v: Values) -> tuple[Values, dict]:
+def _free_mean(v: Values) -> tuple[Values, Values]:
     """mu_B is any number: what it does to sigma^2 shows, which at the mean it does not."""
-    return _stages(v, v[MU])
+    return _stages(v, v[MU]), {(VAR, MU): 2 * np.abs(v["x"]).max()}
 
 
-def _batch_norm(v: Values) -> tuple[Values, dict]:
+def _batch_norm(v: Values) -> tuple[Values, Values]:
     """The whole layer is torch's; of m = 1, which its batch_norm refuses, its layer_norm."""
-    values, rounding = _stages(v, v["x"].mean())
-    x, gamma, beta, loss = _tensor(v["x"]), _tensor([v[GAMMA]]), _tensor([v[BETA]]), _loss(v)
+    mean, loss = v["x"].mean(), _loss(v)
+    inputs = {name: _tensor(v[name]) for name in ("x", GAMMA, BETA)}
 
-    def layer(gamma: Tensor, beta: Tensor) -> Tensor:
+    def layer(x: Tensor, *affine: Tensor) -> Tensor:
+        gamma, beta = (scalar[None] for scalar in affine)
         if len(x) > 1:
             return F.batch_norm(x[:, None], None, None, gamma, beta, True, eps=v[EPS])[:, 0]
         return F.layer_norm(x, (1,), gamma, beta, v[EPS])
 
-    y = layer(gamma, beta)
-    slope_x, slope_gamma, slope_beta = _grad(loss(y), x, gamma, beta)
-    values |= {
-        "y": y.detach().numpy(), XHAT: layer(gamma * 0 + 1, beta * 0).detach().numpy(),
-        (ELL, "x"): slope_x, (ELL, GAMMA): slope_gamma[0], (ELL, BETA): slope_beta[0],
-    }  # fmt: skip
+    values = _stages(v, mean) | _partials(ELL, lambda *inputs: loss(layer(*inputs)), inputs)
+    values["y"] = layer(*inputs.values()).numpy()
+    values[XHAT] = layer(inputs["x"], _tensor(1.0), _tensor(0.0)).numpy()
     root = (values[r"\sigma_B"] ** 2 + v[EPS]) ** 0.5
     far = 2 * np.abs(v["x"]).max() / root  # of x-hat, whose numerator cancels
     slope = np.abs(values[ELL, "y"])
-    return values, rounding | {
+    return values, {
         XHAT: far, "y": abs(v[GAMMA]) * far, (ELL, GAMMA): far * slope.sum(),
         (ELL, "x"): abs(v[GAMMA]) / root * slope.max() * (1 + np.abs(values[XHAT]).max() ** 2),
+        (VAR, MU): 2 * np.abs(v["x"]).max(),
     }  # fmt: skip
 
 
@@ -223,97 +230,82 @@ def _batch_norm(v: Values) -> tuple[Values, dict]:
 
 def _draw_softmax(rng: np.random.Generator, number: int) -> Values:
     K = _size(rng, number, 2)
-    z = np.clip(rng.normal(0, rng.choice([0.3, 1, 3]), K), -8, 8)
-    if number % 9 == 4:
-        z[:] = rng.choice([0.0, rng.normal()])  # all alike
-    if number % 13 == 7:
-        z = 16.0 * np.eye(K)[rng.integers(K)] - 8  # one far above the rest
-    y = np.eye(K)[rng.choice([z.argmax(), rng.integers(K)])]
-    if number % 17 == 11:
-        y = np.exp(z) / np.exp(z).sum()  # nothing left to learn
-    elif number % 3:
-        y = rng.dirichlet(np.ones(K)) if number % 3 == 1 else 0.9 * y + 0.1 / K
-    v = _any(rng) * rng.normal(size=K)
-    if number % 11 in (5, 6):
-        v = -2 * z if number % 11 == 5 else np.full(K, v[0])
-    return {"z": z, "y": y, "v": v}
+    z = _vector(rng, K, rng.choice([0.3, 1, 3]))
+    one = np.eye(K)[rng.choice([z.argmax(), rng.integers(K)])]
+    smooth, equal = 0.9 * one + 0.1 / K, np.full(K, 1 / K)
+    learned = torch.softmax(_tensor(z), 0).numpy()  # nothing is left to learn
+    labels = (one, smooth, rng.dirichlet(np.ones(K)), equal, learned)
+    y = rng.choice(labels, p=(0.4, 0.2, 0.2, 0.1, 0.1))
+    return {"z": z, "y": y, "v": _vector(rng, K, _scale(rng, 1.5))}
 
 
-def _softmax(v: Values) -> tuple[Values, dict]:
+def _softmax(v: Values) -> tuple[Values, Values]:
     """torch.softmax and cross_entropy; by y-hat, kl_div, which differs by a constant."""
-    z, y = _tensor(v["z"]), _tensor(v["y"], track=False)
+    z, y = _tensor(v["z"]), _tensor(v["y"])
     p = torch.softmax(z, 0)
-    leaf = _tensor(p.detach().numpy())
 
     def loss(z: Tensor) -> Tensor:
         return F.cross_entropy(z[None], y[None])
 
     values = v | {
-        "K": len(z), YHAT: leaf.detach().numpy(), "L": loss(z).item(),
-        ("L", "z"): _grad(loss(z), z)[0], (YHAT, "z"): _grad(p, z)[0],
-        ("L", YHAT): _grad(F.kl_div(leaf.log(), y, reduction="sum"), leaf)[0],
-        ("L", "z", "z"): torch.autograd.functional.hessian(loss, z, vectorize=True).numpy(),
+        "K": len(z), YHAT: p.numpy(), "L": loss(z).item(),
+        ("L", "z", "z"): hessian(loss, z, vectorize=True).numpy(),
     }  # fmt: skip
-    rounding = dict.fromkeys(((YHAT, "z"), ("L", "z"), ("L", "z", "z")), 1.0)
-    return values, rounding | {"L": np.abs(v["z"]).max()}
+    values |= _partials("L", loss, {"z": z})
+    values |= _partials(YHAT, lambda z: torch.softmax(z, 0), {"z": z})
+    values |= _partials("L", lambda p: F.kl_div(p.log(), y, reduction="sum"), {YHAT: p})
+    own = np.diag(values[YHAT])  # of a diagonal, y-hat (1 - y-hat), whose bracket cancels
+    one = dict.fromkeys((("L", "z"), ("L", "z", "z")), 1.0)
+    return values, one | {(YHAT, "z"): own, "L": np.abs(v["z"]).max()}
 
 
 # --- M4 --------------------------------------------------------------------------------------
 
 
+def _rate(rng: np.random.Generator) -> float:
+    """beta_1 or beta_2: 0 or another plain number, near 1, any."""
+    plain = rng.choice([0, 0.25, 0.5, 0.75], p=[0.7, 0.1, 0.1, 0.1])
+    near, other = 1 - 10 ** rng.uniform(-5, -1), rng.uniform(0.05, 0.95)
+    return rng.choice([plain, near, other], p=[0.35, 0.15, 0.5])
+
+
 def _draw_adam(rng: np.random.Generator, number: int) -> Values:
-    t = _size(rng, number, 1)
-    g, kind = rng.normal(size=t) * 10 ** rng.uniform(-1, 1.5), number % 16
-    if kind in (5, 12):
-        g[np.arange(t) != (0 if kind == 5 else t - 1)] = 0  # a single one
-    if kind in (7, 10):
-        g[:] = 0 if number % 64 == 7 else _any(rng)  # all alike
-    beta1, beta2 = np.where(
-        rng.random(2) < 0.2, 1 - 10 ** rng.uniform(-4, -1, 2), rng.uniform(0.05, 0.95, 2)
-    )
-    beta2 = 0.0 if number % 23 == 9 else float(beta2)
-    vanishes = (g[0] == 0) or (beta2 == 0 and (g == 0).any())  # v_i of some i
+    """epsilon = 0 only where no v_i is 0, for torch would divide 0 by 0."""
+    g, beta2 = _vector(rng, _size(rng, number, 1), _scale(rng, 1.5)), _rate(rng)
+    vanishes = g[0] == 0 or (beta2 == 0 and (g == 0).any())
     return {
-        "g": g, BETA1: 0.0 if number % 4 == 1 else float(beta1), BETA2: beta2,
-        ETA: 10 ** rng.uniform(-3, 1),
-        EPS: 0.0 if rng.random() < 0.5 and not vanishes else 10 ** rng.uniform(-3, 1),
+        "g": g, BETA1: _rate(rng), BETA2: beta2, ETA: rng.choice([1, 10 ** rng.uniform(-3, 1.5)]),
+        EPS: 0.0 if rng.random() < 0.5 and not vanishes else 10 ** rng.uniform(-3, 1.5),
     }  # fmt: skip
 
 
-def _adam(v: Values) -> tuple[Values, dict]:
+def _adam(v: Values) -> tuple[Values, Values]:
     """torch.optim.Adam on one parameter w with the rate eta_t = eta_0 / sqrt(t)."""
     w, t = _tensor(0.0), np.arange(1, len(v["g"]) + 1)
     adam = torch.optim.Adam([w], betas=(v[BETA1], v[BETA2]), eps=v[EPS], foreach=False)
     rows, rates = [(0.0, 0.0, 0.0)], v[ETA] / np.sqrt(t)
     for gradient, rate in zip(v["g"], rates, strict=True):
-        w.grad = _tensor(gradient, track=False)
-        adam.param_groups[0]["lr"] = float(rate)
+        w.grad, adam.param_groups[0]["lr"] = _tensor(gradient), float(rate)
         adam.step()
         state = adam.state[w]
         rows.append((state["exp_avg"].item(), state["exp_avg_sq"].item(), w.item()))
     m, square, path = np.array(rows).T
     hats = {r"\hat{m}": m[1:] / (1 - v[BETA1] ** t), r"\hat{v}": square[1:] / (1 - v[BETA2] ** t)}
-    arrays = {"m": m, "v": square, "w": path, r"\eta": rates}
-    rounding = {
-        "m": np.abs(v["g"]).max(),
-        r"\hat{m}": np.abs(v["g"]).max(),
-        "w": np.abs(path).max(),
-    }
-    return v | {"t": len(t)} | arrays | hats, rounding
+    values = {"t": len(t), "m": m, "v": square, "w": path, r"\eta": rates}
+    largest = np.abs(v["g"]).max()
+    return v | values | hats, {
+        "m": largest, "w": np.abs(path).max(),
+        r"\hat{m}": largest / (1 - v[BETA1]), r"\hat{v}": largest**2 / (1 - v[BETA2]),
+    }  # fmt: skip
 
 
-SETTINGS = {
-    s.name: s
-    for s in (
-        Setting("convolution", _draw_convolution, _convolution, count=400),
-        Setting("batch_norm", _draw_batch, _batch_norm, "m"),
-        Setting("free_mean", _draw_batch, _free_mean, "m"),
-        Setting("softmax", _draw_softmax, _softmax, "K"),
-        Setting(
-            "adam", _draw_adam, _adam, "t",
-            moves={BETA1: (0, 1), BETA2: (0, 1)},
-            first=dict.fromkeys(("m", "v", "w"), 0),
-        ),
-    )
-}  # fmt: skip
+RATES = {BETA1: (0, 1), BETA2: (0, 1)}
+ALL = (
+    Setting("convolution", _draw_convolution, _convolution, count=400),
+    Setting("batch_norm", _draw_batch, _batch_norm, "m"),
+    Setting("free_mean", _draw_batch, _free_mean, "m"),
+    Setting("softmax", _draw_softmax, _softmax, "K"),
+    Setting("adam", _draw_adam, _adam, "t", moves=RATES, first={"m": 0, "v": 0, "w": 0}),
+)
+SETTINGS = {setting.name: setting for setting in ALL}
 QUESTIONS = {"M1": "convolution", "M2": "batch_norm", "M3": "softmax", "M4": "adam"}

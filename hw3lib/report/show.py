@@ -215,10 +215,10 @@ def _told(found: Checked) -> Text:
     digit, exponent = f"{found.error:.0e}".split("e")
     error = rf"${digit} \times 10^{{{int(exponent)}}}$" if found.error else "0"
     tight = Text("", "")
-    if found.attained:
-        tight = Text("，等號不可達", ", never attained")
-        if all(found.attained):
-            tight = Text("，等號可達", ", attained")
+    if found.attained is not None:
+        tight = Text("，等號可達", ", attained")
+        if not found.attained:
+            tight = Text("，等號不可達", ", never attained")
     return Text(f"{found.cases} 例，{error}{tight.zh}", f"{found.cases} cases, {error}{tight.en}")
 
 

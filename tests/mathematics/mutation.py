@@ -1,4 +1,4 @@
-"""Small faults in a claim, made by operators on its tree, and the tree as LaTeX again."""
+"""Small faults in a claim, made by operators on its tree."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ def number(value: int) -> Tree:
     return Tree("number", [str(value)])
 
 
+DROPPED = ("divide", "power", "root", "floor", "ceil", "absolute", "negative", "exp", "log")
 SQUARE = ("power", 0, "sign", [number(2)])  # that of -a is that of a
 
 
@@ -20,7 +21,7 @@ def mutants(claim: Tree, each: list[str]) -> Iterator[tuple[str, Tree]]:
     """(operator, faulty claim), for every operator at every place of every side."""
     for place, part in enumerate(claim.children):
         if place % 2:
-            turned = {r"\le": r"\ge", r"\ge": r"\le", "<": ">", ">": "<"}.get(part)
+            turned = {"le": "ge", "ge": "le", "<": ">", ">": "<"}.get(part)
             faults = [("relation turned", turned)] if turned else []
         else:
             faults = _faults(part, set(each))
@@ -42,10 +43,8 @@ def _faults(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:
         yield "term", Tree("add", [node, number(1)])
     if node.data in ("add", "subtract", "multiply"):
         yield from (("dropped", child) for child in node.children)
-    if node.data in ("divide", "power", "root", "floor", "ceil", "absolute", "negative"):
+    if node.data in DROPPED:
         yield "dropped", node.children[0]
-    if node.data == "call":
-        yield "dropped", node.children[1]
     if node.data in ("symbol", "derivative", "delta"):
         yield from _moved(node, scope)
     elif node.data == "big":
@@ -86,40 +85,3 @@ def _moved(node: Tree, scope: set[str]) -> Iterator[tuple[str, Tree]]:
 
 def _is_index(node: Tree, scope: set[str]) -> bool:
     return any(s.children[0] in scope | {"t"} for s in node.find_data("symbol"))
-
-
-def latex(node: Tree | str) -> str:
-    """The tree as LaTeX that parses to it again, with more brackets than a person would write."""
-    if isinstance(node, str):
-        return node
-    c = node.children
-    if node.data == "symbol":
-        return c[0] if c[1] is None else f"{c[0]}_{{{latex(c[1])}}}"
-    if node.data == "derivative":
-        power = "^2" if len(c) > 2 else ""
-        below = r" \partial ".join(map(_variable, c[1:]))
-        return rf"\frac{{\partial{power} {_variable(c[0])}}}{{\partial {below}}}"
-    if node.data == "big":
-        span = {4: rf"{c[1]} \ne {latex(c[2])}", 3: c[1]}.get(len(c), f"{c[1]}={latex(c[2])}")
-        top = f"^{{{latex(c[3])}}}" if len(c) == 5 else ""
-        return rf"(\{c[0]}_{{{span}}}{top} ({latex(c[-1])}))"
-    if node.data == "limit":
-        return rf"(\lim_{{{c[0]} \to {latex(c[1])}}} ({latex(c[2])}))"
-    inner = [latex(child) for child in c]
-    return _FORMS[node.data].format(*inner) if node.data in _FORMS else _joined(node.data, inner)
-
-
-def _variable(node: Tree) -> str:
-    return f"{latex(node.children[0])}^2" if node.data == "power" else latex(node)
-
-
-_FORMS = {
-    "number": "{}", "negative": "(-({}))", "add": "({} + {})", "subtract": "({} - ({}))",
-    "multiply": r"({}) \cdot ({})", "divide": r"\frac{{{}}}{{{}}}", "power": "({})^{{{}}}",
-    "root": r"\sqrt{{{}}}", "call": r"\{}({})", "floor": r"\lfloor {} \rfloor",
-    "ceil": r"\lceil {} \rceil", "absolute": "|{}|", "delta": r"\delta_{{{}, {}}}",
-}  # fmt: skip
-
-
-def _joined(kind: str, inner: list[str]) -> str:
-    return f"({', '.join(inner)})" if kind == "tuple" else " ".join(inner)

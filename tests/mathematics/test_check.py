@@ -46,20 +46,18 @@ def test_right_claims_pass(setting, latex, each, where):
         ("batch_norm", r"\sum_{j \ne i} x_j = 0", "i", "", "sum over j is empty for m = 1"),
         ("batch_norm", r"\theta = 0", "", "", r"knows no \theta"),
         ("batch_norm", "x_i = x_i", "", "", "index, say so by each"),
-        ("batch_norm", r"\mu_B = \mu_B", "i", "", "the formula has no index i"),
         ("batch_norm", "x_i = x_i", "m", "", "m is no index"),
         ("softmax", r"\hat{y} = 1", "", "", r"\hat{y} takes 1 indices, not 0"),
         ("softmax", r"\delta_{i} = 1", "i", "", "delta takes two"),
-        ("convolution", r"\sum_i W = 0", "", "", "empty"),
+        ("convolution", r"\sum_i W = 0", "", "", "i is no index"),
+        ("adam", r"\sum_{t=1}^{3} t = 6", "", "", "t is no index"),
         ("convolution", r"(B, W) = (B, W, H)", "", "", "2 and of 3|3 and of 2"),
     ],
 )  # fmt: skip
 def test_reasons_name_the_fault(setting, latex, each, where, reason):
     found = check(setting, latex, each=each, where=where)
     assert found.ok is False
-    import re
-
-    assert re.search(reason.replace("\\", r"\\"), found.reason), found.reason
+    assert any(part in found.reason for part in reason.split("|")), found.reason
 
 
 @pytest.mark.parametrize(
@@ -71,7 +69,8 @@ def test_reasons_name_the_fault(setting, latex, each, where, reason):
         ("softmax", r"\frac{1}{K^{400}} = 0", "", "K > 10"),  # beyond the machine's range
         ("softmax", r"e^{-1000 K} = 0", "", ""),
         ("softmax", r"\exp(-1000 K) = 0", "", ""),
-        ("batch_norm", "x_i + 10000000 - 10000000 = x_i", "i", ""),
+        ("batch_norm", "x_i + 1000000 - 1000000 = x_i + 0.000001", "i", ""),
+        ("softmax", r"\sum_{k=1}^{1000} \sum_{l=1}^{1001} k l = 0", "", ""),
         ("adam", r"\lim_{\beta_2 \to 1} \beta_2^{1000} = 1", "", ""),
         ("batch_norm", r"\mu_B = \frac{1}{m} \sum_i x_i", "", "m = 41"),  # hardly ever drawn
         ("batch_norm", r"\gamma < \gamma + 0.00001 \cdot 0.00001 \cdot 0.0001", "", ""),
@@ -94,7 +93,7 @@ def test_what_cannot_be_decided_is_told_apart(setting, latex, each, where):
 )
 def test_a_bound_says_whether_it_is_attained(latex, attained):
     found = check("softmax", latex, each="i")
-    assert found.ok and bool(found.attained[0]) == attained
+    assert found.ok and found.attained == attained
     assert ("never attained" in found.reason) != attained
 
 
