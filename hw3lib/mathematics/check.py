@@ -17,7 +17,7 @@ ROUNDING = 4e-15  # two sides so near are taken for equal where they must not be
 FEWEST = 5  # cases to decide on
 ENOUGH, MOST = 30, 600  # cases looked for, and drawn at most, where few meet a condition
 LIMITS = 60  # cases of a claim with a limit, each of which is six runs
-CONSTANT, VARIABLE = {"number", "power", "multiply", "divide"}, {"symbol", "derivative", "big"}
+VARIABLE = ("claim", "tuple", "derivative", "big", "limit")  # beside symbols
 
 
 @dataclass(frozen=True)
@@ -117,11 +117,15 @@ def judge(setting: Setting, claim: Tree, each: list[str], conditions: list[Tree]
 def _drowned(case: Case, claim: Tree) -> str:
     """x + 10^-13 = x must not pass, nor (x + 10^13) - 10^13 = x be refuted."""
     for node in claim.iter_subtrees():
-        if node.data in CONSTANT and not any(t.data in VARIABLE for t in node.iter_subtrees()):
+        if not any(map(_varies, node.iter_subtrees())):
             value = abs(evaluate(node, Scope(case, {}, np.True_)).value)
             if value and not 1e-4 <= value <= 1e4:
                 return f"the constant {value:.2g} would drown in rounding, or drown the rest"
     return ""
+
+
+def _varies(node: Tree) -> bool:
+    return node.data in VARIABLE or (node.data == "symbol" and node.children != ["e", None])
 
 
 def _on(

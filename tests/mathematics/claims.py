@@ -2,30 +2,21 @@
 
 # ruff: noqa: E501 (a claim stands on one line)
 
-# Wrong from the first sizes on: signs, factors, indices, exponents, forgotten terms.
+# Wrong from the first sizes on, in ways that no small fault in a step of the notebook is.
 WRONG = [
     ("convolution", r"W' = \frac{W + 2p_1 - k_1}{s_1} + 1", "", ""),
     ("convolution", r"W' = \left\lceil \frac{W + 2p_1 - k_1}{s_1} \right\rceil + 1", "", ""),
-    ("convolution", r"W' = \left\lfloor \frac{W + p_1 - k_1}{s_1} \right\rfloor + 1", "", ""),
-    ("convolution", r"H' = \left\lfloor \frac{H + 2p_1 - k_2}{s_2} \right\rfloor + 1", "", ""),
-    ("convolution", r"W' = \left\lfloor \frac{W + 2p_1 - k_1 + 1}{s_1} \right\rfloor", "", ""),
-    ("convolution", r"C' = \text{in}", "", ""),
     ("convolution", r"W' < W + 2p_1", "", ""),
     ("batch_norm", r"\sigma_B^2 = \frac{1}{m-1} \sum_{i=1}^m (x_i - \mu_B)^2", "", "m > 1"),
     ("batch_norm", r"\hat{x}_i = \frac{x_i - \mu_B}{\sqrt{\sigma_B^2} + \epsilon}", "i", "m > 1"),
     ("batch_norm", r"\frac{1}{m} \sum_{i=1}^m \hat{x}_i^2 = 1", "", "m > 1"),
     ("batch_norm", r"\frac{\partial \ell}{\partial \hat{x}_i} = \frac{\partial \ell}{\partial y_i}", "i", ""),
     ("batch_norm", r"\frac{\partial \ell}{\partial x_i} = \frac{\gamma}{\sqrt{\sigma_B^2 + \epsilon}} \cdot \frac{\partial \ell}{\partial y_i}", "i", ""),
-    ("batch_norm", r"\frac{\partial \ell}{\partial x_i} = \frac{\gamma}{m \sqrt{\sigma_B^2 + \epsilon}} \left(m \frac{\partial \ell}{\partial y_i} - \sum_{j=1}^m \frac{\partial \ell}{\partial y_j} + \hat{x}_i \sum_{j=1}^m \frac{\partial \ell}{\partial y_j} \hat{x}_j\right)", "i", ""),
     ("batch_norm", r"\frac{\partial \ell}{\partial \gamma} = \sum_{i=1}^m \frac{\partial \ell}{\partial y_i} x_i", "", ""),
-    ("batch_norm", r"\frac{\partial \ell}{\partial \beta} = \frac{1}{m} \sum_{i=1}^m \frac{\partial \ell}{\partial y_i}", "", ""),
     ("batch_norm", r"\frac{\partial \ell}{\partial \mu_B} = \frac{\partial \ell}{\partial \hat{x}_i} \cdot \frac{-1}{\sqrt{\sigma_B^2 + \epsilon}}", "i", ""),
     ("batch_norm", r"\frac{\partial \ell}{\partial \sigma_B^2} = -\frac{1}{2} (\sigma_B^2 + \epsilon)^{-1/2} \sum_{i=1}^m \frac{\partial \ell}{\partial \hat{x}_i} (x_i - \mu_B)", "", ""),
     ("free_mean", r"\frac{\partial \sigma_B^2}{\partial \mu_B} = 0", "", ""),
-    ("free_mean", r"\frac{\partial \sigma_B^2}{\partial \mu_B} = \frac{2}{m} \sum_{i=1}^m (x_i - \mu_B)", "", ""),
-    ("softmax", r"\frac{\partial \hat{y}_i}{\partial z_j} = \hat{y}_i (1 - \hat{y}_j)", "i, j", ""),
     ("softmax", r"\frac{\partial \hat{y}_i}{\partial z_j} = 0", "i, j", r"i \ne j"),
-    ("softmax", r"\frac{\partial L}{\partial z_i} = y_i - \hat{y}_i", "i", ""),
     ("softmax", r"\frac{\partial L}{\partial z_j} = -\frac{y_j}{\hat{y}_j} \hat{y}_j (1 - \hat{y}_j)", "j", ""),
     ("softmax", r"-y_j \cdot \frac{1}{\hat{y}_j} \cdot \hat{y}_j (1 - \hat{y}_j) = -y_j (\hat{y}_j - 1)", "j", ""),
     ("softmax", r"L = -\sum_i \hat{y}_i \log y_i", "", ""),
@@ -33,12 +24,8 @@ WRONG = [
     ("softmax", r"\hat{y}_i (1 - \hat{y}_i) < \frac{1}{4}", "i", ""),
     ("softmax", r"\log \sum_i e^{z_i} \le \frac{1}{K} \sum_i z_i", "", ""),
     ("adam", r"m_t = \sum_{i=1}^t \beta_1^{t-i} g_i", "", ""),
-    ("adam", r"m_t = (1 - \beta_1) \sum_{i=1}^t \beta_1^{i-1} g_i", "", ""),
-    ("adam", r"v_t = (1 - \beta_2) \sum_{i=1}^t \beta_2^{t-i} g_i", "", ""),
     ("adam", r"v_t = \beta_2 v_{t-1} + (1 - \beta_2) g_1^2", "", ""),
-    ("adam", r"\hat{v}_t = \frac{v_t}{1 - \beta_2}", "", ""),
     ("adam", r"\sum_{i=1}^t g_i^2 \le \sum_{i=1}^t \beta_2^{t-i} g_i^2", "", ""),
-    ("adam", r"\lim_{\beta_2 \to 1} \hat{v}_t = \sum_{i=1}^t g_i^2", "", ""),
     ("adam", r"\lim_{\beta_2 \to 1} (w_{t-1} - w_t) = \frac{\eta_0 g_t}{\sqrt{\sum_{i=1}^t g_i^2}}", "", r"\epsilon = 0"),
     ("adam", r"w_{t-1} - w_t = \eta_0 \frac{\hat{m}_t}{\sqrt{\hat{v}_t} + \epsilon}", "", r"\epsilon > 0"),
     ("adam", r"\hat{v}_t > 0", "", ""),
@@ -47,20 +34,17 @@ WRONG = [
 
 # Wrong only for large sizes, at edges, or nowhere: what a few random cases let through.
 SLY = [
-    ("batch_norm", r"\left\lfloor \frac{m}{13} \right\rfloor = 0", "", ""),
     ("batch_norm", r"\frac{\partial \ell}{\partial \beta} = \sum_{i=1}^{12} \frac{\partial \ell}{\partial y_i}", "", "m > 11"),
     ("batch_norm", r"\left\lfloor \frac{m}{60} \right\rfloor = 0", "", ""),
     ("batch_norm", r"\sigma_B^2 > 0", "", "m > 1"),
     ("batch_norm", r"\frac{\partial \ell}{\partial x_i} \ne 0", "i", ""),
     ("batch_norm", r"\gamma \ne 0", "", ""),
-    ("softmax", r"\left\lfloor \frac{K}{8} \right\rfloor = 0", "", ""),
     ("softmax", r"\sum_{i=1}^{7} \hat{y}_i = 1", "", "K > 6"),
     ("softmax", r"\hat{y}_i > \frac{1}{100}", "i", "K < 10"),
     ("softmax", r"y_i > 0", "i", ""),
     ("softmax", r"\hat{y}_i \ne \hat{y}_j", "i, j", r"i \ne j"),
     ("adam", r"\left\lfloor \frac{t}{7} \right\rfloor = 0", "", ""),
     ("adam", r"m_t = (1 - \beta_1) \sum_{i=1}^{t} \beta_1^{t-i} g_i + (t-1)(t-2)(t-3)(t-4)(t-5)(t-6) \beta_1", "", ""),
-    ("adam", r"\beta_1 > 0", "", ""),
     ("adam", r"v_t > \beta_2 v_{t-1}", "", ""),
     ("adam", r"|m_t| < \sum_{i=1}^t |g_i|", "", ""),
     ("adam", r"\eta_0 < 1", "", ""),
@@ -89,7 +73,6 @@ SLY = [
     ("adam", r"t \le 3", "", r"\beta_1 = 0, \epsilon = 0, g_1 > 0, t < 24"),
     ("adam", r"\hat{v}_t = \frac{v_t}{1 - \beta_2^t} + \prod_{k=1}^{23} (t - k) \cdot g_t^2", "", ""),
     ("adam", r"\lim_{\beta_2 \to 1} (w_{t-1} - w_t) = \frac{\eta_0 g_t}{\sqrt{\sum_{i=1}^{t} g_i^2}} + \left\lfloor \frac{t}{4} \right\rfloor", "", r"\beta_1 = 0, \epsilon = 0"),
-    ("convolution", r"p_1 < k_1", "", ""),
     ("convolution", r"W' = \left\lfloor \frac{W + 2p_1 - k_1}{s_1} \right\rfloor + 1 + \left\lfloor \frac{k_1}{20} \right\rfloor", "", ""),
 ]  # fmt: skip
 

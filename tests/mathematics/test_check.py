@@ -66,6 +66,7 @@ def test_reasons_name_the_fault(setting, latex, each, where, reason):
         ("softmax", r"y_i \cdot \frac{1}{y_i} = 1", "i", ""),  # y_i = 0
         ("adam", r"\log m_t = \log m_t", "", ""),  # of a negative number
         ("batch_norm", "x_i + 10^{-13} = x_i", "i", ""),  # below rounding
+        ("batch_norm", r"x_i + e^{-40} = x_i + \exp(-41)", "i", ""),
         ("softmax", r"\frac{1}{K^{400}} = 0", "", "K > 10"),  # beyond the machine's range
         ("softmax", r"e^{-1000 K} = 0", "", ""),
         ("softmax", r"\exp(-1000 K) = 0", "", ""),
