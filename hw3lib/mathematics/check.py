@@ -15,7 +15,7 @@ from hw3lib.mathematics.settings import SETTINGS, Case, Setting, drawn
 SAME, DIFFERENT = 1e-12, 1e-9  # of the numbers' size; between them nothing is decided
 ROUNDING = 4e-15  # two sides so near are taken for equal where they must not be
 FEWEST = 5  # cases to decide on
-ENOUGH, MOST = 30, 600  # cases looked for, and drawn at most, where few meet a condition
+ENOUGH, MOST = 30, 400  # cases looked for, and drawn at most, where few meet a condition
 LIMITS = 60  # cases of a claim with a limit, each of which is six runs
 VARIABLE = ("claim", "tuple", "derivative", "big", "limit")  # beside symbols
 

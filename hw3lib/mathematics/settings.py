@@ -16,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.autograd.functional import hessian, jacobian
+from torch.autograd.functional import hessian
 
 Values = dict[str | tuple[str, ...], float | np.ndarray]
 ELL, XHAT, YHAT, MU, VAR = r"\ell", r"\hat{x}", r"\hat{y}", r"\mu_B", r"\sigma_B^2"
@@ -113,7 +113,10 @@ def _tensor(values: np.ndarray | float) -> Tensor:
 
 
 def _partials(of: str, function: Callable[..., Tensor], by: dict[str, Tensor]) -> Values:
-    slopes = jacobian(function, tuple(by.values()))
+    inputs = [tensor.clone().requires_grad_() for tensor in by.values()]
+    value = function(*inputs)
+    ones = torch.eye(len(value), dtype=value.dtype) if value.ndim else None
+    slopes = torch.autograd.grad(value, inputs, ones, is_grads_batched=ones is not None)
     return {(of, name): slope.numpy() for name, slope in zip(by, slopes, strict=True)}
 
 
