@@ -30,7 +30,7 @@ def layer_table(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
 
     Columns: layer (dotted name), kind (text, e.g. "Conv 3×3 /2"), output shape (text, without the
     batch axis), receptive field (side in pixels, which may exceed the image's), parameters, MACs
-    (multiply-accumulates of one image).
+    (multiply-accumulates of one image, biases not counted).
     """
     fields: dict[fx.Node, tuple[int, int]] = {}
     rows = []
@@ -48,11 +48,6 @@ def layer_table(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
                 }
             )
     return pd.DataFrame(rows)
-
-
-def macs(model: nn.Module, in_channels: int = 1) -> int:
-    """Multiply-accumulates of one image: convolutions and linear layers, biases not counted."""
-    return int(layer_table(model, in_channels)["MACs"].sum())
 
 
 @dataclass(frozen=True)
@@ -119,12 +114,11 @@ def _nodes(model: nn.Module, in_channels: int) -> list[tuple[fx.Node, nn.Module 
     image = torch.zeros(1, in_channels, SIZE, SIZE, dtype=weight.dtype, device=weight.device)
     with torch.inference_mode():
         _Shaped(graph).run(image)
-    found = []
-    for node in graph.graph.nodes:
-        if node.op != "output":
-            module = graph.get_submodule(node.target) if node.op == "call_module" else None
-            found.append((node, module))
-    return found
+    return [
+        (node, graph.get_submodule(node.target) if node.op == "call_module" else None)
+        for node in graph.graph.nodes
+        if node.op != "output"
+    ]
 
 
 class _Shaped(fx.Interpreter):

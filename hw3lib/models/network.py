@@ -221,10 +221,10 @@ def _settings(header: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
         shown = str(said["classes"])[:120]
         raise UserError(f"its classes are {shown}, this project's are {list(CLASSES)}")
     settings, metadata = said["preprocessing"], said["metadata"]
-    if not isinstance(settings, dict) or not isinstance(metadata, dict):
-        raise UserError("preprocessing and metadata must be objects; train it again")
-    recipe = metadata.get("recipe")
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
+    recipe = metadata.get("recipe") if isinstance(metadata, dict) else None
+    if not (isinstance(settings, dict) and isinstance(recipe, dict)):
+        raise UserError("preprocessing or metadata holds no recipe; train it again")
+    if not isinstance(recipe.get("model"), str):
         raise UserError("its metadata names no recipe with a model; train it again")
     numbers = {"width": recipe.get("width")} | {k: settings.get(k) for k in ("mean", "std")}
     for name, value in numbers.items():

@@ -1,6 +1,6 @@
 """The networks: those of the two reference reports, two to compare with, and ours.
 
-Every network takes (B, in_channels, 48, 48) float images and gives (B, classes) logits. Every ReLU
+Every network takes (B, in_channels, 48, 48) float images and gives (B, 7) logits. Every ReLU
 is a module of its own, because attribution methods hook them one by one. What nobody states
 (widths, dropout rates, the size of a head) is ours; notebook 02 gives the reasons.
 """
@@ -17,7 +17,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from hw3lib import UserError
+from hw3lib.data import faces
 from hw3lib.data.faces import SIZE
+
+CLASSES = len(faces.CLASSES)
 
 
 def scaled(channels: int, width: float) -> int:
@@ -81,7 +84,7 @@ class ResNet18(nn.Module):
     The parameters have torchvision's names and shapes, so weights travel both ways.
     """
 
-    def __init__(self, width: float = 1.0, in_channels: int = 3, classes: int = 7):
+    def __init__(self, width: float = 1.0, in_channels: int = 3):
         super().__init__()
         c1, c2, c3, c4 = (scaled(c, width) for c in (64, 128, 256, 512))
         self.conv1 = nn.Conv2d(in_channels, c1, 7, 2, 3, bias=False)
@@ -94,7 +97,7 @@ class ResNet18(nn.Module):
         self.layer4 = _stage(c3, c4, 2, 2)
         self.avgpool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.fc = nn.Linear(c4, classes)
+        self.fc = nn.Linear(c4, CLASSES)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, 48, 48)
@@ -114,15 +117,7 @@ class SlimResNet(nn.Module):
     each block starts as the identity (Goyal et al. 2017, arXiv:1706.02677).
     """
 
-    def __init__(
-        self,
-        width: float = 1.0,
-        in_channels: int = 1,
-        classes: int = 7,
-        *,
-        dropout: float = 0.2,
-        fine: bool = False,
-    ):
+    def __init__(self, width: float = 1.0, in_channels: int = 1, *, fine: bool = False):
         super().__init__()
         c0, c1, c2, c3 = (scaled(c, width) for c in (32, 64, 96, 160))
         self.stem = nn.Sequential(
@@ -138,8 +133,8 @@ class SlimResNet(nn.Module):
         self.stage3 = _stage(c2, c3, 2, 2, average=True)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.dropout = nn.Dropout(dropout)
-        self.fc = nn.Linear(c3, classes)
+        self.dropout = nn.Dropout(0.2)
+        self.fc = nn.Linear(c3, CLASSES)
         initialise(self)
         for module in self.modules():
             if isinstance(module, BasicBlock):
@@ -164,12 +159,12 @@ def _block(
     return nn.Sequential(*layers)
 
 
-def _head(features: int, hidden: int, classes: int, dropout: float | None) -> nn.Sequential:
+def _head(features: int, hidden: int, dropout: float | None) -> nn.Sequential:
     """One hidden layer; dropout as in `_block`."""
     layers = [nn.Flatten(), nn.Linear(features, hidden), nn.ReLU()]
     if dropout is not None:
         layers += [nn.BatchNorm1d(hidden), nn.Dropout(dropout)]
-    return nn.Sequential(*layers, nn.Linear(hidden, classes))
+    return nn.Sequential(*layers, nn.Linear(hidden, CLASSES))
 
 
 class FiveBlock(nn.Module):
@@ -180,7 +175,7 @@ class FiveBlock(nn.Module):
     dropout papers.
     """
 
-    def __init__(self, width: float = 1.0, in_channels: int = 1, classes: int = 7):
+    def __init__(self, width: float = 1.0, in_channels: int = 1):
         super().__init__()
         c1, c2, c3, c4, c5 = (scaled(c, width) for c in (32, 64, 128, 256, 512))
         self.blocks = nn.Sequential(
@@ -190,7 +185,7 @@ class FiveBlock(nn.Module):
             _block(c3, c4, 3, pooled=True, dropout=0.3),
             _block(c4, c5, 3, pooled=True, dropout=0.3),
         )
-        self.head = _head(c5 * 6 * 6, scaled(512, width), classes, dropout=0.3)
+        self.head = _head(c5 * 6 * 6, scaled(512, width), dropout=0.3)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, 48, 48)
@@ -203,14 +198,7 @@ class TwoConv(nn.Module):
     regularised : with batch norm and dropout, the report's second step
     """
 
-    def __init__(
-        self,
-        width: float = 1.0,
-        in_channels: int = 1,
-        classes: int = 7,
-        *,
-        regularised: bool = False,
-    ):
+    def __init__(self, width: float = 1.0, in_channels: int = 1, *, regularised: bool = False):
         super().__init__()
         c1, c2 = (scaled(c, width) for c in (64, 128))
         dropout = 0.3 if regularised else None
@@ -218,7 +206,7 @@ class TwoConv(nn.Module):
             _block(in_channels, c1, 5, pooled=True, dropout=dropout),
             _block(c1, c2, 5, pooled=True, dropout=dropout),
         )
-        self.head = _head(c2 * 12 * 12, scaled(512, width), classes, dropout)
+        self.head = _head(c2 * 12 * 12, scaled(512, width), dropout)
         initialise(self)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, 48, 48)
@@ -233,16 +221,7 @@ class VGG16(nn.Module):
         leave 1x1 of a 48x48 image, so pool=7 would only copy it 49 times; ours is pool=1.
     """
 
-    def __init__(
-        self,
-        width: float = 1.0,
-        in_channels: int = 3,
-        classes: int = 7,
-        *,
-        pool: int = 1,
-        hidden: int = 512,
-        dropout: float = 0.5,
-    ):
+    def __init__(self, width: float = 1.0, in_channels: int = 3, pool: int = 1, hidden: int = 512):
         super().__init__()
         layers: list[nn.Module] = []
         channels = in_channels
@@ -259,11 +238,11 @@ class VGG16(nn.Module):
         self.classifier = nn.Sequential(
             nn.Linear(channels * pool * pool, hidden),
             nn.ReLU(),
-            nn.Dropout(dropout),
+            nn.Dropout(0.5),
             nn.Linear(hidden, hidden),
             nn.ReLU(),
-            nn.Dropout(dropout),
-            nn.Linear(hidden, classes),
+            nn.Dropout(0.5),
+            nn.Linear(hidden, CLASSES),
         )
         initialise(self)
 
@@ -274,27 +253,27 @@ class VGG16(nn.Module):
 class DenseNet(nn.Module):
     """Two hidden layers (linear, batch norm, ReLU, dropout) on the flat image; no convolution."""
 
-    def __init__(self, hidden: int, in_channels: int = 1, classes: int = 7, dropout: float = 0.2):
+    def __init__(self, hidden: int, in_channels: int = 1):
         super().__init__()
         layers: list[nn.Module] = [nn.Flatten()]
         for inputs in (in_channels * SIZE * SIZE, hidden):
             linear = nn.Linear(inputs, hidden, bias=False)
-            layers += [linear, nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(dropout)]
-        self.layers = nn.Sequential(*layers, nn.Linear(hidden, classes))
+            layers += [linear, nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.2)]
+        self.layers = nn.Sequential(*layers, nn.Linear(hidden, CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:  # (B, in_channels, 48, 48)
         return self.layers(x)
 
 
-def _dense(width: float, in_channels: int, classes: int) -> DenseNet:
+def _dense(width: float, in_channels: int) -> DenseNet:
     """The DenseNet whose parameter count is nearest to slim_resnet's at this width.
 
-    With h hidden units it has h^2 + (p + 4 + classes) h + classes parameters, p pixels.
+    With h hidden units it has h^2 + (p + 4 + 7) h + 7 parameters, p pixels.
     """
-    parameters = count_parameters(SlimResNet(width, in_channels, classes))
-    half = (in_channels * SIZE * SIZE + 4 + classes) / 2
-    hidden = round(sqrt(half * half + parameters - classes) - half)
-    return DenseNet(max(hidden, 2), in_channels, classes)
+    parameters = count_parameters(SlimResNet(width, in_channels))
+    half = (in_channels * SIZE * SIZE + 4 + CLASSES) / 2
+    hidden = round(sqrt(half * half + parameters - CLASSES) - half)
+    return DenseNet(max(hidden, 2), in_channels)
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -302,7 +281,7 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
-MODELS: dict[str, Callable[[float, int, int], nn.Module]] = {
+MODELS: dict[str, Callable[[float, int], nn.Module]] = {
     "resnet18": ResNet18,
     "two_conv": TwoConv,
     "two_conv_regularised": partial(TwoConv, regularised=True),
@@ -314,7 +293,7 @@ MODELS: dict[str, Callable[[float, int, int], nn.Module]] = {
 }
 
 
-def build(name: str, *, width: float = 1.0, in_channels: int = 1, classes: int = 7) -> nn.Module:
+def build(name: str, *, width: float = 1.0, in_channels: int = 1) -> nn.Module:
     """The network `name` of MODELS with fresh weights, drawn from torch's current generator.
 
     width : factor on the channel counts, each rounded to a multiple of 8
@@ -328,7 +307,7 @@ def build(name: str, *, width: float = 1.0, in_channels: int = 1, classes: int =
         raise UserError(f"model {name!r}: choose one of {', '.join(MODELS)}")
     if not width > 0:
         raise UserError(f"model {name}: width {width!r} must be above 0")
-    return MODELS[name](width, in_channels, classes)
+    return MODELS[name](width, in_channels)
 
 
 def build_empty(name: str, **options: Any) -> nn.Module:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 
 from tqdm import tqdm
 
@@ -21,10 +20,8 @@ def in_notebook() -> bool:
     return hasattr(ipython and ipython.get_ipython(), "kernel")
 
 
-def reporter(name: str, recipe: Recipe, progress: bool | Callable[[str], None] = True) -> Lines:
-    """The reporter that suits where this process runs; none, or lines for the function given."""
-    if progress is not True:
-        return Lines(name, recipe, progress or (lambda line: None))
+def reporter(name: str, recipe: Recipe) -> Lines:
+    """The reporter that suits where this process runs."""
     if in_notebook() and not os.environ.get("HW3_BATCH"):
         return LiveCurve(name, recipe)
     if sys.stderr.isatty() and os.environ.get("LOKY_WORKER_COUNT") is None:
@@ -35,14 +32,14 @@ def reporter(name: str, recipe: Recipe, progress: bool | Callable[[str], None] =
 class Lines:
     """A line an epoch. `history` is as in loop.State."""
 
-    def __init__(self, name: str, recipe: Recipe, tell: Callable[[str], None] = to_stderr):
-        self.name, self.recipe, self.tell = name, recipe, tell
+    def __init__(self, name: str, recipe: Recipe):
+        self.name, self.recipe = name, recipe
 
     def resumed(self, epochs: int) -> None:
-        self.tell(f"{self.name}: goes on after epoch {epochs}")
+        to_stderr(f"{self.name}: goes on after epoch {epochs}")
 
     def epoch(self, history: list[dict[str, float]]) -> None:
-        self.tell(f"{self.name}  {summary(history, self.recipe)}")
+        to_stderr(f"{self.name}  {summary(history, self.recipe)}")
 
     def close(self) -> None:
         pass

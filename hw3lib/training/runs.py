@@ -14,7 +14,6 @@ import platform
 import re
 import shutil
 import time
-from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
@@ -223,8 +222,7 @@ def get_run(
     *,
     name: str = "",
     root: Path | None = None,
-    progress: bool | Callable[[str], None] = True,
-    device: str = "",
+    progress: bool = True,
     every_epoch: bool = False,
 ) -> Run:
     """The Run of this Recipe on these images: found, resumed or trained.
@@ -234,8 +232,7 @@ def get_run(
     Parameters
     ----------
     name : shown in progress and error lines
-    progress : shown here; or a function that is given each line of it
-    device : "cpu" or "cuda"; "" takes the GPU where there is one
+    progress : whether it is shown
     every_epoch : with the logits of every epoch; a Run that is there without them is trained again
 
     Raises
@@ -261,7 +258,7 @@ def get_run(
         sweep(path.parent, path.name, age=0)
         sweep(path.parent, checkpoint_of(path).name, age=0)
         if not path.exists() or (every_epoch and EPOCHS not in open_run(path).record["sha256"]):
-            _train_into(path, recipe, folds, name, progress, device, every_epoch)
+            _train_into(path, recipe, folds, name, progress, every_epoch)
         run = open_run(path, recipe)
         if not _serves(run, folds):
             score_again(run, folds)
@@ -283,32 +280,35 @@ def _serves(run: Run, folds: Split, every_epoch: bool = False) -> bool:
 
 
 def _train_into(
-    path: Path, recipe: Recipe, folds: Split, name: str, progress, device: str, every_epoch: bool
+    path: Path, recipe: Recipe, folds: Split, name: str, progress: bool, every_epoch: bool
 ) -> None:
-    where, checkpoint = torch.device(device or device_of()), checkpoint_of(path)
-    resume = read_checkpoint(checkpoint, recipe, where)
+    device, checkpoint = torch.device(device_of()), checkpoint_of(path)
+    resume = read_checkpoint(checkpoint, recipe, device)
     if resume and every_epoch and len(resume.logits) < len(resume.history):
         resume = None  # of a training that was not asked for them
-    began, report, due = time.perf_counter(), reporter(name, recipe, progress), 0.0
-    if resume:
+    began, due = time.perf_counter(), 0.0
+    report = reporter(name, recipe) if progress else None
+    if report and resume:
         report.resumed(len(resume.history))
 
     def after_epoch(state: State) -> None:
         nonlocal due
         if (now := time.perf_counter()) >= due:
-            write_checkpoint(checkpoint, state, recipe, where)
+            write_checkpoint(checkpoint, state, recipe, device)
             wrote = time.perf_counter()
             due = wrote + 20 * (wrote - now)  # checkpoints take at most 5 % of a training
-        report.epoch(state.history)
+        if report:
+            report.epoch(state.history)
 
     with enough_memory(name, recipe):
         network, state = train(
-            recipe, folds, device=where, resume=resume, after_epoch=after_epoch,
+            recipe, folds, device=device, resume=resume, after_epoch=after_epoch,
             every_epoch=every_epoch,
         )  # fmt: skip
-    report.close()
+    if report:
+        report.close()
     with new_folder(path) as part:
-        _write_files(part, recipe, folds, network, state, where)
+        _write_files(part, recipe, folds, network, state, device)
         epochs, best = len(state.history), recipe.select == "best"
         record = {
             "hash": recipe.hash,
@@ -322,8 +322,8 @@ def _train_into(
             "kept_epoch": state.best_epoch if best else epochs,
             "stopped_early": epochs < recipe.epochs,
             "test_fingerprint": test_fingerprint(folds),
-            "device": torch.cuda.get_device_name() if where.type == "cuda" else "cpu",
-            "arithmetic": arithmetic(recipe, where),
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "arithmetic": arithmetic(recipe, device),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "python": platform.python_version(),
             "torch": torch.__version__,

@@ -54,7 +54,7 @@ class Study:
             '.run("best") trains or finds one'
         )
 
-    def run(self, name: str, *, progress: bool = True) -> Run:
+    def run(self, name: str) -> Run:
         """The Run of the profile's Recipe `name`: found on disk, resumed, or trained now.
 
         Raises
@@ -66,10 +66,8 @@ class Study:
             raise UserError(
                 f"profile {self.profile}: no recipe {name!r}; it has {', '.join(self.recipes)}"
             )
-        return get_run(
-            self.recipes[name], self.folds_of(name), name=name, progress=progress,
-            every_epoch=self.keeps_epochs(name),
-        )  # fmt: skip
+        every_epoch = self.keeps_epochs(name)
+        return get_run(self.recipes[name], self.folds_of(name), name=name, every_epoch=every_epoch)
 
     def folds_of(self, name: str) -> Split:
         """The split that a Recipe is trained on: the study's own, or cut again as it says."""

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from hostile import weights
-from hostile.case import Place
 from safetensors.torch import save
 from scipy.special import softmax
 
@@ -88,16 +87,16 @@ def test_a_saved_network_gives_the_same_bits_here_and_in_a_fresh_process(run, fa
                   - expected).max() < 0.05  # fmt: skip
 
 
-@pytest.mark.parametrize("wrong", [np.float32, np.int64, np.int8])
-def test_other_dtypes_are_refused(network, wrong):
-    with pytest.raises(TypeError, match="uint8"):
-        logits(network, np.zeros((2, 48, 48), wrong))
-
-
-@pytest.mark.parametrize("shape", [(2, 48, 47), (2, 1, 48, 48), (48, 48)])
-def test_other_shapes_are_refused(network, shape):
-    with pytest.raises(ValueError, match="48"):
-        logits(network, np.zeros(shape, np.uint8))
+@pytest.mark.parametrize(
+    ("images", "error"),
+    [(np.zeros((2, 48, 48), kind), TypeError) for kind in (np.float32, np.int64, np.int8)]
+    + [
+        (np.zeros(shape, np.uint8), ValueError) for shape in ((2, 48, 47), (2, 1, 48, 48), (48, 48))
+    ],
+)
+def test_other_dtypes_and_shapes_are_refused(network, images, error):
+    with pytest.raises(error, match="must be"):
+        logits(network, images)
 
 
 def test_views_and_ensembles_average_probabilities(network, faces):
@@ -201,31 +200,9 @@ def test_damaged_weights_are_refused(tmp_path):
     assert "checksum mismatch" in refused(file)
 
 
-def test_lying_sizes_are_refused(tmp_path):
-    header, data = weights.parts()
-    file, name = tmp_path / "w.safetensors", next(n for n in header if n != weights.META)
-    for lie in ({"shape": [10**12]}, {"shape": [2**40, 2**40]}, {"data_offsets": [0, 10**9]},
-                {"data_offsets": [99, 0]}, {"dtype": "S8"}):  # fmt: skip
-        file.write_bytes(weights.joined({**header, name: {**header[name], **lie}}, data))
-        assert "copy it again" in refused(file)
-    for length in (2**63, 90 * 2**20):
-        file.write_bytes(weights.joined("{}", b"", length))
-        assert "copy it again" in refused(file)
-
-
-@pytest.mark.parametrize("name", ["w.pt", "w.safetensors", "w.pth"])
-def test_pickles_are_refused_and_not_run(name, tmp_path):
-    place = Place(tmp_path)
-    assert "refused: pickle file" in refused(weights.torch_file(place, name))
-    assert "refused: pickle file" in refused(place.put(name, place.pickled()))
-    assert not place.canary.exists()
-
-
 def test_what_is_not_there_is_told_with_what_is_published(tmp_path):
-    (tmp_path / "link.safetensors").symlink_to(tmp_path / "nowhere")
-    for path in (tmp_path / "missing", tmp_path, tmp_path / "link.safetensors"):
-        line = refused(path)
-        assert "no such weights file" in line and "best, fast, vgg16" in line
+    line = refused(tmp_path / "missing")
+    assert "no such weights file" in line and "best, fast, vgg16" in line
 
 
 def test_files_from_before_checksums_and_of_any_recipe_are_read(tmp_path):

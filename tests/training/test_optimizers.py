@@ -46,7 +46,7 @@ def test_muon_equals_torchs_on_matrices():
 
 
 def test_muon_takes_a_kernel_as_the_matrix_of_its_outputs():
-    kernel, matrix = nn.Parameter(torch.randn(8, 4, 3, 3)), None
+    kernel = nn.Parameter(torch.randn(8, 4, 3, 3))
     kernel.data = kernel.data.contiguous(memory_format=torch.channels_last)
     matrix = nn.Parameter(kernel.detach().reshape(8, 36).clone())
     groups = [{"params": [p], "lr": 0.05, "orthogonal": True} for p in (kernel, matrix)]
@@ -62,11 +62,11 @@ def test_the_rest_goes_by_nesterov_sgd():
     assert all(torch.allclose(p, q, atol=1e-6) for p, q in zip(ours, theirs, strict=True))
 
 
-@pytest.mark.parametrize("shape", [(16, 144), (64, 16), (30, 30)])
-def test_orthogonalized_singular_values_are_near_one(shape):
+def test_what_is_made_orthogonal_has_singular_values_near_one():
     torch.manual_seed(1)
-    values = torch.linalg.svdvals(orthogonalize(torch.randn(3, *shape)))
-    assert values.min() > 0.3 and values.max() < 1.3
+    for shape in ((16, 144), (64, 16), (30, 30)):
+        values = torch.linalg.svdvals(orthogonalize(torch.randn(3, *shape)))
+        assert values.min() > 0.3 and values.max() < 1.3
     assert not orthogonalize(torch.zeros(1, *shape)).any()
 
 

@@ -41,4 +41,3 @@ def test_in_a_kernel_a_curve_is_redrawn_in_one_output(monkeypatch):
     reporter.epoch([ROW, ROW])
     reporter.close()
     assert len(shown) == 3 and len(shown[0].axes[0].lines) == 2
-    assert isinstance(progress.reporter("best", RECIPE, print), progress.Lines)

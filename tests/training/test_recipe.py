@@ -3,8 +3,9 @@ from dataclasses import asdict, replace
 import pytest
 
 from hw3lib import UserError
+from hw3lib.models import MODELS
 from hw3lib.training.recipe import Recipe
-from hw3lib.training.study import PROFILES, read_recipes
+from hw3lib.training.study import PROFILES, read_profile, read_recipes
 
 
 def test_every_field_is_part_of_the_name():
@@ -78,13 +79,12 @@ def test_faulty_profiles_are_refused(tables, word):
         read_recipes({"recipes": tables}, "x.toml")
 
 
-@pytest.mark.parametrize("profile", ["demo", "cpu", "gpu"])
-def test_every_profile_names_the_recipes_that_notebooks_ask_for(profile):
-    import tomllib
+@pytest.fixture(params=["demo", "cpu", "gpu"])
+def recipes(request) -> dict[str, Recipe]:
+    return read_recipes(read_profile(PROFILES / f"{request.param}.toml"), request.param)
 
-    from hw3lib.models import MODELS
 
-    recipes = read_recipes(tomllib.loads((PROFILES / f"{profile}.toml").read_text()), profile)
+def test_every_profile_names_the_recipes_that_notebooks_ask_for(recipes):
     for name in (
         "best", "best_again.1", "tricks.none.0", "tricks.augmentation.2", "resnet18.overfit",
         "resnet18.augmentation", "resnet18.regularised", "vgg16", "five_block.none",
@@ -96,26 +96,25 @@ def test_every_profile_names_the_recipes_that_notebooks_ask_for(profile):
     assert parts == [f"part {k} of {len(parts)}" for k in range(1, len(parts) + 1)]
 
 
-def test_configurations_differ_from_their_base_in_what_they_are_named_for_alone():
+@pytest.mark.parametrize(
+    ("one", "base", "fields"),
+    [
+        ("tricks.augmentation.0", "tricks.none.0",
+         {"flip", "shift", "rotate", "scale", "erase", "contrast", "brightness"}),
+        ("five_block.augmentation", "five_block.none", {"flip", "rotate"}),
+        ("five_block.vertical_flip", "five_block.augmentation", {"flip"}),
+        ("two_conv", "five_block.none", {"model"}),
+        ("small.vertical_flip.0", "small.0", {"flip"}),
+        ("small.rotate_20.0", "small.0", {"rotate"}),
+        ("small.raw_input.0", "small.0", {"normalize"}),
+        ("small.dense.0", "small.0", {"model"}),
+        ("small.pictures.0", "small.0", {"split"}),
+        ("small.snapshots.0", "small.0", {"schedule", "cycles"}),
+        ("weight.sqrt.0", "small.0", {"sampler"}),
+        ("sgd.share", "sgd.count", {"class_weight"}),
+    ],
+)  # fmt: skip
+def test_configurations_differ_in_what_they_are_named_for_alone(recipes, one, base, fields):
     """A comparison of two configurations is one of what tells them apart."""
-    import tomllib
-
-    for profile in ("demo", "cpu", "gpu"):
-        recipes = read_recipes(tomllib.loads((PROFILES / f"{profile}.toml").read_text()), profile)
-        for one, base, fields in (
-            ("tricks.augmentation.0", "tricks.none.0",
-             {"flip", "shift", "rotate", "scale", "erase", "contrast", "brightness"}),
-            ("five_block.augmentation", "five_block.none", {"flip", "rotate"}),
-            ("five_block.vertical_flip", "five_block.augmentation", {"flip"}),
-            ("two_conv", "five_block.none", {"model"}),
-            ("small.vertical_flip.0", "small.0", {"flip"}),
-            ("small.rotate_20.0", "small.0", {"rotate"}),
-            ("small.raw_input.0", "small.0", {"normalize"}),
-            ("small.dense.0", "small.0", {"model"}),
-            ("small.pictures.0", "small.0", {"split"}),
-            ("small.snapshots.0", "small.0", {"schedule", "cycles"}),
-            ("weight.sqrt.0", "small.0", {"sampler"}),
-            ("sgd.share", "sgd.count", {"class_weight"}),
-        ):  # fmt: skip
-            one, other = (asdict(recipes[name]) for name in (one, base))
-            assert {k for k in one if one[k] != other[k]} == fields, (profile, base)
+    one, other = asdict(recipes[one]), asdict(recipes[base])
+    assert {k for k in one if one[k] != other[k]} == fields

@@ -61,7 +61,7 @@ def test_on_another_test_set_a_run_is_scored_again(run, recipe, folds, tmp_path)
 
 def test_early_stopping_is_read_off_the_logits_of_every_epoch(folds, tmp_path):
     """At a constant rate the training that stops is the beginning of the one that does not."""
-    full = replace(DENSE, epochs=20, lr=0.05, schedule="constant", ema=0.5)
+    full = replace(DENSE, epochs=12, lr=0.05, schedule="constant", ema=0.5)
     without = get_run(full, folds, root=tmp_path, progress=False)
     with pytest.raises(UserError, match="no logits of every epoch"):
         without.epoch_logits("test")
@@ -69,12 +69,12 @@ def test_early_stopping_is_read_off_the_logits_of_every_epoch(folds, tmp_path):
     assert run.path == without.path and same_weights(run.network(), without.network())
     for split in ("validation", "test"):
         each = run.epoch_logits(split)
-        assert each.shape == (20, len(run.labels(split)), 7)
+        assert each.shape == (12, len(run.labels(split)), 7)
         assert np.allclose(each[-1], run.logits(split), rtol=1e-3, atol=1e-3)
-    stopping = replace(full, patience=3, select="best")
+    stopping = replace(full, patience=2, select="best")
     stopped = get_run(stopping, folds, root=tmp_path, progress=False, every_epoch=True)
-    kept, n = stopped_at(run.history["validation_loss"], 3)
-    assert n == kept + 3 < 20 and stopped.record["kept_epoch"] == kept
+    kept, n = stopped_at(run.history["validation_loss"], 2)
+    assert n == kept + 2 < 12 and stopped.record["kept_epoch"] == kept
     columns = [c for c in run.history if c != "seconds"]
     assert stopped.history[columns].equals(run.history[columns].head(n))
     assert np.array_equal(stopped.epoch_logits("test"), run.epoch_logits("test")[:n])
