@@ -21,7 +21,7 @@ class Loss:
     """
 
     def __init__(self, recipe: Recipe, labels: torch.Tensor, epoch: int = 0):
-        counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1).float()
+        counts = class_counts(labels).float()
         self.recipe, self.weight = recipe, class_weights(recipe.class_weight, counts)
         self.offset = recipe.logit_adjustment * (counts / counts.sum()).log()
         self.shares = shares(recipe, epoch, labels) if recipe.mixup or recipe.cutmix else None
@@ -55,6 +55,12 @@ class Loss:
         )  # fmt: skip
 
 
+def class_counts(labels: torch.Tensor) -> torch.Tensor:
+    """(7,) int64, at least 1 each; unlike torch.bincount it does not wait for the GPU."""
+    classes = torch.arange(len(CLASSES), device=labels.device)
+    return (labels[:, None] == classes).sum(0).clamp_min(1)
+
+
 def class_weights(kind: str, counts: torch.Tensor) -> torch.Tensor | None:
     """(7,) float weights of the classes, None for "none".
 
@@ -78,6 +84,6 @@ def draw_order(recipe: Recipe, labels: torch.Tensor, generator: torch.Generator)
     """
     if recipe.sampler == "shuffle":
         return torch.randperm(len(labels), device=labels.device, generator=generator)
-    counts = torch.bincount(labels, minlength=len(CLASSES)).clamp_min(1).double()
+    counts = class_counts(labels).double()
     chance = 1.0 / counts[labels] ** (1.0 if recipe.sampler == "balanced" else 0.5)
     return torch.multinomial(chance, len(labels), replacement=True, generator=generator)
