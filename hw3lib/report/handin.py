@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.files import ROOT, write_atomic
+from hw3lib.files import ROOT, new_folder, write_atomic
 
 TEMPLATE = ROOT / "report" / "templates" / "handin"
 STATED = ("questions.toml", "bibliography.bib")
@@ -37,11 +37,8 @@ def new_handin(folder: Path, *, name: str, number: str = "", department: str = "
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: exists already; choose a new folder")
     author = {"name": name, "id": number, "department": department}
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".hw3-", dir=folder.parent) as staged:
-        _fill(Path(staged), author, os.path.relpath(ROOT, folder))
-        for part in sorted(Path(staged).iterdir()):
-            os.replace(part, folder / part.name)
+    with new_folder(folder) as staged:
+        _fill(staged, author, os.path.relpath(ROOT, folder))
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
@@ -50,8 +47,6 @@ def _fill(folder: Path, author: dict[str, str], library: str) -> None:
         "{name}": author["name"], "{python}": shlex.quote(sys.executable),
         "{library}": shlex.quote(library), "{requirement}": _requirement(library),
     }  # fmt: skip
-    for part in ("notebooks", "report", "weights"):
-        (folder / part).mkdir()
     for file in sorted(TEMPLATE.iterdir()):
         text = file.read_text(encoding="utf-8")
         for key, value in values.items():
@@ -59,15 +54,19 @@ def _fill(folder: Path, author: dict[str, str], library: str) -> None:
         target = folder / file.name.replace("gitignore", ".gitignore")
         target.write_text(text, encoding="utf-8", newline="\n")  # bash reads no other line ends
         target.chmod(0o755 if file.suffix == ".sh" else 0o644)
-    notebooks = ROOT / "notebooks"
-    for file in (*sorted(notebooks.glob("0[1-9]_*.ipynb")), notebooks / "README.md"):
-        shutil.copyfile(file, folder / "notebooks" / file.name)
-    for stated in STATED:
-        shutil.copyfile(ROOT / "report" / stated, folder / "report" / stated)
+    notebooks = sorted((ROOT / "notebooks").glob("0[1-9]_*.ipynb"))
+    published = ROOT / "data" / "pretrained" / WEIGHTS.name
+    for part, files in {
+        "notebooks": [*notebooks, ROOT / "notebooks" / "README.md"],
+        "report": [ROOT / "report" / name for name in STATED],
+        "weights": [published],
+    }.items():
+        (folder / part).mkdir()
+        for file in files:
+            shutil.copyfile(file, folder / part / file.name)
     # a JSON string is a TOML string, too
     lines = [f"{k} = {json.dumps(v, ensure_ascii=False)}\n" for k, v in author.items() if v]
     (folder / "report" / "author.toml").write_text("".join(lines), encoding="utf-8")
-    shutil.copyfile(ROOT / "data" / "pretrained" / WEIGHTS.name, folder / WEIGHTS)
 
 
 def _requirement(library: str) -> str:

@@ -20,7 +20,7 @@ from hw3lib import __version__
 from hw3lib.files import ROOT
 from hw3lib.report import document as doc
 from hw3lib.report import pandoc
-from hw3lib.report.document import Block, Chapter, Document, Picture, Question
+from hw3lib.report.document import Block, Document, Picture, Question
 from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.text import Text, as_text
 
@@ -130,7 +130,7 @@ def _environment(document: Document, markup: pandoc.Markup) -> Environment:
     env.filters |= {
         "convert": lambda text, form, block=None: Markup(_clean(markup(form, text, block))),
         "paragraphs": doc.paragraphs,
-        "groups": _groups,
+        "groups": lambda blocks: groupby(blocks, lambda block: block.detail),
         "typeset": doc.typeset,
         "text": lambda value: value if isinstance(value, Text) else Text(str(value), str(value)),
         "both": lambda text: text.in_language("both"),
@@ -145,11 +145,6 @@ def _environment(document: Document, markup: pandoc.Markup) -> Environment:
         "answer_to": lambda block, question: document.answer(question) is block,
     }
     return env
-
-
-def _groups(chapter: Chapter) -> list[tuple[bool, list[Block]]]:
-    """(whether folded, Blocks) in a row."""
-    return [(folded, [*blocks]) for folded, blocks in groupby(chapter.blocks, lambda b: b.detail)]
 
 
 def _clean(text: str) -> str:
@@ -208,10 +203,7 @@ def _highlight(source: str) -> Markup:
     from pygments.formatters import HtmlFormatter
     from pygments.lexers import PythonLexer
 
-    try:
-        return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n"))
-    except ValueError:  # a lexer's fault must not lose the code
-        return escape(source)
+    return Markup(highlight(source, PythonLexer(), HtmlFormatter(nowrap=True)).rstrip("\n"))
 
 
 def _with_fonts(page: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from types import SimpleNamespace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -12,6 +13,8 @@ import pytest
 from hw3lib.plotting.style import house_style
 from hw3lib.report import show
 from hw3lib.text import Text, as_text, language, listing
+
+from .fakes import both
 
 
 @pytest.fixture
@@ -27,7 +30,7 @@ def shown(monkeypatch):
 def test_sentences_are_filled_in_each_language(shown):
     who = Text("我們", "ours")
     show.say("{who}：{name} {acc:.1%}", "{who}: {name} {acc:.1%}", who=who, name="Happy", acc=0.625)
-    assert shown[0][0] == {"kind": "text", "zh": "我們：高興 62.5%", "en": "ours: Happy 62.5%"}
+    assert shown[0][0] == {"kind": "text", **both("我們：高興 62.5%", "ours: Happy 62.5%")}
     assert shown[0][1]["text/markdown"] == "我們：高興 62.5%\n\nours: Happy 62.5%"
     with language("en"):
         show.say("一", "one")
@@ -37,18 +40,18 @@ def test_sentences_are_filled_in_each_language(shown):
 def test_an_answer_has_a_line_of_its_own(shown):
     show.answer("A3 B3", "是 {a:.2f}。其餘。", "Yes {a:.2f}. More.", a=0.5)
     show.answer("B4", "長。", "Long.", short_zh="短 {a}", short_en="Short {a}", a=1)
-    assert shown[0][0]["questions"] == ["A3", "B3"]
-    assert shown[0][0]["short"] == {"zh": "是 0.50。", "en": "Yes 0.50."}
-    assert shown[1][0]["short"] == {"zh": "短 1", "en": "Short 1"}
+    (first, _), (second, _) = shown
+    assert first["questions"] == ["A3", "B3"] and first["short"] == both("是 0.50。", "Yes 0.50.")
+    assert second["short"] == both("短 1", "Short 1")
 
 
 @pytest.mark.parametrize("give", [lambda f, a: f, lambda f, a: a[0], lambda f, a: a])
-def test_a_figure_is_drawn_once_and_closed(shown, give):
+def test_a_figure_is_drawn_and_closed(shown, give):
     drawn, axes = plt.subplots(1, 2, figsize=(3, 2))
     axes[0].plot([0, 1])
     show.figure(give(drawn, axes), zh="圖 {n}", en="Figure {n}", ref="x", n=3)
     payload, plain = shown[0]
-    assert payload["caption"] == payload["alt"] == {"zh": "圖 3", "en": "Figure 3"}
+    assert payload["caption"] == payload["alt"] == both("圖 3", "Figure 3")
     assert (payload["width"], payload["height"], payload["name"]) == (216, 144, "x")
     assert plain["image/svg+xml"].startswith("<?xml") and plt.get_fignums() == []
     assert base64.b64decode(payload["thumb"])[:4] == b"\x89PNG"
@@ -70,10 +73,7 @@ def test_a_table_is_as_pandas_people_build_it(shown):
     frame.index = pd.Index(["Happy", "Sad"], name="class")
     show.table(frame, zh="表", en="table", formats={"recall": ".1%"})
     payload, plain = shown[0]
-    assert payload["columns"][:2] == [
-        {"zh": "類別", "en": "class"},
-        {"zh": "召回率", "en": "recall"},
-    ]
+    assert payload["columns"][:2] == [both("類別", "class"), both("召回率", "recall")]
     assert [[cell["zh"] for cell in row] for row in payload["rows"]] == [
         ["高興", "50.0%", "12,345", "是"], ["難過", "–", "7", "否"],
     ]  # fmt: skip
@@ -91,7 +91,7 @@ def test_a_table_is_as_pandas_people_build_it(shown):
 )  # fmt: skip
 def test_numbers_are_set_alike(shown, value, spec, wanted):
     show.table(pd.DataFrame({"a": [value]}), zh="表", en="table", formats={"a": spec})
-    assert shown[0][0]["rows"] == [[{"zh": wanted, "en": wanted}]]
+    assert shown[0][0]["rows"] == [[both(wanted)]]
 
 
 def test_a_tall_table_scrolls_and_its_cells_are_escaped(shown):
@@ -101,9 +101,7 @@ def test_a_tall_table_scrolls_and_its_cells_are_escaped(shown):
     assert "overflow" in tall and "overflow" not in short and "&lt;b&gt;" in short
 
 
-def test_the_notebook_chooses_language_and_look(shown, folds, monkeypatch):
-    from types import SimpleNamespace
-
+def test_the_notebook_chooses_language_and_look(shown, folds):
     plt.rcdefaults()
     before = plt.rcParams["font.family"]
     show.notebook(SimpleNamespace(faces=folds.faces), "zh")
