@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from hw3lib.data.copies import closest_copies
 from hw3lib.data.faces import CLASSES, SPLITS, UNLABELLED, Faces
@@ -32,7 +33,7 @@ def describe(faces: Faces) -> dict:
         problems   : lines about what was mended or looks wrong
     """
     split = np.where(faces.split == "", UNSPLIT, faces.split)
-    names = [name for name in (*SPLITS, UNSPLIT) if (split == name).any()]
+    rows_of = {name: split == name for name in (*SPLITS, UNSPLIT) if (split == name).any()}
     mean, std = pixel_statistics(faces.images[_training(faces)])
     blank = blank_pictures(faces.images)
     return {
@@ -40,22 +41,19 @@ def describe(faces: Faces) -> dict:
         "n": len(faces),
         "fingerprint": faces.fingerprint,
         "synthetic": faces.synthetic,
-        "splits": {name: int((split == name).sum()) for name in names},
-        "classes": {name: _class_counts(faces.labels[split == name]) for name in names},
+        "splits": {name: int(rows.sum()) for name, rows in rows_of.items()},
+        "classes": {name: _class_counts(faces.labels[rows]) for name, rows in rows_of.items()},
         "mean": round(mean, 6),
         "std": round(std, 6),
         "duplicates": {
-            "all": duplicate_counts(faces.exact, faces.labels),
-            **{
-                name: duplicate_counts(faces.exact[split == name], faces.labels[split == name])
-                for name in names
-            },
+            name: duplicate_counts(faces.exact[rows], faces.labels[rows])
+            for name, rows in {"all": slice(None), **rows_of}.items()
         },
-        "copies": {name: copies_of_training(faces, name) for name in names if name in SPLITS[1:]},
+        "copies": {name: copies_of_training(faces, name) for name in SPLITS[1:] if name in rows_of},
         "near_copies": {
             f"{first}-{second}": found
-            for first, second in combinations(names, 2)
-            if (found := near_copies(faces, split == first, split == second))
+            for first, second in combinations(rows_of, 2)
+            if (found := near_copies(faces, rows_of[first], rows_of[second]))
         },
         "blank": {"n": int(blank.sum()), "ids": faces.ids[blank].tolist()[:50]},
         "votes": None if faces.votes is None else int((faces.votes.sum(axis=1) > 0).sum()),
@@ -95,13 +93,11 @@ def duplicate_counts(group: np.ndarray, labels: np.ndarray) -> dict[str, int]:
 def copies_of_training(faces: Faces, split: str) -> dict[str, int]:
     """Pictures of a split that stand in training too, and those whose copies all agree in label."""
     train, rows = _training(faces), faces.split == split
-    known: dict[int, set[int]] = {}
-    for group, label in zip(faces.exact[train].tolist(), faces.labels[train].tolist(), strict=True):
-        known.setdefault(group, set()).add(label)
-    pairs = zip(faces.exact[rows].tolist(), faces.labels[rows].tolist(), strict=True)
-    copied = [(known[group], label) for group, label in pairs if group in known]
-    same = sum(labels == {label} != {UNLABELLED} for labels, label in copied)
-    return {"pictures": len(copied), "same_label": same}
+    labels = pd.Series(faces.labels[train]).groupby(faces.exact[train])
+    copies = pd.DataFrame({"low": labels.min(), "high": labels.max()}).reindex(faces.exact[rows])
+    label = faces.labels[rows]
+    same = (copies.low == label) & (copies.high == label) & (label != UNLABELLED)
+    return {"pictures": int(copies.low.notna().sum()), "same_label": int(same.sum())}
 
 
 def near_copies(faces: Faces, first: np.ndarray, second: np.ndarray) -> dict[str, int]:
@@ -140,20 +136,16 @@ def leak(faces: Faces) -> str:
 def to_text(description: dict) -> str:
     """The description for people: one screen of plain text."""
     d = description
-    columns = list(d["splits"])
+    counts = pd.DataFrame(d["classes"])
+    counts.loc["all"] = counts.sum()
+    shown = counts[counts.any(axis=1) | (counts.index != "unlabelled")]
     lines = [
         f"layout       {d['layout']}" + ("  (drawn faces, no photographs)" * d["synthetic"]),
-        f"pictures     {d['n']:,}",
+        f"images       {d['n']:,}",
         f"fingerprint  {d['fingerprint']}",
         f"pixels       mean {d['mean']:.6f}, standard deviation {d['std']:.6f} (training, 0 to 1)",
-        "",
-        f"{'':<12}" + "".join(f"{name:>12}" for name in columns),
+        f"\n{shown.map('{:,}'.format).to_string()}\n",
     ]
-    for name in (*CLASSES, "unlabelled"):
-        counts = [d["classes"][split][name] for split in columns]
-        if any(counts) or name != "unlabelled":
-            lines.append(f"{name:<12}" + "".join(f"{count:>12,}" for count in counts))
-    lines += [f"{'all':<12}" + "".join(f"{d['splits'][s]:>12,}" for s in columns), ""]
     for name, found in d["duplicates"].items():
         lines.append(
             f"duplicates   {name}: {found['groups']:,} groups of {found['pictures']:,} pictures, "
@@ -183,5 +175,6 @@ def _training(faces: Faces) -> np.ndarray:
 
 
 def _class_counts(labels: np.ndarray) -> dict[str, int]:
-    counts = {name: int((labels == i).sum()) for i, name in enumerate(CLASSES)}
-    return {**counts, "unlabelled": int((labels == UNLABELLED).sum())}
+    names = (*CLASSES, "unlabelled")
+    counts = np.bincount(np.where(labels == UNLABELLED, len(CLASSES), labels), minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=True))

@@ -357,15 +357,11 @@ def _cheeks(canvas: np.ndarray, p: SimpleNamespace, g: SimpleNamespace) -> None:
 
 
 def _beard(canvas: np.ndarray, p: SimpleNamespace, g: SimpleNamespace) -> None:
-    """Moustache and beard, drawn only on the faces that have them."""
-    on = np.flatnonzero(p.beard[:, 0, 0])
-    px, q, v, half = g.px[on], g.q[on], g.fv[on], g.half[on]
-    along_jaw = np.maximum(np.maximum(0.55 - q, q - 1), 0.1 - v) * 0.5
-    lip = np.abs(v - p.mouth_v[on] + 0.12 - 0.8 * half * half) - 0.035
-    cover = np.maximum(_cover(along_jaw, 3 * px), _cover(np.maximum(lip, half - 0.22), 1.5 * px))
-    part = canvas[on]
-    _paint(part, p.beard[on] * cover, p.hair[on])
-    canvas[on] = part
+    """Moustache and beard; 0 of both on the faces that have none."""
+    along_jaw = np.maximum(np.maximum(0.55 - g.q, g.q - 1), 0.1 - g.fv) * 0.5
+    lip = np.abs(g.fv - p.mouth_v + 0.12 - 0.8 * g.half * g.half) - 0.035
+    lip = _cover(np.maximum(lip, g.half - 0.22), 1.5 * g.px)
+    _paint(canvas, p.beard * np.maximum(_cover(along_jaw, 3 * g.px), lip), p.hair)
 
 
 def _mouth(canvas: np.ndarray, p: SimpleNamespace, g: SimpleNamespace) -> None:
@@ -433,18 +429,13 @@ def _brows(canvas: np.ndarray, p: SimpleNamespace, g: SimpleNamespace) -> None:
 
 
 def _glasses(canvas: np.ndarray, p: SimpleNamespace, g: SimpleNamespace) -> None:
-    """Drawn only on the faces that wear them."""
-    on = np.flatnonzero(p.glasses[:, 0, 0])
-    half, v, px = g.half[on], g.fv[on], g.px[on]
-    ring = np.abs(np.sqrt((half - EYE_U) ** 2 + 1.15 * (v - EYE_V - 0.02) ** 2) - 0.235)
-    bar = np.abs(v - EYE_V + 0.03)
-    bridge = np.maximum(bar, half - 0.066)
-    reach = p.head_w[on] / 2
-    arm = np.maximum(bar, np.abs(half - 0.27 - reach) - reach + 0.27)
+    ring = np.abs(np.sqrt((g.half - EYE_U) ** 2 + 1.15 * (g.fv - EYE_V - 0.02) ** 2) - 0.235)
+    bar = np.abs(g.fv - EYE_V + 0.03)
+    bridge = np.maximum(bar, g.half - 0.066)
+    reach = p.head_w / 2
+    arm = np.maximum(bar, np.abs(g.half - 0.27 - reach) - reach + 0.27)
     frame = np.minimum(np.minimum(ring, bridge), arm) - 0.016
-    part = canvas[on]
-    _paint(part, 0.85 * _cover(frame, px), p.glasses[on] * 0.25)
-    canvas[on] = part
+    _paint(canvas, 0.85 * (p.glasses > 0) * _cover(frame, g.px), p.glasses * 0.25)
 
 
 def _photograph(canvas: np.ndarray, p: SimpleNamespace) -> np.ndarray:

@@ -604,12 +604,6 @@ def test_a_walk_ends(place, monkeypatch):
     refused(place, "more than 10 files; give the folder of the images")
 
 
-def test_the_last_of_many(place):
-    for i in range(300):
-        put(place / f"{i:04d}.png", PNG)
-    refused(put(place / "0300.png", PNG[:-30]).parent, "0300.png", "again")
-
-
 def test_problems_steer_no_terminal(place):
     layouts.write_class_folders(place, FACES)
     large = layouts.picture_bytes(np.zeros((60, 60), np.uint8))
