@@ -51,10 +51,6 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
                      for c, w in zip(cells, WIDTHS, strict=True)]  # fmt: skip
             write("".join(texts) + (f"{row[3]:>5}" if line == 0 else ""))
     write("")
-    for report in reports:
-        for name, value in report.user_properties:
-            if name == "summary":
-                write(value)
     made = sum(row[3] for row in rows)
     write(f"{len(rows)} promises, {made} faults made, {len(reports)} tests")
 
