@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -153,37 +152,26 @@ def field_size(fields: np.ndarray) -> tuple[int, int]:
     return tuple(int((fields[..., i + 1] - fields[..., i]).max()) for i in (0, 2))
 
 
-class Patch(NamedTuple):
-    """The part of image `row` that a filter's strongest unit sees; box as receptive_fields."""
-
-    row: int
-    box: tuple[int, int, int, int]
-    response: float
-
-
 def top_patches(
-    real: Survey,
+    images: np.ndarray,
+    seen: Survey,
     fields: np.ndarray,
     number: int,
     *,
-    count: int = 6,
-    by: str = "peak",
-    group: np.ndarray | None = None,
-) -> list[Patch]:
-    """The `count` patches that excite filter `number` most, one from each image.
+    count: int,
+    by: str,
+    group: np.ndarray,
+) -> list[np.ndarray]:
+    """What the strongest unit of filter `number` sees in the `count` images that excite it most.
 
-    by    : images ranked by their largest response ("peak") or their strength ("mean"); what is
-        cut out is what the strongest unit sees
-    group : (N,) groups of copies; only the first image of a group is taken
+    images : (N, 48, 48) to cut from;  seen, fields : their Survey, the layer's receptive_fields
+    by     : images ranked by their largest response ("peak") or their strength ("mean")
+    group  : (N,) groups of copies; only the first image of a group is taken
     """
-    order = np.argsort(-getattr(real, by)[:, number], kind="stable")
-    if group is not None:
-        order = order[np.sort(np.unique(group[order], return_index=True)[1])][:count]
-    peak, where = real.peak[:, number], real.where[:, number]
-    return [
-        Patch(int(n), tuple(map(int, fields[tuple(where[n])])), float(peak[n]))
-        for n in order[:count]
-    ]
+    order = np.argsort(-getattr(seen, by)[:, number], kind="stable")
+    order = order[np.sort(np.unique(group[order], return_index=True)[1])][:count]
+    boxes = fields[tuple(seen.where[order, number].T)]
+    return [images[n, t:b, le:r] for n, (t, b, le, r) in zip(order, boxes, strict=True)]
 
 
 def class_profile(mean: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -280,17 +268,15 @@ def silenced(network: Network, layer: FilterLayer, filters: Sequence[int]) -> Ne
 
 @dataclass(frozen=True)
 class Ablation:
-    """What a network still gets right without some filters.
+    """What silencing filters costs: 1 for an image that is lost, -1 for one gained, else 0.
 
-    right  : (N,) bool with all filters;  labels : (N,)
-    own    : (7, N) bool, without the filters of each class
-    random : (draws, N) bool, without as many at random;  count : filters left out at a time
+    own    : (7, N) without the filters of each class;  labels : (N,)
+    random : (N,) without as many at random, mean of the draws;  count : filters left out at a time
     """
 
-    right: np.ndarray
-    labels: np.ndarray
     own: np.ndarray
     random: np.ndarray
+    labels: np.ndarray
     count: int
 
     @property
@@ -299,16 +285,13 @@ class Ablation:
 
         A class without images is NaN.
         """
-        return class_means(self.own.T.astype(float) - self.right[:, None], self.labels).T
+        return class_means(-self.own.T, self.labels).T
 
     def losses(self) -> dict[str, Estimate]:
-        """Share of images lost without the filters of their own class, of the other classes, at
-        random, and own less random; with intervals over the images."""
-        lost = self.right - self.own.astype(float)  # (7, N)
-        own = lost[self.labels, np.arange(len(self.labels))]
-        others = (lost.sum(0) - own) / (len(lost) - 1)
-        random = self.right - self.random.mean(0)
-        values = {"own": own, "others": others, "random": random, "difference": own - random}
+        """Share of images lost without the filters of their own class, without random ones, and
+        the difference, with intervals over the images."""
+        own = self.own[self.labels, np.arange(len(self.labels))]
+        values = {"own": own, "random": self.random, "difference": own - self.random}
         return {name: mean_interval(v) for name, v in values.items()}
 
 
@@ -321,18 +304,18 @@ def ablate(
     *,
     share: float = 0.1,
     draws: int = 4,
-    seed: int = 0,
 ) -> Ablation:
     """Leave out, class by class, the `share` of the layer's filters that sets it off most.
 
     images : (N, 48, 48) uint8;  labels : (N,);  profile : (K, 7) of class_profile
     """
-    count, rng = max(1, round(share * len(layer))), np.random.default_rng(seed)
+    count, rng = max(1, round(share * len(layer))), np.random.default_rng(0)
 
     def right(filters: Sequence[int]) -> np.ndarray:
         return logits(silenced(network, layer, filters), images).argmax(1) == labels
 
-    most = np.argsort(-margins(profile), axis=1, kind="stable")[:, :count]
-    own = np.stack([right(f) for f in most])
+    whole = right([]).astype(float)
+    own = np.argsort(-margins(profile), axis=1, kind="stable")[:, :count]
     chance = [rng.choice(len(layer), count, replace=False) for _ in range(draws)]
-    return Ablation(right([]), labels, own, np.stack([right(f) for f in chance]), count)
+    lost, at_random = (np.stack([whole - right(f) for f in chosen]) for chosen in (own, chance))
+    return Ablation(lost, at_random.mean(0), labels, count)

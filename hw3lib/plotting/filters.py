@@ -12,7 +12,6 @@ from hw3lib.interpretation.ascent import Ascent
 from hw3lib.interpretation.filters import (
     KINDS,
     FilterLayer,
-    Patch,
     Survey,
     field_size,
     kernel_kinds,
@@ -82,7 +81,7 @@ def filter_sheet(
     for kind, images in kinds.items():
         rows += images
         labels += [kind, *[""] * (len(images) - 1)]
-    return image_grid(rows, columns=columns, labels=labels, biggest=0.68)
+    return image_grid(rows, columns=columns, labels=labels, biggest=0.56)
 
 
 def found_images(ascent: Ascent) -> list[np.ndarray]:
@@ -105,8 +104,11 @@ def patch_rows(
     """
     if publishing() and not faces.synthetic and max(field_size(fields)) >= SMALL:
         return {"mean difference": [_mean_patches(seen, fields, filters, faces, by=by)]}
-    patches = [top_patches(seen, fields, f, count=count, by=by, group=faces.group) for f in filters]
-    return {"top patches": [[_cut(faces.images, p[c]) for p in patches] for c in range(count)]}
+    patches = [
+        top_patches(faces.images, seen, fields, f, count=count, by=by, group=faces.group)
+        for f in filters
+    ]
+    return {"top patches": [list(row) for row in zip(*patches, strict=True)]}
 
 
 def _mean_patches(
@@ -118,19 +120,13 @@ def _mean_patches(
     grey where nothing differs, the largest difference white or black. The mean alone would look
     much like one of the faces.
     """
-    shown, typical = [], faces.images.mean(axis=0)
+    shown, beyond = [], faces.images - faces.images.mean(axis=0)
     for f in filters:
-        patches = top_patches(seen, fields, f, count=MEAN_OF, by=by, group=faces.group)
-        beyond = [_cut(faces.images, p) - _cut(typical[None], p._replace(row=0)) for p in patches]
-        shapes = [p.shape for p in beyond]
+        patches = top_patches(beyond, seen, fields, f, count=MEAN_OF, by=by, group=faces.group)
+        shapes = [p.shape for p in patches]
         usual = max(set(shapes), key=shapes.count)
-        same = [p for p in beyond if p.shape == usual]
+        same = [p for p in patches if p.shape == usual]
         mean = np.mean(same, axis=0)
         grey = 127.5 + 127.5 * mean / max(float(np.abs(mean).max()), 1e-9)
         shown.append(release(grey) if len(same) >= CROWD else grey)
     return shown
-
-
-def _cut(images: np.ndarray, patch: Patch) -> np.ndarray:
-    top, bottom, left, right = patch.box
-    return images[patch.row, top:bottom, left:right]

@@ -44,19 +44,6 @@ def test_every_method_gives_the_inputs_shape_and_leaves_the_model_alone(name):
     assert_same(before, state(model))
 
 
-def test_the_gradient_is_the_slope_of_the_logit(net):
-    """Central differences in float64, at some pixels."""
-    model, step = net.double(), 1e-5
-    out = attribute("gradient", model, INPUTS.double(), TARGET)
-    for n, (y, x) in enumerate([(10, 12), (24, 24), (40, 30)]):
-        bump = torch.zeros(1, 1, 48, 48, dtype=torch.float64)
-        bump[0, 0, y, x] = step
-        up, down = (model(INPUTS[n : n + 1].double() + s * bump)[0, TARGET[n]] for s in (1, -1))
-        slope = float(up - down) / (2 * step)
-        assert float(out[n, 0, y, x]) == pytest.approx(slope, rel=1e-4, abs=1e-8)
-    net.float()
-
-
 @pytest.mark.parametrize("method", ["gradient", "SmoothGrad", "Integrated Gradients"])
 def test_a_linear_model_is_explained_by_its_weights(method):
     weights = torch.randn(7, 48, 48, generator=torch.Generator().manual_seed(1))

@@ -118,27 +118,6 @@ def test_a_linear_model_is_explained_in_full_and_a_broken_map_is_caught():
     assert (share["SmoothGrad"] == 0).all()
 
 
-def test_without_the_offset_the_gap_is_captums_infidelity():
-    """The fall of the logit and what a map says of it, squared gap at the best scale alone."""
-    from captum.metrics import infidelity, infidelity_perturb_func_decorator
-
-    net = slim().model
-    inputs = torch.randn(1, 1, 48, 48, generator=torch.Generator().manual_seed(3))
-    squares = np.kron(np.eye(16).reshape(16, 4, 4), np.ones((12, 12))).astype(np.float32)
-    falls = checks.greying(net, inputs, 2, squares)[0]
-    values = attribute_all(net, inputs, 2, methods=["gradient"])["gradient"]
-
-    @infidelity_perturb_func_decorator(multiply_by_inputs=False)
-    def grey(x):
-        return x * (1 - torch.as_tensor(squares)[:, None])
-
-    gap = infidelity(net, grey, inputs, torch.as_tensor(values)[:, None], target=2,
-                     n_perturb_samples=len(squares), normalize=True)  # fmt: skip
-    said = np.einsum("hw,shw->s", values[0] * inputs[0, 0].numpy(), squares)
-    scale = (said @ falls) / (said @ said)
-    assert float(gap) == pytest.approx(np.mean((scale * said - falls) ** 2), rel=1e-3)
-
-
 def noisy(model, inputs, target):
     """A broken attribution: other noise for every image, however little it differs."""
     seeds = (inputs.flatten(1).double().sum(1) * 1e6).long().tolist()

@@ -89,17 +89,18 @@ def test_top_patches_hold_the_pixels_that_make_the_response():
     copied = np.concatenate([IMAGES, IMAGES[:3]])
     group = np.r_[np.arange(12), np.arange(3)]
     (seen,), fields = filters.survey(net, copied, [layer]), filters.receptive_fields(net, layer)
-    patches = filters.top_patches(seen, fields, 2, count=6, group=group)
-    assert len({group[p.row] for p in patches}) == 6
-    assert [p.response for p in patches] == sorted((p.response for p in patches), reverse=True)
-    assert patches[0].response == seen.peak[:, 2].max()
-    top, bottom, left, right = patches[0].box
+    options = {"count": 6, "group": group}
+    patches = filters.top_patches(copied, seen, fields, 2, by="peak", **options)
+    assert len({p.tobytes() for p in patches}) == 6  # no copies
+    row = seen.peak[:, 2].argmax()
+    top, bottom, left, right = fields[tuple(seen.where[row, 2])]
     alone = np.zeros((1, 48, 48), np.uint8)
-    alone[0, top:bottom, left:right] = copied[patches[0].row, top:bottom, left:right]
-    inside = filters.responses(net, alone, layer)[0, 2, *seen.where[patches[0].row, 2]]
-    assert inside == pytest.approx(patches[0].response, rel=1e-4)
-    ranked = filters.top_patches(seen, fields, 2, count=2, by="mean")
-    assert ranked[0].row == seen.mean[:, 2].argmax()
+    alone[0, top:bottom, left:right] = patches[0]
+    inside = filters.responses(net, alone, layer)[0, 2, *seen.where[row, 2]]
+    assert inside == pytest.approx(seen.peak[:, 2].max(), rel=1e-4)
+    rows = np.arange(len(copied))[:, None, None] + np.zeros((1, 48, 48))
+    ranked = filters.top_patches(rows, seen, fields, 2, by="mean", **options)
+    assert ranked[0].max() == seen.mean[:, 2].argmax()
 
 
 def test_kernels_are_told_apart_by_what_a_turn_does_to_them():
@@ -177,17 +178,14 @@ def test_ablation_costs_a_class_what_its_filters_carry():
     assert (without[:, 2] == 0).all() and np.array_equal(without[:, 3], whole[:, 3])
     found = filters.ablate(net, shown, labels, layer, profile, draws=3)
     assert_same(before, state(net.model))
-    assert found.count == 2 and found.right.all()
+    assert found.count == 2
     change = found.recall_change
     assert (np.diag(change)[1:] == -1).all()  # class 0 wins a tie of zeros
     assert (change[~np.eye(7, dtype=bool)] == 0).all()
     lost = found.losses()
-    assert lost["own"].value == pytest.approx(6 / 7) and lost["others"].value == 0
-    assert lost["difference"].low > 0.5
-    useless = filters.Ablation(found.right, labels, found.random[[0] * 7], found.random[:1], 2)
+    assert lost["own"].value == pytest.approx(6 / 7) and lost["difference"].low > 0.5
+    useless = filters.Ablation(np.tile(found.random, (7, 1)), found.random, labels, 2)
     assert useless.losses()["difference"].value == pytest.approx(0)
-    again = filters.ablate(net, shown, labels, layer, profile, draws=3)
-    assert np.array_equal(again.random, found.random)
 
 
 def test_a_published_report_shows_what_patches_share_and_no_patch(monkeypatch):
