@@ -9,7 +9,8 @@ import platform
 import re
 import shlex
 from collections.abc import Callable, Iterable
-from functools import cache
+from dataclasses import replace
+from functools import cache, partial
 from importlib import metadata
 from pathlib import Path
 
@@ -88,29 +89,35 @@ def build_report(
         environment={PUBLISH: "1" if publish else ""}, jobs=jobs, draft=draft, progress=progress,
     )  # fmt: skip
     context = _context(study, runs)
-
-    def assemble() -> Document:
-        notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
-        chapters = [chapter_of(nb, name, root / "notebooks") for name, nb in notebooks.items()]
-        numbers = [chapter.number for chapter in chapters]
-        works = read_works(stated[2])
-        said = "\n".join(str((b.text, b.data.get("short"))) for c in chapters for b in c.blocks)
-        keys = [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works] or [*works]
-        listed = [works[key] for key in keys]
-        chapters.append(appendix(runs, listed, machine(runs), max(numbers) + 1))
-        document = Document(
-            TITLE, author, chapters, facts(study, data, runs), context["date"],
-            synthetic=synthetic, withheld=publish and not synthetic,
-            questions=[q for q in questions if q.chapter in numbers],
-            rerun=rerun_command(profile, "" if synthetic else data, handin=root != ROOT),
-            results=collect(notebooks, "result"),
-            checks=[ran_through(notebooks), *collect(notebooks, "check")],
-        )  # fmt: skip
-        cited = {key: str(n) for n, key in enumerate(keys, 1)}
-        return referenced(document, cited, strict=not draft)
-
+    frame = Document(
+        TITLE, author, [], facts(study, data, runs), context["date"], questions=questions,
+        synthetic=synthetic, withheld=publish and not synthetic,
+        rerun=rerun_command(profile, "" if synthetic else data, handin=root != ROOT),
+    )  # fmt: skip
+    assemble = partial(_filled, frame, executed, runs, root, strict=not draft)
     inputs = _stated(_digest([*executed, *stated]), context, _renderer())
     return write_files(assemble, context, inputs, out, lang, progress)
+
+
+def _filled(
+    frame: Document, executed: list[Path], runs: dict[str, Run], root: Path, *, strict: bool
+) -> Document:
+    """The Document with its Chapters, its references and what was measured."""
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in executed}
+    chapters = [chapter_of(nb, name, root / "notebooks") for name, nb in notebooks.items()]
+    numbers = [chapter.number for chapter in chapters]
+    works = read_works(root / "report" / "bibliography.bib")
+    said = "\n".join(str((b.text, b.data.get("short"))) for c in chapters for b in c.blocks)
+    keys = [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works] or [*works]
+    last = appendix(runs, [works[key] for key in keys], machine(runs), max(numbers) + 1)
+    document = replace(
+        frame,
+        chapters=[*chapters, last],
+        questions=[q for q in frame.questions if q.chapter in numbers],
+        results=collect(notebooks, "result"),
+        checks=[ran_through(notebooks), *collect(notebooks, "check")],
+    )
+    return referenced(document, {key: str(n) for n, key in enumerate(keys, 1)}, strict=strict)
 
 
 def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:

@@ -64,31 +64,25 @@ def execute_notebooks(
     """
     notebooks = {path: read_notebook(path, parameters) for path in sources}
     environment, cores = environment or {}, os.cpu_count() or 1
+    depends = f"{depends} {json.dumps(environment)}"
     out.mkdir(parents=True, exist_ok=True)
     sweep(out)
     free, faults = asyncio.Semaphore(max(1, min(jobs or cores, cores))), []
 
-    async def work(path: Path, nb: NotebookNode) -> None:
-        """Bring the executed copy up to date and tell what was done."""
-        target, started = out / path.name, time.monotonic()
-        given = {k: v for k, v in parameters.items() if k in (assigned(nb) or ())}
-        key = code_key(nb, given, f"{depends} {json.dumps(environment)}")
-        if (kept := _kept(target, key)) is not None:
-            if (fresh := merged(nb, kept)) != kept:
-                write_atomic(target, nbformat.writes(fresh).encode())
-            progress(f"{path.stem}: unchanged")
-            return
-        executed, fault = await _in_kernel(path, nb, given, environment)
-        seconds = round(time.monotonic() - started, 1)
-        if fault:
-            faults.append(f"{path.stem}{fault}")
-        if draft or not fault:
-            _keep(executed, target, {"seconds": seconds, "fault" if fault else "key": fault or key})
-        progress(f"{path.stem}{fault or f': {seconds:.1f} s'}")
-
     async def in_turn(path: Path, nb: NotebookNode) -> None:
         async with free:
-            await work(path, nb)
+            given = {k: v for k, v in parameters.items() if k in (assigned(nb) or ())}
+            key, target = code_key(nb, given, depends), out / path.name
+            if _still_holds(target, key, nb):
+                progress(f"{path.stem}: unchanged")
+                return
+            started = time.monotonic()
+            executed, fault = await _in_kernel(path, nb, given, environment)
+            seconds = round(time.monotonic() - started, 1)
+            faults.extend([f"{path.stem}{fault}"] if fault else [])
+            if draft or not fault:
+                _keep(executed, target, seconds, {"fault": fault} if fault else {"key": key})
+            progress(f"{path.stem}{fault or f': {seconds} s'}")
 
     async def all_of_them() -> None:
         await asyncio.gather(*(in_turn(path, nb) for path, nb in notebooks.items()))
@@ -236,10 +230,18 @@ def _assigning(parameters: dict[str, str]) -> str:
     return "\n".join(["# the parameters of this execution", *lines])
 
 
-def _keep(executed: NotebookNode, target: Path, made: dict) -> None:
+def _still_holds(target: Path, key: str, nb: NotebookNode) -> bool:
+    """Is the executed copy whole and of this code? Then Markdown that was edited is put in."""
+    kept = _kept(target, key)
+    if kept is not None and (fresh := merged(nb, kept)) != kept:
+        write_atomic(target, nbformat.writes(fresh).encode())
+    return kept is not None
+
+
+def _keep(executed: NotebookNode, target: Path, seconds: float, made: dict[str, str]) -> None:
     """Write the executed copy with what it was made from and a digest of all of it."""
     finished = datetime.now(UTC).isoformat(timespec="seconds")
-    executed.metadata["hw3"] = {**made, "finished": finished}
+    executed.metadata["hw3"] = {**made, "seconds": seconds, "finished": finished}
     executed.metadata["hw3"]["check"] = _check(executed)
     write_atomic(target, nbformat.writes(executed).encode())
 
