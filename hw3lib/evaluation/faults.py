@@ -121,35 +121,36 @@ def normal(case: Case, batch: Tensor) -> Tensor:
 # Saving and loading: training mode, names that do not match, lost statistics
 
 
-def in_training_mode(case: Case) -> Network:
-    """A copy that was left in training mode, as after `model.train()` or a fresh load."""
+def in_training_mode(case: Case) -> Case:
+    """With a copy that was left in training mode, as after `model.train()` or a fresh load."""
     network = replace(case.network, model=copy.deepcopy(case.network.model))
     network.model.train()  # after, for a Network begins in evaluation mode
-    return network
+    return replace(case, network=network)
 
 
-def though_in_training_mode(case: Case) -> np.ndarray:
-    return right(replace(case, network=in_training_mode(case)), case.faces.images)
+def training_mode(order: Callable[[np.ndarray], np.ndarray]) -> Way:
+    """order : labels (N,) -> the rows in the order in which they come"""
 
-
-def training_mode(order: Callable[[Case], np.ndarray]) -> Way:
     def faulty(case: Case) -> np.ndarray:
-        rows = order(case)
-        mixed = replace(case, faces=case.faces.subset(rows))
+        rows = order(case.faces.labels)
+        mixed = in_training_mode(replace(case, faces=case.faces.subset(rows)))
         with torch.random.fork_rng(devices=[]):  # dropout is on
             torch.manual_seed(0)
-            found = raw(mixed, normal(mixed, grey(mixed)), in_training_mode(case).model)
-        return found[np.argsort(rows)]
+            return raw(mixed, normal(mixed, grey(mixed)))[np.argsort(rows)]
 
     return faulty
 
 
-def by_class(case: Case) -> np.ndarray:
-    return np.argsort(case.faces.labels, kind="stable")
+def though_in_training_mode(case: Case) -> np.ndarray:
+    return right(in_training_mode(case), case.faces.images)
 
 
-def shuffled(case: Case) -> np.ndarray:
-    return np.random.default_rng(0).permutation(len(case.faces))
+def by_class(labels: np.ndarray) -> np.ndarray:
+    return np.argsort(labels, kind="stable")
+
+
+def shuffled(labels: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).permutation(len(labels))
 
 
 def renamed(state: dict) -> dict:
@@ -245,13 +246,13 @@ def resized(resize: Callable[[Image.Image], np.ndarray]) -> Way:
     def way(case: Case) -> np.ndarray:
         images = map(Image.fromarray, np.asarray(case.faces.images))
         small = [image.resize((40, 40), Image.Resampling.BICUBIC) for image in images]
-        return right(case, np.stack([resize(image) for image in small]))
+        return right(case, np.stack([np.asarray(resize(image)) for image in small]))
 
     return way
 
 
-def nearest(image: Image.Image) -> np.ndarray:
-    return np.asarray(image.resize((SIZE, SIZE), Image.Resampling.NEAREST))
+def nearest(image: Image.Image) -> Image.Image:
+    return image.resize((SIZE, SIZE), Image.Resampling.NEAREST)
 
 
 def encoded_again(case: Case, quality: int = 75) -> np.ndarray:
@@ -266,11 +267,12 @@ def encoded_again(case: Case, quality: int = 75) -> np.ndarray:
 
 def by_position(case: Case) -> np.ndarray:
     """The test folder renumbered, its predictions handed in in the old order."""
-    return right(case, case.faces.images[shuffled(case)])
+    return right(case, case.faces.images[shuffled(case.faces.labels)])
 
 
 def by_id(case: Case) -> np.ndarray:
-    ids, probabilities = predict_faces(case.network, case.faces.subset(shuffled(case)))
+    mixed = case.faces.subset(shuffled(case.faces.labels))
+    ids, probabilities = predict_faces(case.network, mixed)
     label_of = dict(zip(case.faces.ids.tolist(), case.faces.labels.tolist(), strict=True))
     return probabilities.argmax(axis=1) == np.array([label_of[name] for name in ids.tolist()])
 

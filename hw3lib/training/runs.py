@@ -286,7 +286,7 @@ def _train_into(
     resume = read_checkpoint(checkpoint, recipe, device)
     if resume and every_epoch and len(resume.logits) < len(resume.history):
         resume = None  # of a training that was not asked for them
-    began, due = time.perf_counter(), 0.0
+    due = 0.0
     report = reporter(name, recipe) if progress else None
     if report and resume:
         report.resumed(len(resume.history))
@@ -315,12 +315,10 @@ def _train_into(
             "training_version": TRAINING_VERSION,
             "date": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": round(sum(row["seconds"] for row in state.history), 1),
-            "seconds_of_this_process": round(time.perf_counter() - began, 1),
             "resumed": bool(resume),
             "epochs_run": epochs,
             "best_epoch": state.best_epoch,
             "kept_epoch": state.best_epoch if best else epochs,
-            "stopped_early": epochs < recipe.epochs,
             "test_fingerprint": test_fingerprint(folds),
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
             "arithmetic": arithmetic(recipe, device),
