@@ -20,7 +20,7 @@ from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.data.split import Split, split_faces
 from hw3lib.models.network import Network, normalize
 from hw3lib.training.augment import augment
-from hw3lib.training.loop import arithmetic, autocast, exact, images_of, run_epoch, start
+from hw3lib.training.loop import Training, arithmetic, autocast, exact
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import device_of
 
@@ -149,11 +149,8 @@ def wait(device: torch.device) -> None:
 
 
 def our_epoch(recipe: Recipe, folds: Split, device: torch.device) -> float:
-    pictures = images_of(folds, "train", device)
-    held = images_of(folds, "validation", device)
     with exact(recipe, device):
-        network, optimizer, state = start(recipe, pictures, device)
-        return best_of(lambda: run_epoch(recipe, network, optimizer, pictures, held, state, {}), 2)
+        return best_of(Training(recipe, folds, device).run_epoch, 2)
 
 
 def their_epoch(root: Path, device: torch.device) -> float:

@@ -90,35 +90,16 @@ def train(
         that every patience can be read off one training at a constant rate
     """
     with exact(recipe, device):
-        training = images_of(folds, recipe.train_on, device, recipe.train_limit)
-        held = images_of(folds, "validation" if recipe.train_on == "train" else "", device)
-        network, optimizer, state = start(recipe, training, device)
-        watched = ("validation", "test") if every_epoch else ()
-        watched = {split: images_of(folds, split, device) for split in watched}
+        now = Training(recipe, folds, device, every_epoch=every_epoch)
         if resume is not None:
-            state = resume
-            network.model.load_state_dict(state.model, strict=True)
-            optimizer.load_state_dict(state.optimizer)
-        while not finished(recipe, state):
-            run_epoch(recipe, network, optimizer, training, held, state, watched)
-            after_epoch(state)
+            now.go_on_from(resume)
+        while not finished(recipe, now.state):
+            now.run_epoch()
+            after_epoch(now.state)
+        network, state = now.network, now.state
         selected = state.best if recipe.select == "best" else state.average or state.model
         network.model.load_state_dict(selected)
         return Network(network.model, network.mean, network.std, network.in_channels), state
-
-
-def start(
-    recipe: Recipe, training: Images, device: torch.device
-) -> tuple[Network, torch.optim.Optimizer, State]:
-    """Fresh weights from the Recipe's seed, their optimiser, and the State before epoch 1."""
-    torch.manual_seed(recipe.seed)
-    model = models.build(recipe.model, width=recipe.width, in_channels=recipe.in_channels)
-    mean, std = normalization(recipe, training.images)
-    network = Network(model.to(device), mean, std, recipe.in_channels)
-    model.requires_grad_(True)
-    optimizer = make_optimizer(recipe, model)
-    average = copy_of(model.state_dict()) if recipe.ema else {}
-    return network, optimizer, State(model.state_dict(), optimizer.state_dict(), average, {})
 
 
 def finished(recipe: Recipe, state: State) -> bool:
@@ -129,86 +110,95 @@ def finished(recipe: Recipe, state: State) -> bool:
     return bool(recipe.patience and done and done - state.best_epoch >= recipe.patience)
 
 
-def run_epoch(
-    recipe: Recipe,
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    training: Images,
-    held: Images,
-    state: State,
-    watched: dict[str, Images],
-) -> None:
-    """One pass over the training images and one over the validation split; updates `state`."""
-    began, epoch, model = time.perf_counter(), len(state.history) + 1, network.model
-    loss, right = train_epoch(recipe, network, optimizer, training, state.average, epoch - 1)
-    state.model, state.optimizer = model.state_dict(), optimizer.state_dict()
-    with swapped(model, state.average):
-        with autocast(recipe, training.labels.device):
-            held_loss, held_accuracy = score(network, held)
-        row = {
-            "epoch": epoch,
-            "lr": optimizer.param_groups[0]["lr"],
-            "train_loss": loss.item(),
-            "train_accuracy": right.item(),
-            "validation_loss": held_loss,
-            "validation_accuracy": held_accuracy,
-            "seconds": time.perf_counter() - began,
-        }
-        state.history.append(row)
-        if watched:
-            # half precision keeps an epoch at 0.1 MB and moves a loss by less than 1e-3
-            state.logits.append(
-                {
-                    k: torch.cat([*outputs(network, x.images)]).half().cpu()
-                    for k, x in watched.items()
-                }
-            )
-        if state.best_epoch == epoch:
-            state.best = copy_of(model.state_dict())
-        if epoch % (recipe.epochs // recipe.cycles) == 0 and epoch < recipe.epochs:
-            state.snapshots.append(copy_of(model.state_dict()))
+class Training:
+    """A training from epoch to epoch: images on the device, network, optimiser and State.
 
-
-def train_epoch(
-    recipe: Recipe,
-    network: Network,
-    optimizer: torch.optim.Optimizer,
-    training: Images,
-    averaged: dict[str, torch.Tensor],
-    epoch: int,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """All steps of an epoch, from 0; mean loss and accuracy as tensors on the device.
-
-    Between the first step and the last nothing is read back from a GPU, which would have to
-    wait for it.
+    It begins with fresh weights, from the Recipe's seed, and the State before epoch 1.
     """
-    images, labels = training
-    device, model = labels.device, network.model
-    generator = torch.Generator(device).manual_seed(recipe.seed * 100_003 + epoch)
-    torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout's generator
-    order = draw_order(recipe, labels, generator)
-    batch_loss = Loss(recipe, labels, epoch)
-    side = turns(recipe, epoch, labels)
-    average = Average(averaged, model, recipe.ema)
-    steps = max(1, len(order) // recipe.batch_size)
-    total_loss, total_right = torch.zeros((2, 1), device=device)
-    model.train()
-    for step in range(steps):
-        done = epoch * steps + step
-        set_rate(optimizer, recipe, done / (recipe.epochs * steps))
-        index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-        mirrored = None if side is None else side[index]
-        batch = augment(normalize(images[index], network), recipe, generator, mirrored)
-        with autocast(recipe, device):
-            loss, right = batch_loss(model, batch, labels[index], generator)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        average.update(done)
-        total_loss += loss.detach()
-        total_right += right
-    seen = steps * min(recipe.batch_size, len(order))
-    return total_loss / steps, total_right / seen
+
+    def __init__(
+        self, recipe: Recipe, folds: Split, device: torch.device, *, every_epoch: bool = False
+    ):
+        self.recipe, self.device = recipe, device
+        self.images, self.labels = images_of(folds, recipe.train_on, device, recipe.train_limit)
+        self.held = images_of(folds, "validation" if recipe.train_on == "train" else "", device)
+        watched = ("validation", "test") if every_epoch else ()
+        self.watched = {split: images_of(folds, split, device).images for split in watched}
+        torch.manual_seed(recipe.seed)
+        model = models.build(recipe.model, width=recipe.width, in_channels=recipe.in_channels)
+        mean, std = normalization(recipe, self.images)
+        self.network = Network(model.to(device), mean, std, recipe.in_channels)
+        model.requires_grad_(True)
+        self.optimizer = make_optimizer(recipe, model)
+        average = copy_of(model.state_dict()) if recipe.ema else {}
+        self.state = State(model.state_dict(), self.optimizer.state_dict(), average, {})
+
+    def go_on_from(self, state: State) -> None:
+        self.state = state
+        self.network.model.load_state_dict(state.model, strict=True)
+        self.optimizer.load_state_dict(state.optimizer)
+
+    def run_epoch(self) -> None:
+        """One pass over the training images and one over the validation split."""
+        recipe, state, model = self.recipe, self.state, self.network.model
+        began, epoch = time.perf_counter(), len(state.history) + 1
+        loss, right = self.train_epoch(epoch - 1)
+        state.model, state.optimizer = model.state_dict(), self.optimizer.state_dict()
+        with swapped(model, state.average):
+            with autocast(recipe, self.device):
+                held_loss, held_accuracy = score(self.network, self.held)
+            row = {
+                "epoch": epoch,
+                "lr": self.optimizer.param_groups[0]["lr"],
+                "train_loss": loss.item(),
+                "train_accuracy": right.item(),
+                "validation_loss": held_loss,
+                "validation_accuracy": held_accuracy,
+                "seconds": time.perf_counter() - began,
+            }
+            state.history.append(row)
+            if self.watched:
+                # half precision keeps an epoch at 0.1 MB and moves a loss by less than 1e-3
+                found = {k: torch.cat([*outputs(self.network, x)]) for k, x in self.watched.items()}
+                state.logits.append({split: out.half().cpu() for split, out in found.items()})
+            if state.best_epoch == epoch:
+                state.best = copy_of(model.state_dict())
+            if epoch % (recipe.epochs // recipe.cycles) == 0 and epoch < recipe.epochs:
+                state.snapshots.append(copy_of(model.state_dict()))
+
+    def train_epoch(self, epoch: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """All steps of an epoch, from 0; mean loss and accuracy as tensors on the device.
+
+        Between the first step and the last nothing is read back from a GPU, which would have to
+        wait for it.
+        """
+        recipe, labels, model = self.recipe, self.labels, self.network.model
+        generator = torch.Generator(self.device).manual_seed(recipe.seed * 100_003 + epoch)
+        torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout's generator
+        order = draw_order(recipe, labels, generator)
+        batch_loss = Loss(recipe, labels, epoch)
+        side = turns(recipe, epoch, labels)
+        average = Average(self.state.average, model, recipe.ema)
+        steps = max(1, len(order) // recipe.batch_size)
+        total_loss, total_right = torch.zeros((2, 1), device=self.device)
+        model.train()
+        for step in range(steps):
+            done = epoch * steps + step
+            set_rate(self.optimizer, recipe, done / (recipe.epochs * steps))
+            index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            mirrored = None if side is None else side[index]
+            images = normalize(self.images[index], self.network)
+            batch = augment(images, recipe, generator, mirrored)
+            with autocast(recipe, self.device):
+                loss, right = batch_loss(model, batch, labels[index], generator)
+            self.optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            self.optimizer.step()
+            average.update(done)
+            total_loss += loss.detach()
+            total_right += right
+        seen = steps * min(recipe.batch_size, len(order))
+        return total_loss / steps, total_right / seen
 
 
 @torch.no_grad()

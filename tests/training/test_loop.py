@@ -15,13 +15,12 @@ from hw3lib.models.network import logits
 from hw3lib.training.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.training.loop import (
     State,
+    Training,
     arithmetic,
     finished,
     images_of,
     normalization,
-    start,
     train,
-    train_epoch,
 )
 from hw3lib.training.recipe import Recipe
 
@@ -148,11 +147,10 @@ def test_a_gpu_and_a_cpu_see_the_same(folds, model):
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
 def test_nothing_is_read_back_from_the_gpu_within_an_epoch(recipe, folds, optimizer):
     gpu, recipe = torch.device("cuda"), replace(recipe, optimizer=optimizer, flip="alternating")
-    training = images_of(folds, "train", gpu)
-    network, optimizer, state = start(recipe, training, gpu)
-    train_epoch(recipe, network, optimizer, training, state.average, 0)
+    training = Training(recipe, folds, gpu)
+    training.train_epoch(0)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        train_epoch(recipe, network, optimizer, training, state.average, 1)
+        training.train_epoch(1)
     finally:
         torch.cuda.set_sync_debug_mode("default")
