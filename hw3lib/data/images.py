@@ -130,7 +130,9 @@ def as_bytes(array: np.ndarray, places: list[str]) -> np.ndarray:
         return array.astype(np.uint8, copy=False)
     if array.dtype.kind == "f" and array.min() >= 0 and array.max() <= 1:
         return np.rint(array * 255).astype(np.uint8)
-    good = (array >= 0) & (array <= 255) & (array == np.rint(array))  # false for not-a-number
+    good = (array >= 0) & (array <= 255)  # false for not-a-number
+    if array.dtype.kind == "f":
+        good &= array == np.rint(array)
     if not good.all():
         row, pixel = divmod(int(np.argmin(good)), array[0].size)
         raise DataError(
