@@ -10,6 +10,7 @@ from scipy.special import softmax
 from scipy.stats import entropy as shannon
 
 from hw3lib import UserError
+from hw3lib.data.labels import majority
 from hw3lib.evaluation.metrics import C, Estimate, row_shares
 from hw3lib.evaluation.statistics import grouped_mean
 
@@ -111,19 +112,6 @@ def vote_shares(votes: np.ndarray) -> np.ndarray:
     a row of NaN.
     """
     return row_shares(np.asarray(votes, dtype=float)[:, VOTE_COLUMNS])
-
-
-def majority(votes: np.ndarray) -> np.ndarray:
-    """(n, 10) FER+ votes -> (n,) the class with most votes, -1 where there is none.
-
-    None: no votes, most votes for something outside the seven classes, or a tie for the first
-    place.
-    """
-    votes = np.asarray(votes)
-    most = votes.max(1)
-    single = (votes == most[:, None]).sum(1) == 1
-    seven = votes[:, VOTE_COLUMNS]
-    return np.where(single & (seven.max(1) == most), seven.argmax(1), -1)
 
 
 def vote_confusion(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:

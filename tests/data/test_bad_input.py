@@ -226,22 +226,22 @@ def test_any_cell_of_a_table(reader, place):
 
 
 MISFITTING = [
-        ("labels", "id,label\n0,1\n1,2\n2,3\n7,3\n", ["row 3 (line 5)", "'7'", "add the image"]),
-        ("labels", "id,label\n0,1\n1,2\n", ["2.png", "train.csv", "add its label"]),
-        ("labels", "id,label\n0,1\n1,2\n2,3\n01,2\n", ["row 3 (line 5)", "'01'", "remove one"]),
-        ("labels", "id,label\n0,1\n../../x,2\n", ["row 1 (line 3)", "add the image"]),
-        ("labels", "id,label\n" + "9" * 3_000_000, ["train.csv", "field limit"]),
-        ("labels", "id,label\n" + "0,1\n" * 500_002, ["train.csv", "500,000 rows"]),
-        ("course CSV", "label,feature\n", ["train.csv", "holds no images"]),
-        ("course CSV", "foo,bar\n1,2\n", ["train.csv", "'foo, bar'", "label,feature"]),
-        ("course CSV", "la\0bel,feature\n", ["train.csv"]),
-        ("course CSV", "id,feature\n" + f"7,{TEXT}\n" * 2, ["row 1 (line 3)", "'7'", "unique"]),
-        ("course CSV", f"id,feature\nx,{TEXT}\n{'x' * 9000},{TEXT}\n", ["row 1 (line 3)", "512"]),
-        ("course CSV", f"id,feature\n\x1b]0;x\x07,{TEXT}\n", ["row 0 (line 2)", "control char"]),
-        ("votes", "\n".join(VOTES[:-1]), ["fer2013new.csv", "14 rows"]),
-        ("votes", "\n".join([*VOTES, VOTES[-1]]), ["fer2013new.csv", "14 rows"]),
-        ("votes", "\n".join([VOTES[0], *VOTES[:0:-1]]), ["Usage is not that of"]),
-        ("votes", ferplus(FACES).replace("f4.png,", "f4.png,300"), ["row 2 (line 4)", "0 to 255"]),
+    ("labels", "id,label\n0,1\n1,2\n2,3\n7,3\n", ["row 3 (line 5)", "'7'", "add the image"]),
+    ("labels", "id,label\n0,1\n1,2\n", ["2.png", "train.csv", "add its label"]),
+    ("labels", "id,label\n0,1\n1,2\n2,3\n01,2\n", ["row 3 (line 5)", "'01'", "remove one"]),
+    ("labels", "id,label\n0,1\n../../x,2\n", ["row 1 (line 3)", "add the image"]),
+    ("labels", "id,label\n" + "9" * 3_000_000, ["train.csv", "field limit"]),
+    ("labels", "id,label\n" + "0,1\n" * 500_002, ["train.csv", "500,000 rows"]),
+    ("course CSV", "label,feature\n", ["train.csv", "holds no images"]),
+    ("course CSV", "foo,bar\n1,2\n", ["train.csv", "'foo, bar'", "label,feature"]),
+    ("course CSV", "la\0bel,feature\n", ["train.csv"]),
+    ("course CSV", "id,feature\n" + f"7,{TEXT}\n" * 2, ["row 1 (line 3)", "'7'", "unique"]),
+    ("course CSV", f"id,feature\nx,{TEXT}\n{'x' * 9000},{TEXT}\n", ["row 1 (line 3)", "512"]),
+    ("course CSV", f"id,feature\n\x1b]0;x\x07,{TEXT}\n", ["row 0 (line 2)", "control char"]),
+    ("votes", "\n".join(VOTES[:-1]), ["fer2013new.csv", "14 rows"]),
+    ("votes", "\n".join([*VOTES, VOTES[-1]]), ["fer2013new.csv", "14 rows"]),
+    ("votes", "\n".join([VOTES[0], *VOTES[:0:-1]]), ["Usage is not that of"]),
+    ("votes", ferplus(FACES).replace("f4.png,", "f4.png,300"), ["row 2 (line 4)", "0 to 255"]),
 ]  # fmt: skip
 
 

@@ -122,13 +122,6 @@ def test_ferplus_folders(tmp_path, small):
     assert (read.labels == majority(small.votes[rows])).all()
 
 
-def test_majority_of_votes():
-    #                 neu hap sur sad ang dis fea con unk nf
-    votes = np.array([[1, 8, 0, 0, 0, 0, 1, 0, 0, 0], [5, 0, 0, 5, 0, 0, 0, 0, 0, 0],
-                      [0, 0, 0, 0, 0, 1, 0, 7, 2, 0], [0, 0, 0, 0, 0, 4, 3, 0, 3, 0]])  # fmt: skip
-    assert [*majority(votes)] == [CLASSES.index("Happy"), UNLABELLED, UNLABELLED, 1]
-
-
 def test_pixel_text_against_numpy():
     values = np.random.default_rng(0).integers(0, 256, (70, SIZE * SIZE))
     for row in values:

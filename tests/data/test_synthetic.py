@@ -9,15 +9,15 @@ from hw3lib.data.synthetic import class_counts, draw_images, synthetic_faces
 
 @pytest.fixture(scope="module")
 def faces():
-    return synthetic_faces(1000)
+    return synthetic_faces(2000)
 
 
 def test_shapes_types_and_ids(faces):
-    assert faces.images.shape == (1000, 48, 48) and faces.images.dtype == np.uint8
+    assert faces.images.shape == (2000, 48, 48) and faces.images.dtype == np.uint8
     assert faces.labels.dtype == np.int64 and faces.group.dtype == np.int64
     assert faces.synthetic and faces.votes is None
-    assert faces.ids[7] == "00007" and len(set(faces.ids)) == 1000
-    assert (faces.split == "test").sum() == 200 and set(faces.split) == {"train", "test"}
+    assert faces.ids[7] == "00007" and len(set(faces.ids)) == 2000
+    assert (faces.split == "test").sum() == 400 and set(faces.split) == {"train", "test"}
 
 
 def test_the_same_arguments_give_the_same_bytes():
@@ -47,8 +47,7 @@ def test_class_shares_are_the_courses(n):
         assert tuple(counts) == COURSE_COUNTS
 
 
-def test_some_pictures_are_copies_some_conflict_some_cross_the_splits():
-    faces = synthetic_faces(2000)
+def test_some_pictures_are_copies_some_conflict_some_cross_the_splits(faces):
     n_groups = faces.group.max() + 1
     assert 0.03 < 1 - n_groups / 2000 < 0.05
     pairs = {(g, label) for g, label in zip(faces.group, faces.labels, strict=True)}
