@@ -15,11 +15,12 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
+from scipy.signal.windows import gaussian
 from scipy.stats import rankdata
 from torch import Tensor
 
 from hw3lib.evaluation.metrics import Estimate
-from hw3lib.evaluation.statistics import percentile
+from hw3lib.evaluation.statistics import grouped_mean
 from hw3lib.interpretation.attribution import (
     CONTRIBUTIONS,
     attribute_all,
@@ -40,6 +41,7 @@ RULES = {
     "noise": (LIMIT, True),
     "shift": (LIMIT, True),
 }
+BLOCK, STEPS, SIDE = 4, 12, 12  # pixels of a deleted block, points of a curve, pixels of a square
 SHIFTS = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 Values = dict[str, np.ndarray]  # method -> an array whose first axis is the images
@@ -88,17 +90,15 @@ def verdicts(judged: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def mean_interval(values: np.ndarray, *, resamples: int = 2000, seed: int = 0) -> Estimate:
+def mean_interval(values: np.ndarray) -> Estimate:
     """Mean of (n,) values with its 95 % percentile bootstrap interval over the images.
 
     NaNs are left out; without values it is NaN.
     """
-    values = np.asarray(values, dtype=float)
     values = values[~np.isnan(values)]
     if not len(values):
         return Estimate(np.nan, np.nan, np.nan)
-    draws = np.random.default_rng(seed).integers(len(values), size=(resamples, len(values)))
-    return percentile(values.mean(), values[draws].mean(1))
+    return grouped_mean(values, np.arange(len(values)))
 
 
 def above(estimate: Estimate, value: float) -> bool | None:
@@ -118,10 +118,10 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide((a * b).sum(1), size, out=np.zeros(len(a)), where=size > 1e-12)
 
 
-def centred_gaussian(shape: tuple[int, int, int], *, sigma: float = 12.0) -> np.ndarray:
-    """(N, H, W) float32: the same bump for every image, a quarter of the frame wide."""
-    axes = [np.exp(-0.5 * ((np.arange(n) - (n - 1) / 2) / sigma) ** 2) for n in shape[1:]]
-    return np.broadcast_to(np.outer(*axes), shape).astype(np.float32)
+def centred_gaussian(shape: tuple[int, int, int]) -> np.ndarray:
+    """(N, H, W) float32: the same bump for every image, its deviation a quarter of the frame."""
+    bump = np.outer(*(gaussian(n, n / 4) for n in shape[1:]))
+    return np.broadcast_to(bump, shape).astype(np.float32)
 
 
 def mean_of_others(maps: np.ndarray) -> np.ndarray:
@@ -137,10 +137,8 @@ def deletion(
     maps: np.ndarray,
     *,
     insert: bool = False,
-    block: int = 4,
-    steps: int = 12,
 ) -> np.ndarray:
-    """(N, steps + 1) probability of the target as the blocks of largest value are blurred away.
+    """(N, STEPS + 1) probability of the target as the blocks of largest value are blurred away.
 
     After Petsiuk et al. 2018, RISE (arXiv:1806.07421). Whole blocks are replaced by a blurred copy
     of the image: single grey pixels would be a noise that no network has seen, and a random
@@ -148,17 +146,17 @@ def deletion(
 
     insert : the other way round, from the blurred copy to the image, largest value first
     """
-    pooled = F.avg_pool2d(torch.as_tensor(maps)[:, None].float(), block)
+    pooled = F.avg_pool2d(torch.as_tensor(maps)[:, None].float(), BLOCK)
     N, _, h, w = pooled.shape
     jitter = torch.rand((N, h * w), generator=torch.Generator().manual_seed(0))
     order = (pooled.flatten(1) + 1e-9 * jitter).argsort(dim=1, descending=True)
     rank = order.argsort(dim=1).reshape(N, 1, h, w)
-    rank = rank.repeat_interleave(block, 2).repeat_interleave(block, 3).to(inputs.device)
+    rank = rank.repeat_interleave(BLOCK, 2).repeat_interleave(BLOCK, 3).to(inputs.device)
     start, end = (_blur(inputs), inputs) if insert else (inputs, _blur(inputs))
     target = torch.as_tensor(target, device=inputs.device).expand(N)[:, None]
     model, curve = frozen_copy(network), []
     with torch.no_grad():
-        for changed in np.linspace(0, h * w, steps + 1).round().astype(int):
+        for changed in np.linspace(0, h * w, STEPS + 1).round().astype(int):
             logits = model(torch.where(rank < int(changed), end, start))
             curve.append(logits.softmax(1).gather(1, target)[:, 0].cpu().numpy())
     return np.stack(curve, axis=1)
@@ -170,9 +168,9 @@ def _blur(inputs: Tensor, sigma: float = 6.0) -> Tensor:
 
 
 def deletion_curves(
-    network, inputs: Tensor, target, maps: Values, *, insert: bool = False, draws: int = 3
+    network, inputs: Tensor, target, maps: Values, *, insert: bool = False
 ) -> dict[str, Values]:
-    """ "" and each of BASELINES -> method -> (N, steps + 1) curves of `deletion`.
+    """ "" and each of BASELINES -> method -> (N, STEPS + 1) curves of `deletion`.
 
     maps : method -> (N, H, W) importance
     """
@@ -181,7 +179,7 @@ def deletion_curves(
         return deletion(network, inputs, target, values, insert=insert)
 
     shape = (len(inputs), *inputs.shape[2:])
-    chance = np.random.default_rng(0).random((draws, *shape), dtype=np.float32)
+    chance = np.random.default_rng(0).random((3, *shape), dtype=np.float32)
     random = np.mean([curve(c) for c in chance], axis=0)
     return {
         "": {m: curve(v) for m, v in maps.items()},
@@ -204,12 +202,10 @@ def gains(found: dict[str, Values], *, sign: int = 1) -> dict[str, Values]:
     return {b: {m: gain(own[m], found[b][m]) for m in own} for b in BASELINES}
 
 
-def faithfulness(
-    network, inputs: Tensor, target, maps: Values, *, side: int = 12, stride: int = 6
-) -> dict[str, Values]:
+def faithfulness(network, inputs: Tensor, target, maps: Values) -> dict[str, Values]:
     """ "" and each of BASELINES -> method -> (N,) share of the logit's falls explained, -1 to 1.
 
-    Each square of `side` pixels on a grid is greyed in turn. How far the logit falls with it is
+    Each square of SIDE pixels on a grid is greyed in turn. How far the logit falls with it is
     compared with what the map says that it takes away. It is one minus infidelity (Yeh et al.
     2019, arXiv:1901.09392) at the best scale and offset, for the mean of all squares any even map
     explains: the squared correlation, negative where the map points the wrong way. A random map
@@ -217,7 +213,7 @@ def faithfulness(
 
     maps : method -> (N, H, W) signed
     """
-    squares = _squares(side, stride, inputs.shape[2])
+    squares = _squares(inputs.shape[2])
     falls = greying(network, inputs, target, squares)
     grey = inputs.detach().mean(1).cpu().numpy()
     gaussian = centred_gaussian(grey.shape)
@@ -235,7 +231,7 @@ def faithfulness(
     }
 
 
-def greying(network, inputs: Tensor, target, squares: np.ndarray, *, batch: int = 512):
+def greying(network, inputs: Tensor, target, squares: np.ndarray) -> np.ndarray:
     """(N, S) fall of the target's logit as each square (S, H, W) in {0, 1} is made even grey."""
     N, S = len(inputs), len(squares)
     target = torch.as_tensor(target, device=inputs.device).expand(N)
@@ -243,16 +239,16 @@ def greying(network, inputs: Tensor, target, squares: np.ndarray, *, batch: int 
     model, left = frozen_copy(network), []
     with torch.no_grad():
         whole = model(inputs).gather(1, target[:, None])
-        for at in torch.arange(N * S, device=inputs.device).split(batch):
+        for at in torch.arange(N * S, device=inputs.device).split(512):
             logits = model(inputs[at // S] * kept[at % S])
             left.append(logits.gather(1, target[at // S, None])[:, 0])
     return (whole - torch.cat(left).reshape(N, S)).cpu().numpy()
 
 
-def _squares(side: int, stride: int, size: int) -> np.ndarray:
-    """(S, size, size) float32 in {0, 1}, one square each."""
-    starts = np.arange(0, size - side + 1, stride)
-    inside = (np.arange(size) >= starts[:, None]) & (np.arange(size) < starts[:, None] + side)
+def _squares(size: int) -> np.ndarray:
+    """(S, size, size) float32 in {0, 1}, one square each, every half a SIDE."""
+    starts = np.arange(0, size - SIDE + 1, SIDE // 2)[:, None]
+    inside = (np.arange(size) >= starts) & (np.arange(size) < starts + SIDE)
     grid = inside[:, None, :, None] & inside[None, :, None, :]
     return grid.reshape(-1, size, size).astype(np.float32)
 

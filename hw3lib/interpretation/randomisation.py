@@ -63,9 +63,8 @@ def _calibrate(model: nn.Module, inputs: Tensor, changed: set[str]) -> None:
     """Batch norms at or behind the first changed layer take the statistics of `inputs`."""
     order = [layer.name for layer in layers(model, inputs)]
     first = min((order.index(name) for name in changed), default=len(order))
-    modules = dict(model.named_modules())
-    norms = [modules[n] for n in order[first:] if isinstance(modules[n], NORMS)]
-    norms = [norm for norm in norms if norm.track_running_stats]
+    modules = [model.get_submodule(name) for name in order[first:]]
+    norms = [m for m in modules if isinstance(m, NORMS) and m.track_running_stats]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()
