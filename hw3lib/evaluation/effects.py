@@ -134,7 +134,7 @@ def read_cells(
     seeds = {len(each) for each in trainings.values()}
     if len(seeds) != 1 or max(members) > min(seeds) or min(seeds) < 2:
         raise ValueError(f"seeds {sorted(seeds)}: equally many are needed, {max(members)} or more")
-    groups, counts = draw_groups(group, resamples, 0)
+    groups, counts = draw_groups(group, resamples)
     weights = np.vstack([np.ones(len(groups)), counts[:, groups]])  # first the images as they are
     cells = {}
     for name, each in trainings.items():

@@ -19,7 +19,7 @@ from statsmodels.stats.proportion import proportion_confint
 from hw3lib.data.faces import CLASSES
 
 C = len(CLASSES)
-LEVEL = 0.95  # of every interval that does not say otherwise
+LEVEL = 0.95  # of every interval
 BINS = 15  # of confidence, as in Guo et al. 2017
 
 
@@ -35,11 +35,11 @@ class Estimate(NamedTuple):
         return f"{value} [{low}, {high}]"
 
 
-def wilson(successes: int, n: int, *, level: float = LEVEL) -> Estimate:
+def wilson(successes: int, n: int) -> Estimate:
     """Share successes / n with Wilson's score interval (statsmodels); n = 0 gives NaNs."""
     if n == 0:
         return Estimate(np.nan, np.nan, np.nan)
-    low, high = proportion_confint(int(successes), int(n), alpha=1 - level, method="wilson")
+    low, high = proportion_confint(int(successes), int(n), alpha=1 - LEVEL, method="wilson")
     return Estimate(int(successes) / int(n), float(low), float(high))
 
 
@@ -49,9 +49,9 @@ def as_classes(predictions: np.ndarray) -> np.ndarray:
     return predictions.argmax(1) if predictions.ndim == 2 else predictions
 
 
-def accuracy(predictions: np.ndarray, labels: np.ndarray, *, level: float = LEVEL) -> Estimate:
+def accuracy(predictions: np.ndarray, labels: np.ndarray) -> Estimate:
     """Share of images classified right, with Wilson's interval."""
-    return wilson(int((as_classes(predictions) == labels).sum()), len(labels), level=level)
+    return wilson(int((as_classes(predictions) == labels).sum()), len(labels))
 
 
 def confusion(predictions: np.ndarray, labels: np.ndarray, *, classes: int = C) -> np.ndarray:
@@ -186,18 +186,16 @@ def ece(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = BINS) -> f
     return float(np.abs(gaps).sum() / len(sure))
 
 
-def calibrated_ece(
-    probabilities: np.ndarray, *, bins: int = BINS, draws: int = 1000, seed: int = 0
-) -> Estimate:
+def calibrated_ece(probabilities: np.ndarray) -> Estimate:
     """The ECE that these probabilities would show were they true: mean and central 95 %.
 
     An ECE is never 0 on finitely many images, so one is judged beside this, by parametric bootstrap
     (Vaicenavicius et al. 2019, "consistency resampling"): each image is right with the
     probability that its confidence says.
     """
-    sure, rng = probabilities.max(1), np.random.default_rng(seed)
-    inside = np.eye(bins)[confidence_bins(sure, bins)]
-    right = rng.random((draws, len(sure))) < sure
+    sure = probabilities.max(1)
+    inside = np.eye(BINS)[confidence_bins(sure)]
+    right = np.random.default_rng(0).random((1000, len(sure))) < sure
     found = np.abs((right - sure) @ inside).sum(1) / len(sure)
     low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(found.mean()), float(low), float(high))

@@ -26,9 +26,9 @@ def p_text(p: float) -> str:
     return "p<0.001" if p < 0.001 else f"p={p:.3f}"
 
 
-def shown(agrees: bool, p: float, *, level: float = LEVEL) -> bool | None:
+def shown(agrees: bool, p: float) -> bool | None:
     """Whether a claim holds: True, False, or None where it agrees but may be chance."""
-    return (True if p < 1 - level else None) if agrees else False
+    return (True if p < 1 - LEVEL else None) if agrees else False
 
 
 # Given networks on given images
@@ -50,31 +50,26 @@ def mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> McNema
     return McNemar(only_first, only_second, min(1.0, float(p)))
 
 
-def draw_groups(group: np.ndarray, resamples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_groups(group: np.ndarray, resamples: int = 2000) -> tuple[np.ndarray, np.ndarray]:
     """Bootstrap of whole groups: (n,) number of each image's group, (resamples, groups) counts.
 
     Copies of an image stand or fall together, so the group (Faces.group) is what is drawn. Equal
-    groups and seed give the same draws whatever is measured on them: differences are paired.
+    groups give the same draws whatever is measured on them: differences are paired.
     """
     groups = np.unique(group, return_inverse=True)[1]
     n = groups.max() + 1
-    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    counts = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=resamples)
     return groups, counts
 
 
 def resampled_confusions(
-    predictions: np.ndarray,
-    labels: np.ndarray,
-    group: np.ndarray,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
+    predictions: np.ndarray, labels: np.ndarray, group: np.ndarray
 ) -> np.ndarray:
     """(resamples, C, C) confusion matrices of bootstrap samples that draw whole groups."""
-    groups, counts = draw_groups(group, resamples, seed)
+    groups, counts = draw_groups(group)
     cells = np.zeros((counts.shape[1], C * C))
     np.add.at(cells, (groups, np.asarray(labels) * C + as_classes(predictions)), 1)
-    return (counts @ cells).reshape(resamples, C, C)
+    return (counts @ cells).reshape(-1, C, C)
 
 
 def bootstrap(
@@ -84,44 +79,37 @@ def bootstrap(
     *,
     statistic: str = "accuracy",
     against: np.ndarray | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> Estimate:
     """A statistic, or its gain over the predictions `against`, with a percentile interval.
 
     statistic : a name in metrics.STATISTICS;  group : (n,) groups of copies, drawn as a whole
     """
-    measure, draw = metrics.STATISTICS[statistic], {"resamples": resamples, "seed": seed}
+    measure = metrics.STATISTICS[statistic]
     value = measure(metrics.confusion(predictions, labels))
-    samples = measure(resampled_confusions(predictions, labels, group, **draw))
+    samples = measure(resampled_confusions(predictions, labels, group))
     if against is not None:
         value = value - measure(metrics.confusion(against, labels))
-        samples = samples - measure(resampled_confusions(against, labels, group, **draw))
+        samples = samples - measure(resampled_confusions(against, labels, group))
     return percentile(value, samples)
 
 
 def grouped_mean(
-    values: np.ndarray,
-    group: np.ndarray,
-    *,
-    weights: np.ndarray | None = None,
-    resamples: int = 2000,
-    seed: int = 0,
+    values: np.ndarray, group: np.ndarray, *, weights: np.ndarray | None = None
 ) -> Estimate:
     """(Weighted) mean of one value an image, with a percentile interval that draws whole groups.
 
     values, weights : (n,) float;  group : (n,) groups of copies
     """
     weights = np.ones(len(values)) if weights is None else weights
-    groups, counts = draw_groups(group, resamples, seed)
+    groups, counts = draw_groups(group)
     sums = np.bincount(groups, weights=values * weights)
     samples = (counts @ sums) / (counts @ np.bincount(groups, weights=weights))
     return percentile(np.average(values, weights=weights), samples)
 
 
-def percentile(value: float, samples: np.ndarray, *, level: float = LEVEL) -> Estimate:
-    """The value with the central share `level` of its bootstrap samples."""
-    low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+def percentile(value: float, samples: np.ndarray) -> Estimate:
+    """The value with the central 95 % of its bootstrap samples."""
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(float(value), float(low), float(high))
 
 
@@ -160,24 +148,22 @@ def _standard_ranks(values: np.ndarray) -> np.ndarray:
 # Recipes over their seeds
 
 
-def over_seeds(values: Sequence[float], *, level: float = LEVEL) -> Estimate:
+def over_seeds(values: Sequence[float]) -> Estimate:
     """Mean with Student's t interval over independent seeds; NaN bounds for a single one."""
     values = np.asarray(values, dtype=float)
     n, mean = len(values), float(values.mean())
     if n < 2:
         return Estimate(mean, np.nan, np.nan)
-    half = float(t.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Estimate(mean, mean - half, mean + half)
 
 
-def share_over_seeds(shares: Sequence[float], *, level: float = LEVEL) -> Estimate:
+def share_over_seeds(shares: Sequence[float]) -> Estimate:
     """`over_seeds` of accuracies and the like: an interval is cut where no share can be."""
-    return Estimate(*np.clip(over_seeds(shares, level=level), 0, 1).tolist())
+    return Estimate(*np.clip(over_seeds(shares), 0, 1).tolist())
 
 
-def gain_over_seeds(
-    first: Sequence[float], second: Sequence[float], *, level: float = LEVEL
-) -> tuple[Estimate, float]:
+def gain_over_seeds(first: Sequence[float], second: Sequence[float]) -> tuple[Estimate, float]:
     """first - second over equal seeds: mean with its t interval, and p of the paired t test.
 
     Raises
@@ -194,7 +180,7 @@ def gain_over_seeds(
         p = float(np.isclose(gains[0], 0, rtol=0, atol=1e-12))
     else:
         p = float(ttest_1samp(gains, 0).pvalue)
-    return over_seeds(gains, level=level), p
+    return over_seeds(gains), p
 
 
 # Ensembles: the mean of the members' probabilities

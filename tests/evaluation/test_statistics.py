@@ -65,9 +65,9 @@ def test_bootstrap_agrees_with_scipy_where_no_image_has_a_copy(scored):
     from scipy.stats import bootstrap
 
     logits, labels, _ = scored
-    ours = statistics.bootstrap(logits, labels, np.arange(600), resamples=4000)
+    ours = statistics.bootstrap(logits, labels, np.arange(600))
     right = (logits.argmax(1) == labels).astype(float)
-    theirs = bootstrap((right,), np.mean, n_resamples=4000, method="percentile", rng=1)
+    theirs = bootstrap((right,), np.mean, n_resamples=2000, method="percentile", rng=1)
     assert ours.value == right.mean()
     assert ours[1:] == pytest.approx(tuple(theirs.confidence_interval), abs=0.006)
 
@@ -79,8 +79,8 @@ def test_bootstrap_draws_whole_groups(scored):
         np.repeat(logits, 4, axis=0), np.repeat(labels, 4), np.repeat(np.arange(600), 4)
     )
     assert copies == pytest.approx(single)  # four copies of each image teach nothing new
-    samples = statistics.resampled_confusions(logits, labels, group, resamples=50)
-    assert samples.shape == (50, metrics.C, metrics.C) and len(np.unique(samples.sum((1, 2)))) > 1
+    samples = statistics.resampled_confusions(logits, labels, group)
+    assert samples.shape == (2000, metrics.C, metrics.C) and len(np.unique(samples.sum((1, 2)))) > 1
 
 
 def test_bootstrap_of_a_gain_is_paired(scored):
@@ -133,8 +133,8 @@ def test_a_grouped_mean_is_the_plain_bootstrap_of_groups_of_one_and_wider_with_c
     from scipy.stats import bootstrap
 
     values = RNG.normal(size=200)
-    ours = statistics.grouped_mean(values, np.arange(200), resamples=4000)
-    oracle = bootstrap((values,), np.mean, method="percentile", n_resamples=4000, rng=0)
+    ours = statistics.grouped_mean(values, np.arange(200))
+    oracle = bootstrap((values,), np.mean, method="percentile", n_resamples=2000, rng=0)
     assert ours.value == values.mean()
     assert ours[1:] == pytest.approx(oracle.confidence_interval, abs=0.02)
     copies = statistics.grouped_mean(np.repeat(values, 4), np.repeat(np.arange(200), 4))
