@@ -17,7 +17,7 @@ from hw3lib import UserError
 from hw3lib.files import write_atomic
 from hw3lib.report.document import LANGUAGE_TAGS, Document, chapter_of
 from hw3lib.report.execute import HOUSE, one_line, read_notebook, tags
-from hw3lib.report.pandoc import convert, texts
+from hw3lib.report.pandoc import Markup
 
 TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}
 METADATA = {  # of a notebook that is committed, as JupyterLab writes it
@@ -38,11 +38,10 @@ def readable(path: Path, parameters: dict[str, str]) -> list[str]:
     try:
         nb = read_notebook(path, parameters)
         chapter = chapter_of(nb, path.stem, path.parent)
-        found = [*texts(Document(chapter.title, {}, [chapter]), ("zh", "en"))]
-        done = convert([(form, text) for _, form, text in found], "html")
+        document = Document(chapter.title, {}, [chapter])
+        faults = [*Markup(document, "html", ("zh", "en"), place=str, missing=str).problems]
     except UserError as error:
         return [str(error)]
-    faults = [f"{f[0]}: {d}" for f, d in zip(found, done, strict=True) if isinstance(d, UserError)]
     for number, cell in enumerate(nb.cells, 1):
         if cell.cell_type == "code" and not re.search(r"^\s*[%!?]|\?$", cell.source, re.MULTILINE):
             try:

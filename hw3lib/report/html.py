@@ -55,7 +55,6 @@ WORDS = doc.WORDS | {
     "checks": Text("通過的檢查", "Checks that passed"),
     "failed": Text("沒有通過的檢查", "Checks that failed"),
     "rerun": Text("重新計算", "Compute it again"),
-    "sort": Text("排序", "sort"),
     "picture": Text("輸出的圖", "picture"),
 }  # fmt: skip
 

@@ -15,9 +15,8 @@ LEAST = 24  # pixels a side; a smaller part of a figure shows no face
 WHITE = 250  # grey value of the paper between a figure's parts
 
 
-def grey(picture) -> np.ndarray:
-    """A PIL picture as (H, W) uint8, on white paper."""
-
+def grey(picture: Image.Image) -> np.ndarray:
+    """(H, W) uint8, on white paper."""
     paper = Image.new("RGBA", picture.size, "white")
     paper.alpha_composite(picture.convert("RGBA"))
     return np.asarray(paper.convert("L"))
@@ -26,24 +25,25 @@ def grey(picture) -> np.ndarray:
 def parts(raster: np.ndarray, depth: int = 8) -> Iterator[np.ndarray]:
     """The (H, W) raster and, cut again and again where it is white from edge to edge, its parts."""
     inked = raster < WHITE
-    rows, columns = (_runs(inked.any(axis)) for axis in (1, 0))
+    rows, columns = (_stretches(inked.any(axis)) for axis in (1, 0))
     if not rows or not columns:
         return
-    raster = raster[rows[0][0] : rows[-1][1], columns[0][0] : columns[-1][1]]
+    raster = raster[rows[0].start : rows[-1].stop, columns[0].start : columns[-1].stop]
     if min(raster.shape) < LEAST:
         return
     yield raster
     if depth and len(rows) * len(columns) > 1:
-        top, left = rows[0][0], columns[0][0]
-        for a, b in rows:
-            for c, d in columns:
-                yield from parts(raster[a - top : b - top, c - left : d - left], depth - 1)
+        top, left = rows[0].start, columns[0].start
+        for r in rows:
+            for c in columns:
+                cell = raster[r.start - top : r.stop - top, c.start - left : c.stop - left]
+                yield from parts(cell, depth - 1)
 
 
-def _runs(marked: np.ndarray) -> list[tuple[int, int]]:
-    """(first, last + 1) of each stretch of True."""
+def _stretches(marked: np.ndarray) -> list[slice]:
+    """Each stretch of True."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], marked.astype(np.int8), [0]])))
-    return list(zip(edges[::2].tolist(), edges[1::2].tolist(), strict=True))
+    return [slice(*ends) for ends in edges.reshape(-1, 2)]
 
 
 def likeness(pictures: list[np.ndarray], images: np.ndarray) -> float:
@@ -56,11 +56,8 @@ def likeness(pictures: list[np.ndarray], images: np.ndarray) -> float:
     if not small:
         return 0.0
     asked = _normalised(np.stack([p for s in small for p in (s, s[:, ::-1])]))
-    closest = 0.0
-    for start in range(0, len(images), 4096):
-        known = _normalised(np.asarray(images[start : start + 4096]))
-        closest = max(closest, float((known @ asked.T).max()))
-    return closest
+    starts = range(0, len(images), 4096)
+    return max(float((_normalised(images[s : s + 4096]) @ asked.T).max()) for s in starts)
 
 
 def _pixels(picture: np.ndarray) -> tuple[int, int]:
@@ -70,7 +67,6 @@ def _pixels(picture: np.ndarray) -> tuple[int, int]:
 
 
 def _resized(picture: np.ndarray) -> np.ndarray:
-
     small = Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BOX)
     return np.asarray(small, dtype=np.float32)
 

@@ -159,6 +159,7 @@ def test_stand_ins_have_the_labels_and_nobodys_face(faces, published, shown):
     assert closest(shown[0][1], other) > 0.97 > ALIKE > closest(shown[0][1], faces)
 
 
+@pytest.mark.slow  # captum and torch
 def test_a_map_is_made_again_for_the_stand_in(faces, published):
     from hw3lib.interpretation.attribution import attribute_all
     from hw3lib.models import build
