@@ -209,6 +209,7 @@ def predict(
 ) -> None:
     """Predict the class of every image, by id."""
     from hw3lib.data import load
+    from hw3lib.data.faces import CLASSES
     from hw3lib.models.network import load_network, write_predictions
     from hw3lib.models.network import predict as predict_faces
 
@@ -226,7 +227,7 @@ def predict(
         print(f"{len(ids)} predictions written to {out}")
         return
     for name, p in zip(ids, probabilities, strict=True):
-        print(f"{name}  {network.classes[p.argmax()]}  {p.max():.1%}")
+        print(f"{name}  {CLASSES[p.argmax()]}  {p.max():.1%}")
 
 
 @app.command()

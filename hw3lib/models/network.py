@@ -49,7 +49,6 @@ class Network:
     mean: float
     std: float
     in_channels: int = 1
-    classes: tuple[str, ...] = CLASSES
     metadata: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -136,7 +135,7 @@ def save_network(path: Path, network: Network, *, half: bool = False) -> None:
     }
     header = {
         "format": FORMAT,
-        "classes": json.dumps(network.classes),
+        "classes": json.dumps(CLASSES),
         "preprocessing": json.dumps(
             {"mean": network.mean, "std": network.std, "in_channels": network.in_channels}
         ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import torch
 from torch import nn
@@ -104,16 +105,14 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
             {"params": rest, "lr": recipe.lr_rest, **decay},
             {"params": vectors, "lr": recipe.lr_rest},
         ]
-        optimizer = Muon([g for g in groups if g["params"]], recipe.lr, recipe.momentum)
+        make = partial(Muon, momentum=recipe.momentum)
+        groups = [group for group in groups if group["params"]]
     else:
         groups = [{"params": matrices, **decay}, {"params": vectors, "weight_decay": 0.0}]
-        if recipe.optimizer == "sgd":
-            optimizer = torch.optim.SGD(
-                groups, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.momentum > 0
-            )
-        else:
-            kind = torch.optim.Adam if recipe.optimizer == "adam" else torch.optim.AdamW
-            optimizer = kind(groups, lr=recipe.lr)
+        sgd = partial(torch.optim.SGD, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
+        kinds = {"sgd": sgd, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
+        make = kinds[recipe.optimizer]
+    optimizer = make(groups, lr=recipe.lr)
     for group in optimizer.param_groups:
         group["peak"] = group["lr"]
     return optimizer
