@@ -22,8 +22,9 @@ from hw3lib.files import ROOT, absolute, write_atomic
 from hw3lib.report.appendix import appendix, read_works
 from hw3lib.report.check import readable
 from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
-from hw3lib.report.document import REFERENCE, Document, chapter_of, collect, ran_through, referenced
+from hw3lib.report.document import REFERENCE, Document, referenced
 from hw3lib.report.execute import execute_notebooks
+from hw3lib.report.notebook import chapter_of, collect, ran_through
 from hw3lib.text import LANGUAGES
 from hw3lib.training.runs import Run
 from hw3lib.training.study import Study, open_study

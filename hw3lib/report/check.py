@@ -15,8 +15,9 @@ from nbformat import NotebookNode
 
 from hw3lib import UserError
 from hw3lib.files import write_atomic
-from hw3lib.report.document import LANGUAGE_TAGS, Document, chapter_of
+from hw3lib.report.document import Document
 from hw3lib.report.execute import HOUSE, one_line, read_notebook, tags
+from hw3lib.report.notebook import LANGUAGE_TAGS, chapter_of
 from hw3lib.report.pandoc import Markup
 
 TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}

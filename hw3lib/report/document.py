@@ -1,40 +1,24 @@
-"""A report as data: what its notebooks say and show, as Blocks that HTML and PDF render.
+"""A report as data: Chapters of Blocks, numbered and referring to one another.
 
-Every ordinary output of a notebook has its Block, with or without words of hw3lib.report.show: a
-student's own plots, tables and prints appear as nbconvert would show them.
+hw3lib.report.notebook makes them of notebooks, html and pdf render them.
 """
 
 from __future__ import annotations
 
-import base64
-import io
-import math
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import unquote
-
-from nbformat import NotebookNode
+from typing import Any
 
 from hw3lib import UserError
-from hw3lib.report.execute import INJECTED, code_cells, tags
-from hw3lib.report.show import MIME
-from hw3lib.text import LANGUAGES, Text
+from hw3lib.report.pictures import Images
+from hw3lib.text import Text
 
 WORDS = {"figure": Text("圖", "Figure"), "table": Text("表", "Table")}
-LANGUAGE_TAGS = {"lang-zh": "zh", "lang-en": "en"}
-PICTURES = ("image/svg+xml", "image/png", "image/jpeg", "image/webp", "image/gif")
-LARGEST = 50_000_000  # pixels of a picture
-HEADING = re.compile(r"(#{1,6}) +(.+?) *#*$")
 REFERENCE = re.compile(r"\[@([A-Za-z0-9:_-]+)\]")
 MINUS = re.compile(r"(?<![A-Za-z0-9.-])-(?=\.?[0-9])")
 INTERVAL = re.compile(r"\[[^\[\],]{1,12}, [^\[\],]{1,12}\]")
-ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-TAGS = re.compile(r"<(script|style)\b.*?</\1\s*>|<(?!img)[^>]*>", re.IGNORECASE | re.DOTALL)
 SCORES = {
     "best.test.accuracy": Text("測試準確率", "test accuracy"),
     "best.test.accuracy_without_exact_copies": Text("不計完全相同的影像", "without exact copies"),
@@ -52,40 +36,6 @@ WITHHELD_COVER = Text(
     "and mean faces, synthetic faces or grey silhouettes take its place, as the captions say. All "
     "numbers come from the photographs and equal those of the unpublished report.",
 )
-NOT_RUN = Text(
-    zh="**尚未執行**：這本筆記本還沒有結果。請先執行全部儲存格（nbconvert 加 `--execute`）再匯出。",
-    en="**Not run**: this notebook has no results yet. Run all its cells (or give nbconvert "
-    "`--execute`) and export it again.",
-)
-
-
-class Picture(NamedTuple):
-    """An image file."""
-
-    mime: str
-    data: bytes
-
-
-@dataclass(frozen=True)
-class Images:
-    """The images that a Markdown cell may name: attachments, and files beside its notebook."""
-
-    folder: Path | None = None
-    attachments: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def find(self, place: str) -> Picture:
-        """The image; LookupError says why it cannot be shown."""
-        name = unquote(place)
-        if name.startswith("attachment:"):
-            return first_picture(self.attachments.get(name.removeprefix("attachment:"), {}))
-        if re.match(r"[a-z]+:", name):
-            raise LookupError("only files beside the notebook are taken in; download it there")
-        file = (self.folder or Path()).resolve() / name
-        if self.folder is None or self.folder.resolve() not in file.resolve().parents:
-            raise LookupError("outside the notebook's folder; copy it there")
-        if not file.is_file():
-            raise LookupError("no such file")
-        return picture("image/svg+xml" if file.suffix.lower() == ".svg" else "", file.read_bytes())
 
 
 @dataclass(frozen=True)
@@ -185,46 +135,6 @@ class Document:
         return next((b for b in blocks if question in b.data["questions"]), None)
 
 
-def chapter_of(nb: NotebookNode, notebook: str, folder: Path | None = None) -> Chapter:
-    """The Chapter of an executed (or clean) notebook; `folder` is where its images lie.
-
-    Its title is its first level-1 heading; what a report cannot number is set right: a second
-    title becomes a section, a level that is skipped is filled.
-
-    Raises
-    ------
-    UserError
-        naming the cell, for halves of a Pair that do not fit or a forged output.
-    """
-    blocks = list(_blocks(nb, notebook, folder))
-    digits, _, rest = notebook.partition("_")
-    number = int(digits) if digits.isdigit() else 0
-    title = next((b for b in blocks if b.kind == "heading" and b.level == 1), None)
-    words = title.text if title else _same((rest or notebook).replace("_", " "))
-    return Chapter(notebook, number, words, numbered([b for b in blocks if b is not title], number))
-
-
-def one_notebook(nb: NotebookNode, notebook: str, folder: Path | None = None) -> Document:
-    """The Document of one notebook by itself, for the exporters; one without results says so."""
-    chapter = chapter_of(nb, notebook, folder)
-    if not has_results(nb):
-        chapter.blocks.insert(0, Block("markdown", notebook, NOT_RUN))
-    synthetic = any(p.get("synthetic") for p in _payloads(nb, "study"))
-    return referenced(Document(chapter.title, {}, [chapter], synthetic=synthetic), strict=False)
-
-
-def language_of(nb: NotebookNode) -> str:
-    """The language a notebook was run in; "both" where it does not say."""
-    said = next((p.get("language") for p in _payloads(nb, "study")), "both")
-    return said if said in LANGUAGES else "both"
-
-
-def has_results(nb: NotebookNode) -> bool:
-    """Whether any cell was run; a notebook without code has nothing to run."""
-    code = [c for c in nb.cells if c.cell_type == "code" and c.source.strip()]
-    return not code or any(c.get("execution_count") or c.get("outputs") for c in code)
-
-
 def numbered(blocks: Sequence[Block], chapter: int) -> list[Block]:
     """Sections, figures and tables get their numbers; headings go one level down at a time."""
     count: Counter[str] = Counter()
@@ -293,42 +203,6 @@ def _linked(block: Block, known: dict[str, Block | str], strict: bool) -> Block:
     return replace(block, text=block.text and linked(block.text), data=data)
 
 
-def collect(notebooks: dict[str, NotebookNode], kind: str) -> list[dict]:
-    """Every "result" or "check" of the notebooks, each name and split once, with its notebook.
-
-    Raises
-    ------
-    UserError
-        if two notebooks state different values under one name.
-    """
-    found: dict[tuple, dict] = {}
-    for notebook, nb in notebooks.items():
-        for payload in _payloads(nb, kind):
-            fresh = {k: v for k, v in payload.items() if k != "kind"} | {"notebook": notebook}
-            with _made_by_show(notebook):
-                if kind == "result":
-                    value = float(fresh["value"])
-                    fresh["value"] = value if math.isfinite(value) else None
-                kept = found.setdefault((fresh["name"], fresh.get("split")), fresh)
-            if kept.get("value") != fresh.get("value"):
-                raise UserError(
-                    f"{fresh['name']} on {fresh['split']}: {kept['value']} in {kept['notebook']}, "
-                    f"{fresh['value']} in {notebook}; name them apart"
-                )
-    return list(found.values())
-
-
-def ran_through(notebooks: dict[str, NotebookNode]) -> dict:
-    """The check that `execute_notebooks` makes of every notebook that it keeps."""
-    failed = [name for name, nb in notebooks.items() if "fault" in nb.metadata.get("hw3", {})]
-    n, cells = len(notebooks), sum(len(code_cells(nb)) for nb in notebooks.values())
-    zh = f"{n} 本筆記本、{cells} 個程式格：每本都在一個核心裡從頭執行到尾，沒有錯誤。"
-    en = f"{n} notebooks, {cells} code cells: each ran through in one kernel, without an error."
-    if failed:
-        zh, en = f"{len(failed)} 本沒有執行完。", f"{len(failed)} notebooks did not run through."
-    return {"name": "notebooks.complete", "holds": not failed, "zh": zh, "en": en}
-
-
 def paragraphs(text: Text) -> list[Text]:
     """Prose cut where both languages begin a new paragraph; an equation that both share is one."""
     zh, en = ([*_paragraphs(t)] for t in (text.zh, text.en))
@@ -344,71 +218,7 @@ def typeset(text: Text) -> Text:
     return Text(set_right(text.zh), set_right(text.en))
 
 
-def picture(mime: str, data: str | bytes) -> Picture:
-    """An image from its base64 or its bytes (an SVG: its text); LookupError where it is none."""
-    from PIL import Image
-
-    try:
-        if mime == "image/svg+xml":
-            text = data.decode() if isinstance(data, bytes) else data
-            if "<svg" not in text:
-                text = base64.b64decode(text, validate=True).decode()
-            return Picture(mime, text[text.index("<svg") :].encode())
-        raw = base64.b64decode(data) if isinstance(data, str) else data
-        with Image.open(io.BytesIO(raw), formats=("PNG", "JPEG", "WEBP", "GIF")) as opened:
-            if opened.width * opened.height > LARGEST:
-                raise ValueError("too large")
-            opened.load()
-            return Picture(Image.MIME[opened.format], raw)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise LookupError("no picture that can be read") from None
-
-
-def first_picture(bundle: dict[str, str]) -> Picture:
-    """The best image of an output or an attachment; LookupError where there is none."""
-    mime = next((m for m in PICTURES if m in bundle), "")
-    return picture(mime, bundle.get(mime, ""))
-
-
-def _same(text: str) -> Text:
-    return Text(text, text)
-
-
-def _payloads(nb: NotebookNode, kind: str) -> Iterator[dict]:
-    for cell in nb.cells:
-        for output in cell.get("outputs", []):
-            payload = output.get("data", {}).get(MIME)
-            if isinstance(payload, dict) and payload.get("kind") == kind:
-                yield payload
-
-
-def _blocks(nb: NotebookNode, notebook: str, folder: Path | None) -> Iterator[Block]:
-    waiting, number = None, 0
-    for cell in nb.cells:
-        number += INJECTED not in tags(cell)
-        images, detail = Images(folder, cell.get("attachments", {})), "detail" in tags(cell)
-        like = Block("", f"{notebook}, cell {number}", detail=detail, images=images)
-        code = next((c for tag, c in LANGUAGE_TAGS.items() if tag in tags(cell)), None)
-        if cell.cell_type == "markdown" and code == "zh" and waiting is None:
-            waiting = cell.source
-            continue
-        if (code == "en") != (waiting is not None) or code == "zh":
-            raise UserError(f"{like.where}: lang-zh and lang-en cells must stand in adjacent pairs")
-        if cell.cell_type == "markdown":
-            yield from _prose(Text(cell.source if waiting is None else waiting, cell.source), like)
-            waiting = None
-        elif cell.cell_type == "code":
-            if cell.source.strip() and "prose" not in tags(cell):
-                yield replace(like, kind="code", data={"text": cell.source})
-            for output in cell.get("outputs", []):
-                yield from _output(output, like)
-        elif cell.source.strip():
-            yield replace(like, kind="output", data={"text": cell.source})
-    if waiting is not None:
-        raise UserError(f"{notebook}: the last lang-zh cell has no lang-en cell")
-
-
-def _lines(source: str) -> Iterator[tuple[bool, str]]:
+def goes_on(source: str) -> Iterator[tuple[bool, str]]:
     """(whether it goes on with code or a displayed equation, line)."""
     inside = False
     for line in source.splitlines():
@@ -419,102 +229,10 @@ def _lines(source: str) -> Iterator[tuple[bool, str]]:
 def _paragraphs(source: str) -> Iterator[str]:
     """Cut at blank lines, but not within code, a displayed equation or an item of a list."""
     part, blank = [], False
-    for inside, line in _lines(source):
+    for inside, line in goes_on(source):
         if line.strip() and blank and not inside and not line[0].isspace():
             yield "\n".join(part).strip("\n")
             part = []
         blank = not line.strip()
         part.append(line)
     yield "\n".join(part).strip("\n")
-
-
-def _sections(source: str) -> list[tuple[int, str, str]]:
-    """(level, heading, what follows it), the first without a heading."""
-    parts: list[tuple[int, str, list[str]]] = [(0, "", [])]
-    for inside, line in _lines(source):
-        if not inside and (found := HEADING.match(line)):
-            parts.append((len(found[1]), found[2], []))
-        else:
-            parts[-1][2].append(line)
-    return [(level, heading, "\n".join(body).strip("\n")) for level, heading, body in parts]
-
-
-def _prose(text: Text, like: Block) -> Iterator[Block]:
-    zh, en = _sections(text.zh), _sections(text.en)
-    if [level for level, *_ in zh] != [level for level, *_ in en]:
-        raise UserError(f"{like.where}: the pair's headings differ in number or level")
-    for (level, *said), (_, *also) in zip(zh, en, strict=True):
-        heading, body = map(Text, said, also)
-        if level:
-            yield replace(like, kind="heading", text=heading, level=level)
-        if body.zh.strip() or body.en.strip():
-            yield replace(like, kind="markdown", text=body)
-
-
-def _output(output: NotebookNode, like: Block) -> list[Block]:
-    def plain(kind: str, text: str, **data: Any) -> list[Block]:
-        shown = "\n".join(line.split("\r")[-1] for line in ANSI.sub("", text).split("\n")).rstrip()
-        return [replace(like, kind=kind, data={"text": shown, **data})] if shown.strip() else []
-
-    def missing(what: str) -> list[Block]:
-        said = Text(f"一項輸出無法顯示（{what}）", f"an output that cannot be shown ({what})")
-        return [replace(like, kind="missing", text=said)]
-
-    if output.output_type == "error":
-        return plain("error", f"{output.ename}: {output.evalue}")
-    if output.output_type == "stream":
-        return plain("output", output.text, stderr=output.name == "stderr")
-    data = output.data
-    if MIME in data:
-        with _made_by_show(like.where):
-            return _shown(data[MIME], data, like)
-    if any(mime in data for mime in PICTURES):
-        try:
-            return [replace(like, kind="picture", data={"picture": first_picture(data)})]
-        except LookupError as error:
-            return missing(str(error))
-    latex = data.get("text/latex", "")
-    said = data.get("text/markdown") or (latex if "$" in latex else latex and f"$$\n{latex}\n$$")
-    if said:
-        return [replace(like, kind="markdown", text=_same(said))]
-    if TAGS.sub("", data.get("text/html", "")).strip():
-        return [replace(like, kind="html", text=_same(data["text/html"]))]
-    rich = [mime for mime in data if mime != "text/plain"]
-    return missing(", ".join(rich)) if rich else plain("output", data.get("text/plain", ""))
-
-
-def _shown(payload: dict, data: dict, like: Block) -> list[Block]:
-    """The Blocks of what hw3lib.report.show left; results and checks show nothing here."""
-    kind, known = payload["kind"], {k: payload.get(k) for k in ("name", "thumb")}
-    like = replace(like, kind=kind, detail=like.detail or bool(payload.get("detail")))
-    if kind == "text":
-        return [replace(like, kind="markdown", text=_said(payload))]
-    if kind == "answer":
-        known = {"questions": [str(q) for q in payload["questions"]]}
-        known["short"] = _said(payload["short"])
-        return [replace(like, text=_said(payload), data=known)]
-    if kind == "figure":
-        known |= {"alt": _said(payload["alt"]), "picture": first_picture(data)}
-        known |= {size: float(payload[size]) for size in ("width", "height")}
-    elif kind == "table":
-        columns, *rows = ([*map(_said, row)] for row in (payload["columns"], *payload["rows"]))
-        known |= {"columns": columns, "rows": rows, "align": payload["align"]}
-        if {len(row) for row in (known["align"], *rows)} - {len(columns)}:
-            raise ValueError("rows of different lengths")
-    else:
-        return []
-    return [replace(like, text=_said(payload["caption"]), data=known)]
-
-
-def _said(both: dict[str, str]) -> Text:
-    return Text(str(both["zh"]), str(both["en"]))
-
-
-@contextmanager
-def _made_by_show(where: str) -> Iterator[None]:
-    """An output that anyone may have written ends in one line where it is none of ours."""
-    try:
-        yield
-    except (AttributeError, LookupError, TypeError, ValueError):
-        made = "an output that hw3lib.report.show did not make"
-        raise UserError(f"{where}: {made}, or whose picture is lost; run the cell again") from None

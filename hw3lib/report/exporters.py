@@ -29,7 +29,7 @@ class Hw3Exporter(Exporter):
 
     def from_notebook_node(self, nb, resources=None, **kw):
         # nbconvert imports every exporter that is installed, whichever it was asked for
-        from hw3lib.report.document import has_results, language_of, one_notebook
+        from hw3lib.report.notebook import has_results, language_of, one_notebook
 
         nb, resources = super().from_notebook_node(nb, resources, **kw)
         found = resources.get("metadata", {})

@@ -20,7 +20,8 @@ from hw3lib import __version__
 from hw3lib.files import ROOT
 from hw3lib.report import document as doc
 from hw3lib.report import pandoc
-from hw3lib.report.document import Block, Document, Picture, Question
+from hw3lib.report.document import Block, Document, Question
+from hw3lib.report.pictures import Picture
 from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.text import Text, as_text
 

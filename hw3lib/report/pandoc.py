@@ -10,7 +10,8 @@ from functools import cache
 from pathlib import Path
 
 from hw3lib import UserError
-from hw3lib.report.document import Block, Document, Picture, paragraphs
+from hw3lib.report.document import Block, Document, paragraphs
+from hw3lib.report.pictures import Picture
 from hw3lib.text import Text
 
 FORMATS = dict.fromkeys(("markdown", "answer", "work"), "markdown") | {"html": "html"}  # or inline

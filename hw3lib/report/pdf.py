@@ -17,8 +17,9 @@ from typing import Any
 
 from hw3lib import UserError
 from hw3lib.files import ROOT
-from hw3lib.report.document import WORDS, Block, Document, Picture, typeset
+from hw3lib.report.document import WORDS, Block, Document, typeset
 from hw3lib.report.pandoc import Markup, pieces
+from hw3lib.report.pictures import Picture
 from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.text import LANGUAGES, Text
 

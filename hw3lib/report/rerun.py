@@ -12,8 +12,8 @@ import nbformat
 from hw3lib import UserError
 from hw3lib.files import ROOT, absolute
 from hw3lib.report.cover import read_questions
-from hw3lib.report.document import collect, ran_through
 from hw3lib.report.execute import execute_notebooks
+from hw3lib.report.notebook import collect, ran_through
 
 
 def rerun(

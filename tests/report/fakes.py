@@ -10,7 +10,8 @@ import pypdf
 from nbformat import NotebookNode, v4
 from PIL import Image
 
-from hw3lib.report.document import Chapter, Document, Question, chapter_of, referenced
+from hw3lib.report.document import Chapter, Document, Question, referenced
+from hw3lib.report.notebook import chapter_of
 from hw3lib.report.show import MIME
 from hw3lib.text import Text
 

@@ -8,18 +8,10 @@ from nbformat import v4
 
 from hw3lib import UserError
 from hw3lib.report.build import gaps
-from hw3lib.report.document import (
-    Images,
-    Question,
-    chapter_of,
-    collect,
-    has_results,
-    language_of,
-    one_notebook,
-    paragraphs,
-    typeset,
-)
+from hw3lib.report.document import Question, paragraphs, typeset
 from hw3lib.report.execute import INJECTED
+from hw3lib.report.notebook import chapter_of, collect, has_results, language_of, one_notebook
+from hw3lib.report.pictures import Images
 from hw3lib.report.show import MIME
 from hw3lib.text import Text
 

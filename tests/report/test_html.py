@@ -13,9 +13,10 @@ import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.report.document import Question, one_notebook
+from hw3lib.report.document import Question
 from hw3lib.report.exporters import Hw3HTMLExporter
 from hw3lib.report.html import render
+from hw3lib.report.notebook import one_notebook
 from hw3lib.report.show import MIME
 from hw3lib.text import Text
 

@@ -10,8 +10,8 @@ from nbformat import v4
 
 from hw3lib import UserError
 from hw3lib.report import pandoc, pdf
-from hw3lib.report.document import one_notebook
 from hw3lib.report.exporters import Hw3PDFExporter
+from hw3lib.report.notebook import one_notebook
 from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.text import LANGUAGES, Text
 
