@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hw3lib.data import arrays, cache, folders, parquet, tables
@@ -38,36 +39,37 @@ def load(path: str | Path = "", *, synthetic: int = 4000) -> Faces:
         one line that names the file, the row and the remedy, for anything that cannot be read.
     """
     text = str(path)
+    if not text:
+        text = str(FOLDER) if FOLDER.is_dir() and files_of(FOLDER) else "synthetic"
     if text == "synthetic" or text.startswith("synthetic:"):
-        return _synthetic(text.partition(":")[2] or synthetic)
-    if text:
-        return load_path(Path(text).expanduser())
-    return load_path(FOLDER) if holds_images(FOLDER) else _synthetic(synthetic)
+        return _synthetic(text.partition(":")[2] or str(synthetic))
+    place = Path(text).expanduser()
+    with door(place):
+        return _kept(place, lambda: files_of(place), lambda files: read_faces(place, files))
 
 
-def load_path(path: Path) -> Faces:
-    """The Faces at `path`: from the cache if it is still true, else read now and kept.
+def _synthetic(n: str) -> Faces:
+    """Synthetic faces, kept like any data set: what they are made from is the code that draws."""
+    if not re.fullmatch("[1-9][0-9]{0,6}", n):
+        raise DataError(f"synthetic:{n}: give a number of faces, such as synthetic:4000")
+    code = Path(__file__).with_name(f"synthetic-{n}")  # names the cache alone
+    files = sorted(code.parent.glob("*.py"))
+    return _kept(code, lambda: files, lambda _: synthetic_faces(int(n)))
 
-    Raises
-    ------
-    DataError
-        as `load` does.
-    """
-    with door(path):
-        files = files_of(path)
-        if (faces := cache.load_cached(path, files)) is not None:
-            return faces
-        stamped, keyed = cache.stamp(path, files), cache.content(path, files)
-        faces = read_faces(path, files)
-        unchanged = stamped == cache.stamp(path, files_of(path))
-        if unchanged and cache.save(path, faces, stamped, keyed):
-            return cache.load_cached(path, files) or faces
+
+def _kept(
+    path: Path, files_now: Callable[[], list[Path]], make: Callable[[list[Path]], Faces]
+) -> Faces:
+    """The Faces at `path`: from the cache if it is still true, else made now and kept."""
+    files = files_now()
+    if (faces := cache.load_cached(path, files)) is not None:
         return faces
-
-
-def holds_images(folder: Path) -> bool:
-    """Whether anything that could be a data set lies in the folder."""
-    return folder.is_dir() and bool(files_of(folder))
+    stamped, keyed = cache.stamp(path, files), cache.content(path, files)
+    faces = make(files)
+    unchanged = stamped == cache.stamp(path, files_now())
+    if unchanged and cache.save(path, faces, stamped, keyed):
+        return cache.load_cached(path, files) or faces
+    return faces
 
 
 def files_of(path: Path) -> list[Path]:
@@ -190,16 +192,3 @@ def _nothing(path: Path, of: dict[str, list]) -> DataError:
             "(csv, npz, npy, parquet, zip, tar.gz, jpg, png)"
         )
     return DataError(f"{path}: holds no images; data/README.md lists the layouts")
-
-
-def _synthetic(n: str | int) -> Faces:
-    """Synthetic faces, kept like any data set: what they are made from is the code that draws."""
-    if not str(n).isdecimal() or int(n) < 1:
-        raise DataError(f"synthetic:{n}: give a number of faces, such as synthetic:4000")
-    code = Path(__file__).with_name(f"synthetic-{n}")  # names the cache alone
-    files = sorted(code.parent.glob("*.py"))
-    if (faces := cache.load_cached(code, files)) is not None:
-        return faces
-    faces = synthetic_faces(int(n))
-    cache.save(code, faces, cache.stamp(code, files), cache.content(code, files))
-    return faces

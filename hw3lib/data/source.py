@@ -141,10 +141,10 @@ def list_files(path: Path) -> list[Path]:
     """All files at or under `path`, in a stable order."""
     if path.is_file():
         return [path]
-    if path.exists() and not path.is_dir():
-        raise DataError(f"{path}: neither a file nor a folder; give the path of the images")
     if not path.is_dir():
-        raise DataError(f"{path}: does not exist; check the spelling of the path")
+        what = "neither a file nor a folder; give the path of the images"
+        what = what if path.exists() else "does not exist; check the spelling of the path"
+        raise DataError(f"{path}: {what}")
     return [Path(file) for file in sorted(_walk(str(path)))]
 
 
