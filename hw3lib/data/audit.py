@@ -10,7 +10,7 @@ import pandas as pd
 from hw3lib.data.copies import closest_copies
 from hw3lib.data.faces import CLASSES, SPLITS, UNLABELLED, Faces
 
-UNSPLIT = "unsplit"  # shown for pictures of which the data says no split
+UNSPLIT = "unsplit"  # shown for images of which the data says no split
 
 
 def describe(faces: Faces) -> dict:
@@ -20,17 +20,17 @@ def describe(faces: Faces) -> dict:
     -------
     dict with
         layout, n, fingerprint, synthetic
-        splits     : split -> pictures;  classes : split -> class -> pictures
-        mean, std  : of the pixels of the training pictures, in [0, 1]
-        duplicates : split -> groups of byte-identical pictures, the pictures in them, and the
+        splits     : split -> images;  classes : split -> class -> images
+        mean, std  : of the pixels of the training images, in [0, 1]
+        duplicates : split -> groups of byte-identical images, the images in them, and the
             groups whose labels conflict; "all" counts over the splits
-        copies     : split -> pictures of which training holds a copy, and how many of them have
+        copies     : split -> images of which training holds a copy, and how many of them have
             the label that all of these copies have
         near_copies : "first-second" -> images of the second split of which the first holds a copy
             or near copy: how many, byte-identical, mirrored, labelled otherwise than the closest
-        blank      : pictures of a single grey value, and their ids
-        votes      : pictures with FER+ votes, or None
-        problems   : lines about what was mended or looks wrong
+        blank      : images of a single grey value, and their ids
+        votes      : images with FER+ votes, or None
+        problems   : lines about what was fixed or looks wrong
     """
     split = np.where(faces.split == "", UNSPLIT, faces.split)
     rows_of = {name: split == name for name in (*SPLITS, UNSPLIT) if (split == name).any()}
@@ -72,13 +72,13 @@ def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
 
 
 def blank_pictures(images: np.ndarray) -> np.ndarray:
-    """(N,) bool: pictures in which every pixel is equal."""
+    """(N,) bool: images in which every pixel is equal."""
     flat = images.reshape(len(images), -1)
     return flat.max(axis=1) == flat.min(axis=1)
 
 
 def duplicate_counts(group: np.ndarray, labels: np.ndarray) -> dict[str, int]:
-    """Groups of two or more byte-identical pictures, their pictures, groups of two labels."""
+    """Groups of two or more byte-identical images, their images, groups of two labels."""
     _, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
     known = labels != UNLABELLED
     pairs = np.unique(np.stack([index[known], labels[known]]), axis=1)
@@ -91,7 +91,7 @@ def duplicate_counts(group: np.ndarray, labels: np.ndarray) -> dict[str, int]:
 
 
 def copies_of_training(faces: Faces, split: str) -> dict[str, int]:
-    """Pictures of a split that stand in training too, and those whose copies all agree in label."""
+    """Images of a split that stand in training too, and those whose copies all agree in label."""
     train, rows = _training(faces), faces.split == split
     labels = pd.Series(faces.labels[train]).groupby(faces.exact[train])
     copies = pd.DataFrame({"low": labels.min(), "high": labels.max()}).reindex(faces.exact[rows])
@@ -148,12 +148,12 @@ def to_text(description: dict) -> str:
     ]
     for name, found in d["duplicates"].items():
         lines.append(
-            f"duplicates   {name}: {found['groups']:,} groups of {found['pictures']:,} pictures, "
+            f"duplicates   {name}: {found['groups']:,} groups of {found['pictures']:,} images, "
             f"{found['conflicting']:,} with conflicting labels"
         )
     for name, found in d["copies"].items():
         lines.append(
-            f"copies       {name}: {found['pictures']:,} pictures stand in training too, "
+            f"copies       {name}: {found['pictures']:,} images stand in training too, "
             f"{found['same_label']:,} with the same label"
         )
     for name, found in d["near_copies"].items():
@@ -161,15 +161,15 @@ def to_text(description: dict) -> str:
             f"near copies  {name}: {found['images']:,} images ({found['exact']:,} byte-identical, "
             f"{found['mirrored']:,} mirrored), {found['conflicting']:,} with another label"
         )
-    lines.append(f"blank        {d['blank']['n']:,} pictures of a single grey value")
+    lines.append(f"blank        {d['blank']['n']:,} images of a single grey value")
     if d["votes"] is not None:
-        lines.append(f"votes        {d['votes']:,} pictures with FER+ votes")
+        lines.append(f"votes        {d['votes']:,} images with FER+ votes")
     lines += [f"problem      {line}" for line in d["problems"]]
     return "\n".join(lines)
 
 
 def _training(faces: Faces) -> np.ndarray:
-    """(N,) bool: the training pictures, all pictures where the data names none."""
+    """(N,) bool: the training images, all images where the data names none."""
     rows = np.isin(faces.split, ("train", ""))
     return rows if rows.any() else np.ones(len(faces), dtype=bool)
 

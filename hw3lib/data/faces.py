@@ -1,4 +1,4 @@
-"""Faces: every data layout ends up as this one array of pictures."""
+"""Faces: every data layout ends up as this one array of images."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ SPLITS = ("train", "test", "private")  # Training, PublicTest, PrivateTest in FE
 
 
 class DataError(UserError):
-    """A fault in the user's data: one line naming the file, the row and the mend."""
+    """A fault in the user's data: one line naming the file, the row and the fix."""
 
 
 @dataclass(frozen=True)
 class Faces:
-    """Pictures of faces with what is known of each of them.
+    """Images of faces with what is known of each of them.
 
     Attributes
     ----------
     images : (N, 48, 48) uint8, possibly memory-mapped read-only
     labels : (N,) int64, an index into CLASSES, or UNLABELLED
-    ids    : (N,) str, the picture's number or file stem where the layout has one, else its row
+    ids    : (N,) str, the image's number or file stem where the layout has one, else its row
     split  : (N,) str, one of SPLITS, as the data says; "" where the data says nothing
     group  : (N,) int64, equal for copies and near copies, numbered by first appearance
     votes  : (N, 10) uint8 or None, FER+ votes in the order neutral, happiness, surprise,
              sadness, anger, disgust, fear, contempt, unknown, not a face
-    layout : how the pictures lay on disk, e.g. "kaggle-csv", or "synthetic"
-    problems : lines about what was mended or looks wrong
+    layout : how the images lay on disk, e.g. "kaggle-csv", or "synthetic"
+    problems : lines about what was fixed or looks wrong
     """
 
     images: np.ndarray
@@ -66,7 +66,7 @@ class Faces:
 
     @cached_property
     def digests(self) -> np.ndarray:
-        """(N,) 16-byte digests of picture and label: a name for each row that no layout changes."""
+        """(N,) 16-byte digests of image and label: a name for each row that no layout changes."""
         return np.array(
             [
                 hashlib.blake2b(image.tobytes() + str(label).encode(), digest_size=16).digest()
@@ -77,7 +77,7 @@ class Faces:
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of pictures and labels, whatever their order, ids and layout."""
+        """16 hex digits of images and labels, whatever their order, ids and layout."""
         return digest_of(self.digests)
 
     def subset(self, index: np.ndarray) -> Faces:
@@ -94,7 +94,7 @@ class Faces:
 
 
 def orientation_problem(images: np.ndarray) -> str:
-    """A line if the pictures (N, 48, 48) look transposed, "" if they do not or cannot be judged.
+    """A line if the images (N, 48, 48) look transposed, "" if they do not or cannot be judged.
 
     Seen upright, the mean of many faces is nearly its own mirror image and nothing like itself
     upside down; with rows and columns swapped it is the other way round.
@@ -105,7 +105,7 @@ def orientation_problem(images: np.ndarray) -> str:
     mirrored, upside_down = np.abs(mean - mean[:, ::-1]).mean(), np.abs(mean - mean[::-1]).mean()
     if upside_down >= 0.5 * mirrored:
         return ""
-    return "the pictures look transposed (rows and columns swapped): turn them before training"
+    return "the images look transposed (rows and columns swapped): turn them before training"
 
 
 def digest_of(digests: np.ndarray) -> str:

@@ -26,11 +26,11 @@ class Split:
     train: np.ndarray  # (n,) int64
     validation: np.ndarray
     test: np.ndarray
-    test_source: str  # "given" by the data, or "cut" from its training pictures
+    test_source: str  # "given" by the data, or "cut" from its training images
 
     @cached_property
     def fingerprint(self) -> str:
-        """16 hex digits of which picture, with which label, is in train and in validation."""
+        """16 hex digits of which image, with which label, is in train and in validation."""
         text = "|".join(digest_of(self.faces.digests[i]) for i in (self.train, self.validation))
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -55,25 +55,25 @@ class Split:
 def split_faces(
     faces: Faces, *, validation: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Split:
-    """Cut the labelled training pictures into folds so that no duplicate group straddles two.
+    """Cut the labelled training images into folds so that no duplicate group straddles two.
 
     Parameters
     ----------
-    validation, test : shares of the training pictures, in (0, 1); `test` is used only where
+    validation, test : shares of the training images, in (0, 1); `test` is used only where
         the data gives no labelled test set
-    seed : of the cut; the cut is stratified by the label of each group's first picture
+    seed : of the cut; the cut is stratified by the label of each group's first image
 
     Raises
     ------
     DataError
-        if there are too few labelled training pictures to cut.
+        if there are too few labelled training images to cut.
     """
     labelled = faces.labels != UNLABELLED
     pool = np.flatnonzero(labelled & np.isin(faces.split, ("train", "")))
     given = np.flatnonzero(labelled & (faces.split == "test"))
     if len(pool) < 20:
         raise DataError(
-            f"{len(pool)} labelled training pictures: training needs at least 20; "
+            f"{len(pool)} labelled training images: training needs at least 20; "
             "give a data set with labels"
         )
     pool = pool[np.argsort(faces.digests[pool], kind="stable")]
@@ -87,12 +87,12 @@ def split_faces(
 
 @lru_cache(maxsize=64)
 def recut(folds: Split, split: str, seed: int = 0) -> Split:
-    """Train and validation of `folds` cut anew, in the same shares; the test fold stays.
+    """Train and validation of `folds` cut again, in the same shares; the test fold stays.
 
     split : "default": as they are;
             "stratified": by duplicate group, stratified by class, with this seed;
             "random": by duplicate group, not stratified;
-            "pictures": stratified, every picture for itself, so that copies straddle the folds;
+            "pictures": stratified, every image for itself, so that copies straddle the folds;
             "part k of K": validation is the k-th of K parts (by duplicate group, stratified), train
             the others; the K parts make up train and validation together
     """
@@ -117,7 +117,7 @@ def _part(faces: Faces, rows: np.ndarray, k: int, parts: int) -> tuple[np.ndarra
     if parts < 2 or k > parts:
         raise DataError(f"split 'part {k} of {parts}': part 1 to K of K, K at least 2")
     groups, labels = _groups(faces.group[rows], faces.labels[rows])
-    # by the label of a group's first picture: scikit-learn's StratifiedGroupKFold takes seconds
+    # by the label of a group's first image: scikit-learn's StratifiedGroupKFold takes seconds
     cuts = StratifiedKFold(parts, shuffle=True, random_state=0).split(groups, labels)
     _, held = list(cuts)[k - 1]
     inside = np.isin(faces.group[rows], groups[held])
@@ -125,7 +125,7 @@ def _part(faces: Faces, rows: np.ndarray, k: int, parts: int) -> tuple[np.ndarra
 
 
 def _groups(group: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The groups in the order of their first pictures, and these pictures' labels."""
+    """The groups in the order of their first images, and these images' labels."""
     first = np.sort(np.unique(group, return_index=True)[1])
     return group[first], labels[first]
 

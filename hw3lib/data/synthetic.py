@@ -18,9 +18,9 @@ from hw3lib.data.copies import exact_groups
 from hw3lib.data.faces import CLASSES, COURSE_COUNTS, SIZE, DataError, Faces
 
 TEST_SHARE = 0.2
-COPY_SHARE = 0.043  # of the pictures are copies of another one, as in FER2013's Training
+COPY_SHARE = 0.043  # of the images are copies of another one, as in FER2013's Training
 CONFLICT_SHARE = 0.04  # of the copies carry another label than their original
-BLANK_EVERY = 2000  # one picture in so many is blank; FER2013 has about one in 2,500
+BLANK_EVERY = 2000  # one image in so many is blank; FER2013 has about one in 2,500
 BATCH = 16  # faces drawn at a time, so that the arrays stay in the processor's cache
 
 # The movements of the face, 0 at rest; what each one draws stands in `_muscles`.
@@ -75,8 +75,8 @@ STRENGTH = {
 def synthetic_faces(n: int = 4000, seed: int = 0) -> Faces:
     """Draw `n` faces in the course's class shares; 4,000 take about 3 s on one core.
 
-    Ids are five digits in row order, a fifth of the pictures are "test". As in FER2013, some
-    pictures are byte-identical copies of others, a few of those with another label, some across
+    Ids are five digits in row order, a fifth of the images are "test". As in FER2013, some
+    images are byte-identical copies of others, a few of those with another label, some across
     the two splits, and one in 2,000 is blank. The same arguments give the same bytes.
 
     Raises
@@ -85,7 +85,7 @@ def synthetic_faces(n: int = 4000, seed: int = 0) -> Faces:
         if n is not at least 1.
     """
     if n < 1:
-        raise DataError(f"synthetic faces: {n} pictures asked for; give a number of at least 1")
+        raise DataError(f"synthetic faces: {n} images asked for; give a number of at least 1")
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(CLASSES)), class_counts(n)))
     images = draw_images(labels, rng)
@@ -101,7 +101,7 @@ def synthetic_faces(n: int = 4000, seed: int = 0) -> Faces:
 
 
 def class_counts(n: int) -> np.ndarray:
-    """(7,) int64: `n` pictures in the course's class shares, by largest remainder."""
+    """(7,) int64: `n` images in the course's class shares, by largest remainder."""
     exact = n * np.array(COURSE_COUNTS) / sum(COURSE_COUNTS)
     counts = np.floor(exact).astype(np.int64)
     counts[np.argsort(counts - exact, kind="stable")[: n - counts.sum()]] += 1
@@ -115,14 +115,14 @@ def draw_images(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for start in range(0, len(labels), BATCH):
         part = slice(start, start + BATCH)
         batch = SimpleNamespace(**{k: v[part, None, None] for k, v in vars(look).items()})
-        picture = draw(batch)
-        picture += batch.noise * rng.standard_normal(picture.shape)
-        images[part] = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+        drawn = draw(batch)
+        drawn += batch.noise * rng.standard_normal(drawn.shape)
+        images[part] = np.rint(np.clip(drawn, 0, 1) * 255).astype(np.uint8)
     return images
 
 
 def _copy_some(images: np.ndarray, labels: np.ndarray, rows: np.ndarray, rng) -> None:
-    """Overwrite some pictures with copies of others, in place; labels stay as they are."""
+    """Overwrite some images with copies of others, in place; labels stay as they are."""
     copies, originals = np.split(rows, [round(len(rows) * COPY_SHARE)])
     conflicts = set(copies[: round(len(copies) * CONFLICT_SHARE)].tolist())
     for row in copies:

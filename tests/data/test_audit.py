@@ -60,7 +60,7 @@ def test_mean_and_deviation_against_numpy(faces):
 
 def test_text_says_what_the_numbers_say(faces):
     text = to_text(describe(faces))
-    said = ("train: 2 groups of 4 pictures, 1 with", "test: 2 pictures stand", "1 pictures of")
+    said = ("train: 2 groups of 4 images, 1 with", "test: 2 images stand", "1 images of")
     for words in (*said, "something odd", "unlabelled", "Neutral", faces.fingerprint):
         assert words in text
 
