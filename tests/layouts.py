@@ -231,6 +231,7 @@ FULL: dict[str, Write] = {  # nothing of the faces is lost
     "Windows": lambda d, f: table(d / "a.csv", f, end="\r\n", encoding="utf-8-sig"),
     "old Mac": lambda d, f: table(d / "a.csv", f, end="\r"),
     "no header": lambda d, f: table(d / "a.csv", f, header=None),
+    "an image column": lambda d, f: table(d / "a.csv", f, header="label,image,split"),
     "lists": lambda d, f: table(d / "a.csv", f, pixels=listed(", ")),
     "numpy's text": lambda d, f: table(d / "a.csv", f, pixels=listed("  ")),
     "quoted": lambda d, f: table(d / "a.csv", f, pixels=lambda i: f'"{pixel_text(i)}"'),

@@ -171,12 +171,12 @@ def _roles(names: list[str], row: list[str]) -> dict[str, list[int]]:
     votes = [names.index(name) for name in VOTES if name in names]
     classes = [class_index(name) if name.isalpha() else None for name in names]
     hot = [classes.index(i) for i in range(7) if i in classes]
+    pixels = [i for i, cell in enumerate(row) if _holds_pixels(cell)][:1] or of("pixels")
     roles = {
-        "pixels": [i for i, cell in enumerate(row) if _holds_pixels(cell)] or of("pixels")
-        or each * (len(each) == N_PIXELS),
+        "pixels": pixels or each * (len(each) == N_PIXELS),
         "votes": votes if len(votes) == len(VOTES) else [],
         "labels": of("labels") or hot * (len(hot) == 7 and len(votes) < len(VOTES)),
-        "ids": of("ids") or of("images"),
+        "ids": of("ids") or [i for i in of("images") if i not in pixels],
         "split": of("split"),
     }  # fmt: skip
     return {role: positions for role, positions in roles.items() if positions}
