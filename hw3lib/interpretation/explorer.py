@@ -11,7 +11,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,13 +29,7 @@ if TYPE_CHECKING:
 WIDE = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}  # labels uncut
 
 
-class Look(NamedTuple):
-    """One side of the comparison: whose attribution, by which method."""
-
-    network: str
-    method: str
-
-
+Look = tuple[str, str]  # one side of the comparison: the network's name, the method
 # Draws one face under some Looks; the class that is explained, -1 for each network's prediction.
 Draw = Callable[[Faces, Sequence[Look], int], "Axes"]
 
@@ -103,10 +97,10 @@ class Panel:
         )
         self.sides = [
             (
-                choice(tr("網路", "network"), named(networks), value=look.network),
-                choice(tr("方法", "method"), named(METHODS), value=look.method),
+                choice(tr("網路", "network"), named(networks), value=network),
+                choice(tr("方法", "method"), named(METHODS), value=method),
             )
-            for look in looks
+            for network, method in looks
         ]
         self.output = widgets.Output()
         names = (widgets.Label(tr("左", "left")), widgets.Label(tr("右", "right")))
@@ -158,7 +152,7 @@ class Panel:
         if face is None:
             self._tell(tr("沒有影像被預測為這個類別", "no image is predicted as this class"))
             return
-        looks = [Look(network.value, method.value) for network, method in self.sides]
+        looks = [(network.value, method.value) for network, method in self.sides]
         self.output.outputs = (_as_output(self.draw(face, looks, self.target.value)),)
 
 

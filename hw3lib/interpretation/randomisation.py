@@ -18,7 +18,7 @@ from hw3lib.interpretation.attribution import (
     importance,
     layers,
 )
-from hw3lib.interpretation.checks import Values, mean_interval, rank_similarity
+from hw3lib.interpretation.checks import Values, rank_similarity
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
@@ -127,13 +127,6 @@ def randomisation_check(
             }  # fmt: skip
             frames.append(pd.DataFrame(row))
     return pd.concat(frames, ignore_index=True)
-
-
-def cascade_summary(check: pd.DataFrame) -> pd.DataFrame:
-    """Means of a randomisation_check over the images: method, randomised, value, low, high."""
-    parts = check.groupby(["method", "randomised"], sort=False)["similarity"]
-    rows = [(*key, *mean_interval(values)) for key, values in parts]
-    return pd.DataFrame(rows, columns=["method", "randomised", "value", "low", "high"])
 
 
 def half_randomised(check: pd.DataFrame) -> Values:

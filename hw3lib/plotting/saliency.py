@@ -162,16 +162,17 @@ def region_chart(images: np.ndarray, densities: Mapping[Text | str, pd.DataFrame
     return fig
 
 
-def cascade_curves(summary: pd.DataFrame, *, limit: float) -> Axes:
+def cascade_curves(check: pd.DataFrame, *, limit: float) -> Axes:
     """Similarity to the trained network's maps as layers are randomised, one line a method.
 
-    summary : columns method, randomised, value, low, high
+    check : of randomisation.randomisation_check
     """
-    start = pd.DataFrame({"value": 1.0, "low": 1.0, "high": 1.0}, index=[0.0])
-    series = {
-        method: pd.concat([start, rows.set_index("randomised")[["value", "low", "high"]]])
-        for method, rows in summary.groupby("method", sort=False)
-    }
+    series = {}
+    for method, rows in check.groupby("method", sort=False):
+        steps = {0.0: Estimate(1.0, 1.0, 1.0)}
+        for share, values in rows.groupby("randomised")["similarity"]:
+            steps[share] = mean_interval(values.to_numpy())
+        series[method] = pd.DataFrame(list(steps.values()), index=list(steps))
     x = Text("隨機化的層（由最後一層起）", "layers randomised, from the last")
     y = Text("與原圖的等級相關", "rank correlation with the map")
     return curves(series, x=x, y=y, x_unit="%", reference=limit)

@@ -11,13 +11,13 @@ from PIL import Image
 from hw3lib import UserError
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.interpretation import explorer
-from hw3lib.interpretation.explorer import Look, Panel
+from hw3lib.interpretation.explorer import Panel
 from hw3lib.plotting.saliency import compare
 from hw3lib.report import show
 from hw3lib.text import language
 from interpretation.networks import slim
 
-LOOKS = (Look("our network", "gradient"), Look("mine", "Grad-CAM"))
+LOOKS = (("our network", "gradient"), ("mine", "Grad-CAM"))
 NETWORKS = {"our network": slim(width=0.125), "mine": slim(width=0.125, seed=3)}
 DRAW = partial(compare, NETWORKS)
 

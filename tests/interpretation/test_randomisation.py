@@ -65,6 +65,3 @@ def test_the_check_catches_a_map_that_ignores_the_network():
     half = randomisation.half_randomised(check)
     judged = checks.judge({"weight randomisation": {"": half}}).set_index("method")["passes"]
     assert judged["edges alone"] is False and judged["gradient"] is True
-    summary = randomisation.cascade_summary(check)
-    assert (summary["low"] <= summary["value"]).all()
-    assert (summary["value"] <= summary["high"]).all()

@@ -75,9 +75,8 @@ def pairs():
 
 
 def cascade():
-    rows = [(m, x, np.exp(-3 * x), np.exp(-3 * x) - 0.05, np.exp(-3 * x) + 0.05)
-            for m in METHODS for x in UNIT[1:]]  # fmt: skip
-    columns = ["method", "randomised", "value", "low", "high"]
+    rows = [(m, x, np.exp(-3 * x) + e) for m in METHODS for x in UNIT[1:] for e in (-0.05, 0.05)]
+    columns = ["method", "randomised", "similarity"]
     return saliency.cascade_curves(pd.DataFrame(rows, columns=columns), limit=0.3)
 
 
