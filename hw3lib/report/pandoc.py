@@ -17,6 +17,9 @@ from hw3lib.text import Text
 FORMATS = dict.fromkeys(("markdown", "answer", "work"), "markdown") | {"html": "html"}  # or inline
 IMAGE = re.compile(r'<img src="hw3-image:([^"]*)" alt="([^"]*)" />|'
                    r'#inline-image\("hw3-image:([^"]*)", "((?:[^"\\]|\\.)*)"\);')  # fmt: skip
+TEX = re.compile(
+    r'<math ([^>]*)>(.*?<annotation encoding="application/x-tex">(.*?)</annotation>)', re.S
+)
 SCRIPT = Path(__file__).with_suffix(".lua")
 _known: dict[tuple[str, str, str], str | UserError] = {}  # the three PDFs share most texts
 
@@ -34,8 +37,14 @@ def convert(snippets: Sequence[tuple[str, str]], target: str) -> list[str | User
     for snippet, result in zip(new, _run(new, target) if new else (), strict=True):
         start, reason = (" ".join(t.split()) for t in (snippet[1], result.get("error", "")))
         fault = UserError(f"“{start[:80]}…”: {reason}") if reason else None
-        _known[target, *snippet] = fault or result["text"].strip()
+        _known[target, *snippet] = fault or TEX.sub(_with_alternative, result["text"].strip())
     return [_known[target, *s] for s in snippets]
+
+
+def _with_alternative(found: re.Match) -> str:
+    """Mathematics with its TeX as alternative text, for readers that know no MathML."""
+    attributes, rest, tex = found.groups()
+    return f'<math {attributes} alttext="{tex.replace(chr(34), "&quot;").strip()}">{rest}'
 
 
 @cache

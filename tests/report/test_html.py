@@ -137,6 +137,7 @@ def test_code_has_one_switch_and_mathematics_is_mathml(page):
     assert [a["id"] for a in page.all("input") if a.get("type") == "checkbox"] == ["code"]
     assert any(a.get("class") == "code" for a in page.all("pre"))
     assert page.source.count("<mi>y</mi>") == 1 and "<math" in page.source  # set once for both
+    assert page.source.count('alttext="y=x"') == 1
 
 
 def test_the_language_that_it_begins_in_and_one_notebook_without_a_first_page():
