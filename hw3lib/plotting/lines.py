@@ -153,7 +153,7 @@ def trade_off(
     rules : name -> (accuracy, balanced accuracy)
     ticks : values of tau written beside the first curve
     """
-    panel = style.subplots(height=3.6)[1]
+    panel = style.subplots(height=3.0)[1]
     for (name, frame), line in zip(sweeps.items(), style.LINES, strict=False):
         panel.plot(frame["accuracy"], frame["balanced"], color="0.35", ls=line, lw=1.2,
                    label=label(name, " "))  # fmt: skip

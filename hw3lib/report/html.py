@@ -97,6 +97,7 @@ def _card(document: Document, question: Question) -> dict[str, Any]:
     near = [*own(chapter.blocks[place + 1 :]), *own(reversed(chapter.blocks[:place]))]
     thumb = next((b.data["thumb"] for b in near if b.data.get("thumb") and not b.detail), None)
     target = f"answer-{question.id.lower()}"
+    thumb = thumb and _uri(Picture("image/png", base64.b64decode(thumb)))
     return {"question": question, "short": answer, "target": target, "thumb": thumb}
 
 
@@ -172,6 +173,7 @@ def _uri(picture: Picture) -> str:
         if "'" not in drawn:
             drawn = drawn.replace('"', "'")  # which need no escape; all in all a quarter shorter
         drawn = re.sub(r"\s*\n\s*", " ", re.sub(r"<!--.*?-->", "", drawn, flags=re.DOTALL))
+        drawn = re.sub(r"(?<![\d.])([1-9]\d*\.\d\d)\d+", r"\1", drawn)  # a hundredth of a point
         return f"data:{picture.mime},{quote(drawn, safe=UNQUOTED)}"
     mime, data = picture.mime, picture.data
     if mime == "image/png":

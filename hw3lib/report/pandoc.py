@@ -37,8 +37,16 @@ def convert(snippets: Sequence[tuple[str, str]], target: str) -> list[str | User
     for snippet, result in zip(new, _run(new, target) if new else (), strict=True):
         start, reason = (" ".join(t.split()) for t in (snippet[1], result.get("error", "")))
         fault = UserError(f"“{start[:80]}…”: {reason}") if reason else None
-        _known[target, *snippet] = fault or TEX.sub(_with_alternative, result["text"].strip())
+        _known[target, *snippet] = fault or _reachable(result["text"].strip(), snippet[0])
     return [_known[target, *s] for s in snippets]
+
+
+def _reachable(made: str, form: str) -> str:
+    """HTML whose formulas have alternative text and whose Markdown tables scroll; Typst as it is."""
+    if form == "markdown":
+        made = made.replace("<table>", '<div class="table plain" role="group" tabindex="0"><table>')
+        made = made.replace("</table>", "</table></div>")
+    return TEX.sub(_with_alternative, made)
 
 
 def _with_alternative(found: re.Match) -> str:
