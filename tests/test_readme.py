@@ -15,6 +15,7 @@ def test_the_example_goes_from_images_to_saliency_maps(tmp_path, monkeypatch, ca
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     monkeypatch.setenv("HW3_RUNS", str(tmp_path))
     monkeypatch.setattr(plt, "show", lambda: None)
+    plt.close("all")
     for _ in range(2):
         exec(compile(example, "README.md", "exec"), {})
     first, second = re.findall(r"accuracy ([\d.]+%.*)", capsys.readouterr().out)
