@@ -51,6 +51,8 @@ def open_image(data: bytes, where: str) -> Image:
             f"{where}: more than {MAX_PIXELS // 10**6} million pixels; make the image smaller, "
             f"{SIZE} x {SIZE} is enough"
         )
+    if image.format == "PNG":  # a broken chunk would be skipped, and what it held be black
+        Image.open(io.BytesIO(data), formats=FORMATS).verify()
     image.load()
     return image
 
