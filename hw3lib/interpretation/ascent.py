@@ -100,12 +100,9 @@ def picture(spectrum: Tensor) -> Tensor:
 
 def best_of(ascents: Sequence[Ascent]) -> Ascent:
     """For each filter the seed that reached most."""
-    which = np.argmax([a.reached for a in ascents], axis=0)
-    at = np.arange(len(which))
-    images, reached = (
-        np.stack([getattr(a, n) for a in ascents])[which, at] for n in ("images", "reached")
-    )
-    return Ascent(ascents[0].filters, images, reached)
+    reached = np.stack([a.reached for a in ascents])
+    images = np.stack([a.images for a in ascents])[reached.argmax(0), np.arange(reached.shape[1])]
+    return Ascent(ascents[0].filters, images, reached.max(0))
 
 
 def agreement(ascents: Sequence[Ascent]) -> np.ndarray:

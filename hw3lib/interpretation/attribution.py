@@ -13,6 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import torch
 from captum.attr import (
     GuidedBackprop,
@@ -27,6 +28,7 @@ from torch import Tensor, nn
 from torchvision.models.feature_extraction import create_feature_extractor, get_graph_node_names
 
 from hw3lib import UserError
+from hw3lib.data.faces import CLASSES
 
 SMOOTH = 1.3  # pixels: deviation of the Gaussian under which maps are read
 
@@ -79,14 +81,12 @@ def gradient(model: nn.Module, inputs: Tensor, target: Tensor) -> Tensor:
     return Saliency(model).attribute(inputs, target, abs=False)
 
 
-def smoothgrad(
-    model: nn.Module, inputs: Tensor, target: Tensor, *, samples: int = 16, seed: int = 0
-) -> Tensor:
+def smoothgrad(model: nn.Module, inputs: Tensor, target: Tensor, *, samples: int = 16) -> Tensor:
     """Mean gradient over noisy copies (Smilkov et al. 2017, arXiv:1706.03825); signed."""
     low, high = inputs.detach().aminmax()
     spread = 0.15 * float(high - low)  # 10 to 20 % of the range, says the paper
     with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []):
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         return NoiseTunnel(Saliency(model)).attribute(
             inputs,
             nt_samples=samples,
@@ -222,8 +222,8 @@ def completeness_error(network, inputs: Tensor, target, maps: np.ndarray) -> np.
     return np.abs(maps.sum((1, 2)) - rise) / np.maximum(np.abs(rise), 1e-12)
 
 
-def last_map(network, inputs: Tensor, *, least: int = 6) -> str:
-    """Name of the last ReLU or convolution whose maps are `least` pixels wide, for Grad-CAM.
+def last_map(network, inputs: Tensor) -> str:
+    """Name of the last ReLU or convolution whose maps are 6 pixels wide or more, for Grad-CAM.
 
     The very last maps of these networks have 3 x 3 pixels: too few to tell an eye from a mouth.
     Where no layer has such maps it is the last one wider than a pixel.
@@ -233,7 +233,7 @@ def last_map(network, inputs: Tensor, *, least: int = 6) -> str:
         for layer in layers(network, inputs.detach())
         if isinstance(layer.module, (nn.ReLU, nn.Conv2d)) and len(layer.shape) == 3
     }
-    found = [n for n, w in wide.items() if w >= least] or [n for n, w in wide.items() if w > 1]
+    found = [n for n, w in wide.items() if w >= 6] or [n for n, w in wide.items() if w > 1]
     if not found:
         raise UserError("Grad-CAM: the network has no convolution with maps wider than a pixel")
     return found[-1]
@@ -245,9 +245,9 @@ def edge_strength(images: np.ndarray) -> np.ndarray:
     return np.hypot(sobel(smooth, axis=1), sobel(smooth, axis=2))
 
 
-def class_means(values: np.ndarray, classes: np.ndarray, *, count: int = 7) -> np.ndarray:
-    """(N, ...) -> (count, ...) mean of each class; NaN for a class without images."""
-    means = np.full((count, *values.shape[1:]), np.nan)
+def class_means(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """(N, ...) -> (7, ...) mean of each class; NaN for a class without images."""
+    means = np.full((len(CLASSES), *values.shape[1:]), np.nan)
     for c in np.unique(classes):
         means[c] = values[classes == c].mean(0)
     return means
@@ -266,5 +266,5 @@ def examples(probabilities: np.ndarray, labels: np.ndarray, *, right: bool) -> l
 
 def spread_over_classes(labels: np.ndarray, count: int) -> np.ndarray:
     """The first rows of each class in turn, `count` at most, in rising order."""
-    turns = np.array([np.count_nonzero(labels[:i] == c) for i, c in enumerate(labels)])
+    turns = pd.Series(labels).groupby(labels).cumcount().to_numpy()
     return np.sort(np.argsort(turns, kind="stable")[:count])

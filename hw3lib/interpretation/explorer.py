@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 WIDE = {"style": {"description_width": "initial"}, "layout": {"width": "auto"}}  # labels uncut
-
-
 Look = tuple[str, str]  # one side of the comparison: the network's name, the method
 # Draws one face under some Looks; the class that is explained, -1 for each network's prediction.
 Draw = Callable[[Faces, Sequence[Look], int], "Axes"]

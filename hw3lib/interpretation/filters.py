@@ -20,6 +20,7 @@ from hw3lib.interpretation.regions import REGIONS, region_masks
 from hw3lib.models.network import Network, logits
 
 KINDS = ("edge", "line or spot", "brightness")
+DRAWS = 4  # of random filters that are left out, to compare with
 
 
 @dataclass(frozen=True)
@@ -301,21 +302,18 @@ def ablate(
     labels: np.ndarray,
     layer: FilterLayer,
     profile: np.ndarray,
-    *,
-    share: float = 0.1,
-    draws: int = 4,
 ) -> Ablation:
-    """Leave out, class by class, the `share` of the layer's filters that sets it off most.
+    """Leave out, class by class, the tenth of the layer's filters that sets it off most.
 
     images : (N, 48, 48) uint8;  labels : (N,);  profile : (K, 7) of class_profile
     """
-    count, rng = max(1, round(share * len(layer))), np.random.default_rng(0)
+    count, rng = max(1, round(len(layer) / 10)), np.random.default_rng(0)
 
     def right(filters: Sequence[int]) -> np.ndarray:
         return logits(silenced(network, layer, filters), images).argmax(1) == labels
 
     whole = right([]).astype(float)
     own = np.argsort(-margins(profile), axis=1, kind="stable")[:, :count]
-    chance = [rng.choice(len(layer), count, replace=False) for _ in range(draws)]
+    chance = [rng.choice(len(layer), count, replace=False) for _ in range(DRAWS)]
     lost, at_random = (np.stack([whole - right(f) for f in chosen]) for chosen in (own, chance))
     return Ablation(lost, at_random.mean(0), labels, count)

@@ -21,6 +21,7 @@ from hw3lib.interpretation.attribution import (
 from hw3lib.interpretation.checks import Values, rank_similarity
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+STAGES = 3  # of a cascade
 
 
 def weighted(network, inputs: Tensor) -> list[str]:
@@ -38,24 +39,13 @@ def randomised(network, inputs: Tensor, *, names: Iterable[str] | None = None, s
     state stays as it was.
     """
     model = frozen_copy(network)
-    modules = dict(model.named_modules())
     chosen = list(weighted(model, inputs) if names is None else names)
     with torch.random.fork_rng(devices=[inputs.device] if inputs.is_cuda else []):
         for name in chosen:
             torch.manual_seed(zlib.crc32(name.encode()) ^ seed)
-            _randomise(modules[name])
+            model.get_submodule(name).reset_parameters()
     _calibrate(model, inputs, set(chosen))
     return model if isinstance(network, nn.Module) else replace(network, model=model)
-
-
-@torch.no_grad()
-def _randomise(module: nn.Module) -> None:
-    if hasattr(module, "reset_parameters"):
-        module.reset_parameters()
-        return
-    for parameter in module.parameters(recurse=False):
-        spread = parameter.std() if parameter.numel() > 1 else parameter.abs().mean()
-        parameter.copy_(torch.randn_like(parameter) * spread)
 
 
 @torch.no_grad()
@@ -77,10 +67,10 @@ def _calibrate(model: nn.Module, inputs: Tensor, changed: set[str]) -> None:
         norm.eval()
 
 
-def cascade(network, inputs: Tensor, *, stages: int = 3) -> list[list[str]]:
+def cascade(network, inputs: Tensor) -> list[list[str]]:
     """Layers to randomise at each stage: the last ones first, at the last stage all of them."""
     names = weighted(network, inputs)[::-1]
-    cuts = np.unique(np.linspace(1, len(names), min(stages, len(names))).round().astype(int))
+    cuts = np.unique(np.linspace(1, len(names), min(STAGES, len(names))).round().astype(int))
     return [names[:cut] for cut in cuts]
 
 
@@ -91,7 +81,6 @@ def randomisation_check(
     *,
     methods: Iterable[str] = tuple(METHODS),
     options: Mapping[str, dict] | None = None,
-    stages: int = 3,
     seeds: Sequence[int] = (0, 1, 2),
     calibration: Tensor | None = None,
 ) -> pd.DataFrame:
@@ -110,7 +99,7 @@ def randomisation_check(
     """
     methods = list(methods)
     calibration = inputs if calibration is None else calibration
-    steps = cascade(network, inputs, stages=stages)
+    steps = cascade(network, inputs)
 
     def maps(model) -> Values:
         found = attribute_all(model, inputs, target, methods=methods, options=options)

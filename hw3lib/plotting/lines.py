@@ -142,8 +142,6 @@ def reliability(series: Mapping[Text | str, pd.DataFrame]) -> Figure:
 def trade_off(
     sweeps: Mapping[Text | str, pd.DataFrame],
     rules: Mapping[Text | str, tuple[float, float]],
-    *,
-    ticks: Sequence[float] = (0, 0.5, 1, 1.5),
 ) -> Axes:
     """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
 
@@ -151,13 +149,12 @@ def trade_off(
 
     sweeps : name -> frame with tau, accuracy, balanced
     rules : name -> (accuracy, balanced accuracy)
-    ticks : values of tau written beside the first curve
     """
     panel = style.subplots(height=3.0)[1]
     for (name, frame), line in zip(sweeps.items(), style.LINES, strict=False):
         panel.plot(frame["accuracy"], frame["balanced"], color="0.35", ls=line, lw=1.2,
                    label=label(name, " "))  # fmt: skip
-    _taus(panel, next(iter(sweeps.values())), ticks)
+    _taus(panel, next(iter(sweeps.values())))
     places = np.array(list(rules.values()))
     near = 0.012 * np.ptp(np.vstack([places, *(f[["accuracy", "balanced"]]
                                                for f in sweeps.values())]), axis=0)  # fmt: skip
@@ -175,8 +172,9 @@ def trade_off(
     return panel
 
 
-def _taus(ax: Axes, frame: pd.DataFrame, ticks: Sequence[float]) -> None:
-    for tau in ticks:
+def _taus(ax: Axes, frame: pd.DataFrame) -> None:
+    """Values of tau beside the curve."""
+    for tau in (0, 0.5, 1):
         row = frame.iloc[(frame["tau"] - tau).abs().argmin()]
         ax.plot(row["accuracy"], row["balanced"], "|", color=style.BLACK, ms=6)
         ax.annotate(

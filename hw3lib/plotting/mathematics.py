@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from hw3lib.plotting import style
 from hw3lib.text import tr
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
-
-def windows(width: int, kernel: int, stride: int, *, padding: int = 0) -> Figure:
+def windows(width: int, kernel: int, stride: int) -> Figure:
     """One axis of a convolution: its positions, the windows that fit, and the one that does not.
 
-    All in positions; padded positions are grey, those that no window reads are hatched.
+    All in positions; those that no window reads are hatched.
     """
-    from matplotlib.patches import Rectangle
-
-    total = width + 2 * padding
-    count = (total - kernel) // stride + 1
+    count = (width - kernel) // stride + 1
     fig, ax = style.subplots(height=0.42 * (count + 3))
     read = {j * stride + k for j in range(count) for k in range(kernel)}
-    for x in range(total):
-        padded = not padding <= x < total - padding
-        face, hatch = ("#D9D9D9" if padded else "white"), ("" if x in read else "////")
-        ax.add_patch(Rectangle((x, 0), 1, 0.7, facecolor=face, edgecolor=style.BLACK, hatch=hatch))
-        ax.text(x + 0.5, 0.35, str(x), ha="center", va="center", backgroundcolor=face)
+    for x in range(width):
+        hatch = "" if x in read else "////"
+        ax.add_patch(Rectangle((x, 0), 1, 0.7, fc="white", ec=style.BLACK, hatch=hatch))
+        ax.text(x + 0.5, 0.35, str(x), ha="center", va="center", backgroundcolor="white")
     for j in range(count + 1):
         fits = j < count
         colour, line = (style.BLUE, "-") if fits else (style.RED, "--")
@@ -35,7 +29,7 @@ def windows(width: int, kernel: int, stride: int, *, padding: int = 0) -> Figure
         told = tr(f"視窗 {j}", f"window {j}")
         told = told if fits else told + tr("：放不下", ": does not fit")
         ax.text(j * stride + kernel / 2, -0.63 - 0.8 * j, told, ha="center", va="center")
-    ax.set(xlim=(-0.1, max(total, count * stride + kernel) + 0.1), ylim=(-1 - 0.8 * count, 0.75))
+    ax.set(xlim=(-0.1, max(width, count * stride + kernel) + 0.1), ylim=(-1 - 0.8 * count, 0.75))
     ax.set_axis_off()
     return fig
 

@@ -100,7 +100,7 @@ def compare(
     return image_grid([cells], titles=[titles], scale=Scale(ONE_SCALE), biggest=1.4)
 
 
-def class_means(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Axes:
+def class_maps(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[int]) -> Axes:
     """Mean face of each class and, below, each method's mean importance over it.
 
     maps : method -> (7, 48, 48) >= 0;  counts : images in each class's mean importance

@@ -8,6 +8,7 @@ from scipy.stats import spearmanr
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.interpretation import attribution, checks
 from hw3lib.interpretation.attribution import attribute_all
+from hw3lib.plotting.saliency import verdict_table
 from interpretation.networks import assert_same, linear_net, looking_at, slim, state
 
 CORNER = looking_at(slice(0, 12), slice(0, 12))
@@ -94,8 +95,6 @@ def test_the_verdict_follows_its_rule(change, verdict):
         measured[check] = {"": {"gradient": limit + side + (around if passes is None else 0)}}
     judged = checks.judge(measured)
     assert checks.verdicts(judged) == {"gradient": verdict}
-    from hw3lib.plotting.saliency import verdict_table
-
     table = verdict_table(judged, checks.verdicts(judged))
     assert len(table) == len(checks.RULES) + 1 and str(table.iloc[-1, 1]).endswith(verdict)
     signs = {True: "○", False: "×", None: "△"}

@@ -12,6 +12,8 @@ from hw3lib.interpretation import filters
 from hw3lib.interpretation.randomisation import randomised
 from hw3lib.interpretation.regions import region_masks
 from hw3lib.models.network import Network, logits
+from hw3lib.plotting import filters as draw
+from hw3lib.plotting import publishing
 from interpretation.networks import assert_same, images, slim, state
 
 IMAGES = images()
@@ -176,7 +178,7 @@ def test_ablation_costs_a_class_what_its_filters_carry():
     before, whole = state(net.model), logits(net, shown)
     without = logits(filters.silenced(net, layer, [2, 9]), shown)
     assert (without[:, 2] == 0).all() and np.array_equal(without[:, 3], whole[:, 3])
-    found = filters.ablate(net, shown, labels, layer, profile, draws=3)
+    found = filters.ablate(net, shown, labels, layer, profile)
     assert_same(before, state(net.model))
     assert found.count == 2
     change = found.recall_change
@@ -189,16 +191,11 @@ def test_ablation_costs_a_class_what_its_filters_carry():
 
 
 def test_a_published_report_shows_what_patches_share_and_no_patch(monkeypatch):
-    from hw3lib.plotting import filters as draw
-    from hw3lib.plotting import publishing
-
     net, drawn = slim(width=0.125), synthetic_faces(70, seed=2)
     real = Faces(drawn.images, drawn.labels, drawn.ids, drawn.split, drawn.group, layout="npz")
     layer = filters.filter_layers(net)[-1]
-    (seen,), fields = (
-        filters.survey(net, real.images, [layer]),
-        filters.receptive_fields(net, layer),
-    )
+    (seen,) = filters.survey(net, real.images, [layer])
+    fields = filters.receptive_fields(net, layer)
     (patches,) = draw.patch_rows(seen, fields, [0, 1], real, by="mean", count=3).values()
     assert [len(row) for row in patches] == [2, 2, 2]
     monkeypatch.setenv(publishing.PUBLISH, "1")

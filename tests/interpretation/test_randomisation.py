@@ -29,7 +29,7 @@ def test_only_the_named_layers_of_a_copy_are_randomised(name):
 def test_a_layer_is_drawn_alike_in_every_step_of_a_cascade_and_follows_its_seed():
     network = slim()
     inputs = network.prepare(images())
-    steps = randomisation.cascade(network, inputs, stages=3)
+    steps = randomisation.cascade(network, inputs)
     assert steps[-1][::-1] == randomisation.weighted(network, inputs) and steps[0] == steps[-1][:1]
     draws = [
         randomised(network.model, inputs, names=n, seed=s).state_dict()
@@ -52,9 +52,7 @@ def test_the_check_catches_a_map_that_ignores_the_network():
     inputs, before = network.prepare(faces.images), state(network.model)
     methods, seeds = ["gradient", "edges alone"], (0, 1)
     check, *alone = (
-        randomisation.randomisation_check(
-            network, inputs, faces.labels, methods=methods, stages=3, seeds=s
-        )
+        randomisation.randomisation_check(network, inputs, faces.labels, methods=methods, seeds=s)
         for s in (seeds, seeds[:1], seeds[1:])
     )
     assert_same(before, state(network.model))

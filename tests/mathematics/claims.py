@@ -90,7 +90,6 @@ FAULTY = [
     ("softmax", r"\hat{y}_i = \hat{y}_i", "", ""),
     ("softmax", r"z_{ij} = z_{ij}", "i, j", ""),
     ("softmax", r"\frac{\partial \hat{y}_i}{\partial y_j} = 0", "i, j", ""),
-    ("adam", r"\sum_{t=1}^{3} t = 6", "", ""),
     ("adam", r"\lim_{t \to 1} \hat{v}_t = g_1^2", "", ""),
     ("adam", r"v_{t-2} \le v_t", "", ""),
     ("adam", r"\hat{m}_0 = 0", "", ""),

@@ -150,7 +150,7 @@ FIGURES = {
     "conflicts": lambda: plotting.image_grid(
         [FACES.images[:8]], titles=[[Text("生氣／恐懼／驚訝", "Angry / Fear / Surprise")] * 8]),
     "mistakes": mistakes, "attributions": attributions,
-    "class means": lambda: saliency.class_means(
+    "class maps": lambda: saliency.class_maps(
         FACES, dict.fromkeys(METHODS[:3], np.abs(NOISE)), [30] * 7),
     "kernels": lambda: filters.kernel_sheet(
         {Text("精簡殘差網路", "slim network"): NOISE[:, :5, :5], "V": RNG.normal(size=(40, 3, 3))}),

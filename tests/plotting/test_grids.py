@@ -11,7 +11,7 @@ from hw3lib.models.describe import trace
 from hw3lib.plotting import images
 from hw3lib.plotting.diagram import block_diagram
 from hw3lib.plotting.filters import filter_sheet, kernel_sheet
-from hw3lib.plotting.saliency import class_means
+from hw3lib.plotting.saliency import class_maps
 from hw3lib.text import Text, language, term
 
 from .figures import FACES, NOISE
@@ -75,9 +75,9 @@ def test_mean_faces_are_the_means_and_a_missing_class_stays_empty():
     np.testing.assert_allclose(shown[0, 2], FACES.images[FACES.labels == 3].mean(0))
 
 
-def test_class_means_leave_out_what_nobody_predicted():
+def test_class_maps_leave_out_what_nobody_predicted():
     counts = [30, 0, 30, 30, 30, 30, 30]
-    ax = class_means(FACES, {"gradient": np.abs(NOISE)}, counts)
+    ax = class_maps(FACES, {"gradient": np.abs(NOISE)}, counts)
     assert len(ax.images) == 13 and "n = 0" in ax.get_xticklabels()[1].get_text()
 
 
