@@ -95,7 +95,7 @@ GLOSSARY: dict[str, str] = {
     "per-class offsets": "各類別偏移",
     "least expected cost": "期望成本最小",
     "changed priors": "換先驗",
-    "estimated shares (temperature)": "估計占比（只用溫度）",
+    "estimated shares (EM)": "估計占比（EM）",
     # stopping rules
     "last epoch": "最後一個週期",
     "patience 5": "耐心值 5",

@@ -44,6 +44,15 @@ class Split:
         """(n_test,) bool: a copy or near copy stands in the train or the validation fold."""
         return self._in_training(self.faces.group)
 
+    @property
+    def test_masks(self) -> dict[str, np.ndarray]:
+        """Three ways to count a test score -> (n_test,) bool: the images that count."""
+        return {
+            "all": np.ones(len(self.test), bool),
+            "without exact copies": ~self.test_is_copy,
+            "without near copies": ~self.test_is_near_copy,
+        }
+
     def _in_training(self, group: np.ndarray) -> np.ndarray:
         return np.isin(group[self.test], group[np.concatenate([self.train, self.validation])])
 

@@ -22,6 +22,7 @@ from hw3lib.evaluation.metrics import BINS, LEVEL, confidence_bins, nll
 from hw3lib.evaluation.statistics import draw_groups
 
 OUTCOMES = ("accuracy", "NLL", "ECE", "epochs")
+TESTED = ("accuracy", "NLL")  # the other outcomes are descriptive
 LAST = "last epoch"  # no early stopping: all epochs run, the last one kept
 
 
@@ -40,17 +41,28 @@ class Cell(NamedTuple):
     members: int
 
 
-def stopped_at(losses: Sequence[float], patience: int) -> tuple[int, int]:
-    """(epoch kept, epochs run), both from 1, had a training with these validation losses stopped.
+class Stop(NamedTuple):
+    """The epoch kept and the epochs run, both from 1, and whether patience fired."""
 
-    Before it stops, a training at a constant rate is the one that does not stop. Patience fired
-    where run - kept reaches it.
+    kept: int
+    run: int
+    fired: bool
+
+
+def stopped_at(losses: Sequence[float], patience: int) -> Stop:
+    """Where a training with these validation losses would have stopped.
+
+    Before it stops, a training at a constant rate is the one that does not stop.
+
+    patience : epochs without a lower loss, 0 for never: then the last epoch is kept
     """
+    if not patience:
+        return Stop(len(losses), len(losses), False)
     for run in range(1, len(losses) + 1):
         kept = 1 + int(np.nanargmin(losses[:run]))
         if run - kept >= patience:
-            break
-    return kept, run
+            return Stop(kept, run, True)
+    return Stop(kept, run, False)
 
 
 @dataclass(frozen=True)
@@ -139,11 +151,12 @@ def read_cells(
     cells = {}
     for name, each in trainings.items():
         losses = [[nll(z, labels["validation"]) for z in one.validation] for one in each]
-        for wait in (None, *patience):
-            ends = [stopped_at(x, wait) if wait else (len(x), len(x)) for x in losses]
-            fired = sum(run - kept >= wait for kept, run in ends) if wait else 0
-            last = [one.test[kept - 1] for one, (kept, _) in zip(each, ends, strict=True)]
-            found = _all_ensembles(last, [run for _, run in ends], labels["test"], weights, members)
+        for wait in (0, *patience):
+            ends = [stopped_at(x, wait) for x in losses]
+            fired = sum(end.fired for end in ends)
+            last = [one.test[end.kept - 1] for one, end in zip(each, ends, strict=True)]
+            epochs = [end.run for end in ends]
+            found = _all_ensembles(last, epochs, labels["test"], weights, members)
             for size in members:
                 stopping = f"patience {wait}" if wait else LAST
                 cells[Cell(name, stopping, size)] = _sampled(found, len(each), size, fired)
@@ -200,9 +213,7 @@ def cell_table(cells: Mapping[Cell, Sampled]) -> pd.DataFrame:
     return _tidy((cell._asdict(), sampled) for cell, sampled in cells.items()).drop(columns="p")
 
 
-def simple_effects(
-    cells: Mapping[Cell, Sampled], *, family: Sequence[str] = ("accuracy", "NLL")
-) -> pd.DataFrame:
+def simple_effects(cells: Mapping[Cell, Sampled]) -> pd.DataFrame:
     """Each factor's effect at every level of the others: no mean over effects of opposite signs.
 
     The first configuration against the second, each patience against the last epoch, each size of
@@ -212,10 +223,10 @@ def simple_effects(
     -------
     One row an effect and outcome: factor ("configuration", "stopping" or "members"), the names of
     the cell that is compared with its reference, the columns of Sampled.table, and holm: p
-    corrected over every effect on the outcomes of `family`, so that the family is fixed by the
-    cells that are given (leave the triples out for a smaller one); NaN for the others, which are
-    descriptive. Where patience never fired, early stopping did not happen: value, interval and p
-    are NaN and fired is 0, and it still counts in the family.
+    corrected over every effect on the outcomes TESTED, so that the family is fixed by the cells
+    that are given (leave the triples out for a smaller one); NaN for the others. Where patience
+    never fired, early stopping did not happen: value, interval and p are NaN and fired is 0, and
+    it still counts in the family.
     """
     names, rows = list(dict.fromkeys(cell.configuration for cell in cells)), []
     for cell, sampled in cells.items():
@@ -232,7 +243,7 @@ def simple_effects(
     frame = _tidy(rows)
     idle = (frame["factor"] == "stopping") & (frame["fired"] == 0)
     frame.loc[idle, ["value", "low", "high", "p", "se_seeds", "se_images"]] = np.nan
-    tested = frame["outcome"].isin(family)
+    tested = frame["outcome"].isin(TESTED)
     frame.loc[tested, "holm"] = multipletests(frame.loc[tested, "p"].fillna(1), method="holm")[1]
     return frame
 

@@ -255,12 +255,12 @@ def nearest(image: Image.Image) -> Image.Image:
     return image.resize((SIZE, SIZE), Image.Resampling.NEAREST)
 
 
-def encoded_again(case: Case, quality: int = 75) -> np.ndarray:
-    """One more JPEG encoding; 75 is Pillow's default."""
+def encoded_again(case: Case) -> np.ndarray:
+    """One more JPEG encoding, of Pillow's default quality, 75."""
     out = []
     for image in np.asarray(case.faces.images):
         buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "JPEG", quality=quality)
+        Image.fromarray(image).save(buffer, "JPEG")
         out.append(np.asarray(Image.open(buffer)))
     return right(case, np.stack(out))
 

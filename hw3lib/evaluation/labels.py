@@ -51,10 +51,10 @@ def label_noise(
     return grouped_mean(frame["apart"] / weights, drawn.to_numpy(), weights=weights), frame
 
 
-def out_of_fold(study: Study, prefix: str = "part") -> tuple[np.ndarray, np.ndarray]:
+def out_of_fold(study: Study) -> tuple[np.ndarray, np.ndarray]:
     """Rows of `study.faces` and their (n, C) probabilities by a network that has not seen them.
 
-    The Recipes `prefix.*` cut train and validation together into parts (`split = "part k of K"`);
+    The Recipes `part.*` cut train and validation together into parts (`split = "part k of K"`);
     each of their Runs judges its own part.
 
     Raises
@@ -63,14 +63,14 @@ def out_of_fold(study: Study, prefix: str = "part") -> tuple[np.ndarray, np.ndar
         if the parts leave an image out or judge one twice.
     """
     rows, parts = [], []
-    for name in study.names(prefix):
+    for name in study.names("part"):
         rows.append(study.folds_of(name).validation)
         parts.append(softmax(study.run(name).logits("validation").astype(float), axis=1))
     found = np.concatenate(rows)
     pool = np.concatenate([study.folds.train, study.folds.validation])
     if not np.array_equal(np.sort(found), np.sort(pool)):
         raise UserError(
-            f"profile {study.profile}: the recipes {prefix}.* do not judge every training image "
+            f"profile {study.profile}: the recipes part.* do not judge every training image "
             "once; give one for each part, without train_limit on their validation part"
         )
     return found, np.concatenate(parts)

@@ -34,6 +34,11 @@ class Estimate(NamedTuple):
         value, low, high = (format(x, spec) for x in self)
         return f"{value} [{low}, {high}]"
 
+    @property
+    def pp(self) -> Estimate:
+        """A difference of shares in percentage points."""
+        return Estimate(*(100 * x for x in self))
+
 
 def wilson(successes: int, n: int) -> Estimate:
     """Share successes / n with Wilson's score interval (statsmodels); n = 0 gives NaNs."""
@@ -41,6 +46,12 @@ def wilson(successes: int, n: int) -> Estimate:
         return Estimate(np.nan, np.nan, np.nan)
     low, high = proportion_confint(int(successes), int(n), alpha=1 - LEVEL, method="wilson")
     return Estimate(int(successes) / int(n), float(low), float(high))
+
+
+def percentile(value: float, samples: np.ndarray) -> Estimate:
+    """The value with the central 95 % of its bootstrap samples."""
+    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(float(value), float(low), float(high))
 
 
 def as_classes(predictions: np.ndarray) -> np.ndarray:
@@ -54,10 +65,10 @@ def accuracy(predictions: np.ndarray, labels: np.ndarray) -> Estimate:
     return wilson(int((as_classes(predictions) == labels).sum()), len(labels))
 
 
-def confusion(predictions: np.ndarray, labels: np.ndarray, *, classes: int = C) -> np.ndarray:
+def confusion(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """(C, C) int64 counts, rows true, columns predicted."""
-    cells = np.asarray(labels) * classes + as_classes(predictions)
-    return np.bincount(cells, minlength=classes**2).reshape(classes, classes)
+    cells = np.asarray(labels) * C + as_classes(predictions)
+    return np.bincount(cells, minlength=C**2).reshape(C, C)
 
 
 def row_shares(matrix: np.ndarray) -> np.ndarray:
@@ -107,13 +118,11 @@ def per_class(predictions: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """
     matrix = confusion(predictions, labels)
     hits, n, called = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    recall = [wilson(h, m) for h, m in zip(hits, n, strict=True)]
-    frame = pd.DataFrame(recall).rename(columns={"value": "recall"})
-    frame.insert(0, "precision", hits / np.maximum(called, 1))
-    frame.insert(0, "predicted", called)
-    frame.insert(0, "n", n)
-    frame.insert(0, "class", CLASSES)
-    return frame.assign(f1=f1_of(matrix))
+    recall, low, high = np.transpose([wilson(h, m) for h, m in zip(hits, n, strict=True)])
+    return pd.DataFrame({
+        "class": CLASSES, "n": n, "predicted": called, "precision": hits / np.maximum(called, 1),
+        "recall": recall, "low": low, "high": high, "f1": f1_of(matrix),
+    })  # fmt: skip
 
 
 def pair_shares(matrix: np.ndarray) -> np.ndarray:
@@ -155,34 +164,34 @@ def nll(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
-def confidence_bins(confidence: np.ndarray, bins: int = BINS) -> np.ndarray:
-    """(n,) confidences -> (n,) numbers of bins of equal width, right edges included."""
-    edges = np.linspace(0, 1, bins + 1)
-    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+def confidence_bins(confidence: np.ndarray) -> np.ndarray:
+    """(n,) confidences -> (n,) numbers of BINS of equal width, right edges included."""
+    edges = np.linspace(0, 1, BINS + 1)
+    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, BINS - 1)
 
 
-def reliability(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = BINS) -> pd.DataFrame:
-    """Bins of equal width over the confidence (largest probability), empty ones left out.
+def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """BINS of equal width over the confidence (largest probability), empty ones left out.
 
     Columns: left, right (edges), n, confidence (mean), accuracy, low, high (Wilson).
     """
     sure, right = probabilities.max(1), as_classes(probabilities) == labels
-    where, rows = confidence_bins(sure, bins), []
+    where, rows = confidence_bins(sure), []
     for b in np.unique(where):
         inside = where == b
         estimate = wilson(int(right[inside].sum()), int(inside.sum()))
-        rows.append((b / bins, (b + 1) / bins, inside.sum(), sure[inside].mean(), *estimate))
+        rows.append((b / BINS, (b + 1) / BINS, inside.sum(), sure[inside].mean(), *estimate))
     columns = ["left", "right", "n", "confidence", "accuracy", "low", "high"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def ece(probabilities: np.ndarray, labels: np.ndarray, *, bins: int = BINS) -> float:
+def ece(probabilities: np.ndarray, labels: np.ndarray) -> float:
     """Expected calibration error: mean |accuracy - confidence| over the bins, weighted by n.
 
     Guo et al. 2017, On Calibration of Modern Neural Networks, eq. 3.
     """
     sure, right = probabilities.max(1), as_classes(probabilities) == labels
-    gaps = np.bincount(confidence_bins(sure, bins), weights=right - sure)
+    gaps = np.bincount(confidence_bins(sure), weights=right - sure)
     return float(np.abs(gaps).sum() / len(sure))
 
 
@@ -197,8 +206,7 @@ def calibrated_ece(probabilities: np.ndarray) -> Estimate:
     inside = np.eye(BINS)[confidence_bins(sure)]
     right = np.random.default_rng(0).random((1000, len(sure))) < sure
     found = np.abs((right - sure) @ inside).sum(1) / len(sure)
-    low, high = np.quantile(found, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(found.mean()), float(low), float(high))
+    return percentile(found.mean(), found)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
@@ -86,7 +86,7 @@ class LogitAdjustment(Rule):
     """
 
     tau: float | None = None
-    grid: np.ndarray = field(default_factory=lambda: np.linspace(0, 2, 41))
+    grid = np.linspace(0, 2, 41)
     name = "logit adjustment"
 
     def fit(self, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray) -> Self:
@@ -184,9 +184,7 @@ class PriorShift(Rule):
         return super().scores(probabilities) + np.log(np.maximum(new, TINY) / self.priors)
 
 
-def estimate_priors(
-    probabilities: np.ndarray, priors: np.ndarray, *, tolerance: float = 1e-8, steps: int = 10_000
-) -> np.ndarray:
+def estimate_priors(probabilities: np.ndarray, priors: np.ndarray) -> np.ndarray:
     """(C,) class shares among images without labels, by expectation maximisation.
 
     Each step re-weights the probabilities to the shares so far and takes their mean; the
@@ -197,10 +195,10 @@ def estimate_priors(
     probabilities : (n, C) posteriors under the training shares `priors` (C,)
     """
     shares = np.asarray(priors, dtype=float)
-    for _ in range(steps):
+    for _ in range(10_000):
         weighted = probabilities * (shares / priors)
         before, shares = shares, (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
-        if np.abs(shares - before).max() < tolerance:
+        if np.abs(shares - before).max() < 1e-8:
             break
     return shares
 
@@ -212,7 +210,7 @@ def expected_scores(posteriors: np.ndarray, predictions: np.ndarray) -> tuple[fl
     """
     matrix = np.zeros((posteriors.shape[1],) * 2)  # rows true, columns predicted
     np.add.at(matrix.T, predictions, posteriors)
-    return float(np.trace(matrix) / matrix.sum()), float(np.diag(metrics.row_shares(matrix)).mean())
+    return float(metrics.accuracy_of(matrix)), float(metrics.balanced_accuracy_of(matrix))
 
 
 def class_recall(
@@ -251,16 +249,14 @@ def cross_fitted(
     labels: np.ndarray,
     priors: np.ndarray,
     group: np.ndarray,
-    *,
-    parts: int = 5,
 ) -> np.ndarray:
-    """(n,) predictions of a rule for each part of the images, fitted on the other parts.
+    """(n,) predictions of a rule for each fifth of the images, fitted on the other four.
 
     What a tuned rule gains on the images it was tuned on is partly luck; this is what remains.
     group : (n,) groups of copies, kept together.
     """
     predictions = np.empty(len(labels), dtype=int)
-    parts = StratifiedGroupKFold(parts, shuffle=True, random_state=0)
+    parts = StratifiedGroupKFold(5, shuffle=True, random_state=0)
     for fit, apply in parts.split(probabilities, labels, group):
         fitted = deepcopy(rule).fit(probabilities[fit], labels[fit], priors)
         predictions[apply] = fitted.predict(probabilities[apply])

@@ -14,21 +14,21 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from scipy.stats import rankdata, t, ttest_1samp
+from scipy.stats import rankdata, t, ttest_1samp, zscore
 from statsmodels.stats.contingency_tables import mcnemar as exact_test
 
 from hw3lib.evaluation import metrics
-from hw3lib.evaluation.metrics import LEVEL, C, Estimate, as_classes
+from hw3lib.evaluation.metrics import LEVEL, C, Estimate, as_classes, percentile
+
+
+def p_value(p: float) -> str:
+    """A p-value as a table's cell: "0.036", "<0.001"."""
+    return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_text(p: float) -> str:
     """A p-value as LaTeX: "p=0.036", "p<0.001"."""
-    return "p<0.001" if p < 0.001 else f"p={p:.3f}"
-
-
-def shown(agrees: bool, p: float) -> bool | None:
-    """Whether a claim holds: True, False, or None where it agrees but may be chance."""
-    return (True if p < 1 - LEVEL else None) if agrees else False
+    return f"p={p_value(p)}".replace("=<", "<")
 
 
 # Given networks on given images
@@ -107,12 +107,6 @@ def grouped_mean(
     return percentile(np.average(values, weights=weights), samples)
 
 
-def percentile(value: float, samples: np.ndarray) -> Estimate:
-    """The value with the central 95 % of its bootstrap samples."""
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(value), float(low), float(high))
-
-
 def first_pair_shares(samples: np.ndarray) -> np.ndarray:
     """(resamples, C, C) confusions -> (C, C): in what share of them a pair a < b is the first."""
     n, c, _ = samples.shape
@@ -133,16 +127,11 @@ def pair_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
     c = len(first)
     a, b = pairs = np.triu_indices(c, 1)
     ranks = np.zeros((c, c))
-    ranks[pairs] = _standard_ranks(first[pairs])
+    ranks[pairs] = zscore(rankdata(first[pairs]))
     ranks += ranks.T
     orders = np.array(list(permutations(range(c))))
-    found = ranks[orders[:, a], orders[:, b]] @ _standard_ranks(second[pairs]) / len(a)
+    found = ranks[orders[:, a], orders[:, b]] @ zscore(rankdata(second[pairs])) / len(a)
     return float(found[0]), float((np.abs(found) >= abs(found[0]) - 1e-9).mean())
-
-
-def _standard_ranks(values: np.ndarray) -> np.ndarray:
-    ranks = rankdata(values)
-    return (ranks - ranks.mean()) / ranks.std()
 
 
 # Recipes over their seeds

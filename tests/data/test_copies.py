@@ -119,7 +119,9 @@ def test_the_closest_copy_is_the_byte_identical_one():
 
 def test_folds_know_copies_from_near_copies_and_let_none_straddle(leaky):
     folds = split_faces(leaky)
+    n = len(folds.test)
     assert (folds.test_is_copy.sum(), folds.test_is_near_copy.sum()) == (4, 10)
+    assert [mask.sum() for mask in folds.test_masks.values()] == [n, n - 4, n - 10]
     together = replace(leaky, split=np.array([""] * len(leaky)))
     cut = split_faces(together)
     for made in (cut, *(recut(cut, s) for s in ("stratified", "random", "part 1 of 4"))):

@@ -15,7 +15,8 @@ def test_wilson_by_hand():
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     assert metrics.wilson(40, 50) == pytest.approx((0.8, centre - half, centre + half))
     assert metrics.wilson(0, 10).low == 0 and np.isnan(metrics.wilson(0, 0).value)
-    assert f"{metrics.Estimate(0.5, 0.25, 0.75):.0%}" == "50% [25%, 75%]"
+    shown = metrics.Estimate(0.5, 0.25, 0.75)
+    assert f"{shown:.0%}" == "50% [25%, 75%]" and f"{shown.pp:+.0f}" == "+50 [+25, +75]"
 
 
 def test_scores_agree_with_scikit_learn(scored):
@@ -83,13 +84,13 @@ def test_reliability_agrees_with_scikit_learn(scored):
 
     logits, labels, _ = scored
     p = softmax(logits, axis=1)
-    table = metrics.reliability(p, labels, bins=10)
-    right, sure = calibration_curve(p.argmax(1) == labels, p.max(1), n_bins=10)
+    table = metrics.reliability(p, labels)
+    right, sure = calibration_curve(p.argmax(1) == labels, p.max(1), n_bins=metrics.BINS)
     np.testing.assert_allclose(table["accuracy"], right)
     np.testing.assert_allclose(table["confidence"], sure)
     assert table["n"].sum() == 600
     gap = (table["accuracy"] - table["confidence"]).abs()
-    assert metrics.ece(p, labels, bins=10) == pytest.approx((gap * table["n"]).sum() / 600)
+    assert metrics.ece(p, labels) == pytest.approx((gap * table["n"]).sum() / 600)
 
 
 def test_ece_by_hand():
@@ -97,7 +98,7 @@ def test_ece_by_hand():
     p[:2, 0], p[:2, 1] = 0.9, 0.1  # two images, 90 % confident, one right
     p[2:, 2], p[2:, 3] = 0.6, 0.4  # two images, 60 % confident, both right
     labels = np.array([0, 1, 2, 2])
-    assert metrics.ece(p, labels, bins=10) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
+    assert metrics.ece(p, labels) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
     assert metrics.ece(np.eye(C), np.arange(C)) == 0  # certain and right
 
 

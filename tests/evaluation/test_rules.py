@@ -4,6 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import softmax
 from scipy.stats import norm
 
@@ -59,7 +60,7 @@ def test_ratio_is_logit_adjustment_of_strength_one_and_least_cost_of_equal_class
 
 def test_logit_adjustment_chooses_the_best_strength_and_chooses_anew_when_refitted():
     p, labels, priors = cases()
-    rule = rules.LogitAdjustment(grid=np.array([0.0, 0.5, 1.0])).fit(p, labels, priors)
+    rule = rules.LogitAdjustment().fit(p, labels, priors)
     scores = [
         metrics.balanced_accuracy((np.log(p) - tau * np.log(priors)).argmax(1), labels)
         for tau in rule.grid
@@ -106,7 +107,7 @@ def test_expected_scores_are_the_mean_over_drawn_labels():
     drawn = []
     for _ in range(400):
         labels = (rng.random((len(p), 1)) > p.cumsum(1)).sum(1)
-        matrix = metrics.confusion(predictions, labels, classes=3)
+        matrix = metrics.confusion(predictions, labels)
         drawn.append((metrics.accuracy_of(matrix), metrics.balanced_accuracy_of(matrix)))
     assert rules.expected_scores(p, predictions) == pytest.approx(np.mean(drawn, 0), abs=0.005)
 
@@ -170,8 +171,6 @@ def test_shares_of_unlabelled_images_are_found():
 
 
 def test_the_estimate_is_the_likeliest_mixture():
-    from scipy.optimize import minimize
-
     p, *_ = shifted_cases([0.2, 0.3, 0.5], n=2000)
     ratio = p / PRIORS
 

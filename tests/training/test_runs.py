@@ -73,7 +73,7 @@ def test_early_stopping_is_read_off_the_logits_of_every_epoch(folds, tmp_path):
         assert np.allclose(each[-1], run.logits(split), rtol=1e-3, atol=1e-3)
     stopping = replace(full, patience=2, select="best")
     stopped = get_run(stopping, folds, root=tmp_path, progress=False, every_epoch=True)
-    kept, n = stopped_at(run.history["validation_loss"], 2)
+    kept, n, _ = stopped_at(run.history["validation_loss"], 2)
     assert n == kept + 2 < 12 and stopped.record["kept_epoch"] == kept
     columns = [c for c in run.history if c != "seconds"]
     assert stopped.history[columns].equals(run.history[columns].head(n))
