@@ -13,7 +13,7 @@ READY := $(VENV)/.ready
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
-	@echo "variables:    PROFILE=demo|cpu|gpu  DATA=<your pictures>  LANG_=zh|en|both"
+	@echo "variables:    PROFILE=demo|cpu|gpu  DATA=<your images>  LANG_=zh|en|both"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(f"Python {v[0]}.{v[1]} is too old: hw3 needs 3.11 or newer; make PYTHON=python3.12 …" if v < (3, 11) else 0)'

@@ -1,4 +1,4 @@
-"""What the README gives to copy works as it stands."""
+"""What the README gives to copy works as it stands; the files that it names are there."""
 
 from __future__ import annotations
 
@@ -22,6 +22,12 @@ def test_the_example_goes_from_images_to_saliency_maps(tmp_path, monkeypatch, ca
     assert first == second and len([p for p in tmp_path.iterdir() if p.is_dir()]) == 1
     assert len(plt.get_fignums()) == 6  # history, matrix, maps; twice
     plt.close("all")
+
+
+def test_every_file_that_is_named_exists():
+    for text in (README, (ROOT / "THREATS.md").read_text(encoding="utf-8")):
+        named = re.findall(r"`(tests/[^`]+)`", text) + re.findall(r"\]\(([^:)]+)\)", text)
+        assert named and not [name for name in named if not (ROOT / name).exists()]
 
 
 def test_every_command_it_shows_exists():

@@ -8,9 +8,9 @@ Run by hand, and only when the set of characters changes; the result is committe
 manimgx-fonts-cjk carries the variable Noto Sans CJK (SIL Open Font License 1.1, OFL.txt here).
 Kept: Big5 level 1 (5,401 characters), some rarer ones of science and of people's names, Big5's
 symbols, Latin, Greek, Cyrillic, punctuation, mathematical operators, arrows, box drawing, check
-marks. Dropped: hints, vertical setting and
-the glyph forms of other regions (locl). The outlines are those of the Taiwan face. Curly quotes
-are the narrow ones: Chinese as written in Taiwan quotes with 「」, so they stand in English only.
+marks. Dropped: hints, vertical setting and the glyph forms of other regions (locl). The outlines
+are those of the Taiwan face. Curly quotes are the narrow ones: Chinese as written in Taiwan quotes
+with 「」, so they stand in English only.
 """
 
 from __future__ import annotations
