@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from hw3lib import UserError
 from hw3lib.files import ROOT, absolute
@@ -38,6 +39,16 @@ def open_lab(root: Path, data: str = "", extra: Sequence[str] = ()) -> None:
         f"--ServerApp.root_dir={notebooks}", "--ServerApp.ip=localhost",
         f"--LabApp.default_url=/lab{start}", "--LabApp.extension_manager=readonly", *extra,
     ])  # fmt: skip
+
+
+def without_version(model: dict[str, Any], **_: Any) -> None:
+    """What JupyterLab calls before it saves (report/lab says so).
+
+    On opening a notebook it writes what the kernel tells of its language into the metadata. All of
+    that stands in a clean notebook, but for Python's version, which would be a change to commit.
+    """
+    if model["type"] == "notebook":
+        model["content"]["metadata"].get("language_info", {}).pop("version", None)
 
 
 def lab_environment(data: str = "") -> dict[str, str]:

@@ -106,6 +106,7 @@ def test_the_server_keeps_its_token_and_offers_both_formats_and_this_python(lab)
 @pytest.mark.skipif(not chromium(), reason="needs Chromium: apt-get install chromium")
 def test_a_notebook_runs_to_its_answer_is_exported_and_cleared(lab):
     file, outside = lab.root / "notebooks" / f"{NAME}.ipynb", []
+    committed = START.with_name(file.name).read_bytes()
     inside = (lab.url, "data:", "blob:")
     with browser() as opened:
         page = opened.new_page(viewport={"width": 1440, "height": 900})
@@ -116,11 +117,13 @@ def test_a_notebook_runs_to_its_answer_is_exported_and_cleared(lab):
         start.get_by_role("link", name="Data statistics").click()
         page.locator(".jp-NotebookPanel .jp-CodeCell").last.wait_for()
         assert exports(page) >= {"Hw3_pdf", "Hw3_html"}
+        wait_until_idle(lab)
+        save(page)
+        assert file.read_bytes() == committed  # opening a notebook changes nothing in it
         choose(page, "Run", "Run All Cells")
         page.wait_for_function(DONE)
         wait_until_idle(lab)
-        choose(page, "File", "Save Notebook")
-        page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')")
+        save(page)
     assert outside == []
     outputs = [o for c in nbformat.read(file, as_version=4).cells for o in c.get("outputs", [])]
     assert not [o.ename for o in outputs if o.output_type == "error"]
@@ -132,15 +135,15 @@ def test_a_notebook_runs_to_its_answer_is_exported_and_cleared(lab):
     assert lab.get(f"nbconvert/hw3_pdf/{NAME}.ipynb").startswith(b"%PDF")
     assert any("a stored output" in line for line in faults_of(file))
     clear(file)
-    assert file.read_bytes() == START.with_name(file.name).read_bytes()
+    assert file.read_bytes() == committed
 
 
 def wait_until_idle(lab: Lab) -> None:
     """Until no cell runs or waits: the kernel is idle, and still is a second later."""
     idle = 0
     while idle < 2:
-        (kernel,) = json.loads(lab.get("api/kernels"))
-        idle = idle + 1 if kernel["execution_state"] == "idle" else 0
+        states = [kernel["execution_state"] for kernel in json.loads(lab.get("api/kernels"))]
+        idle = idle + 1 if states == ["idle"] else 0
         time.sleep(1)
 
 
@@ -155,6 +158,11 @@ def exports(page) -> set[str]:
         page.keyboard.press("Escape")
         page.keyboard.press("Escape")
     return found
+
+
+def save(page) -> None:
+    choose(page, "File", "Save Notebook")
+    page.wait_for_function("() => !document.querySelector('.jp-mod-dirty')")
 
 
 def choose(page, menu: str, item: str) -> None:
