@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 
 from hw3lib import UserError
 
 LANGUAGES = ("zh", "en", "both")
-_session = (
-    "both"  # what set_language chose; a notebook's cells may each run in a context of their own
-)
-_within: ContextVar[str | None] = ContextVar("language", default=None)
+_current = "both"
 
 # The one glossary: every term is translated one way only, in prose, tables and figures.
 GLOSSARY: dict[str, str] = {
@@ -38,17 +34,10 @@ GLOSSARY: dict[str, str] = {
     "F1": "F1",
     "macro F1": "Macro-F1",
     "balanced accuracy": "平衡準確率",
-    "confusion matrix": "混淆矩陣",
-    "interval": "信賴區間",
     "ensemble": "集成",
     "confidence": "信心",
-    "calibration": "校準",
-    "temperature": "溫度",
     "decision rule": "決策規則",
     "prior": "先驗機率",
-    "posterior": "後驗機率",
-    "saliency map": "顯著圖",
-    "attribution": "歸因",
     "gradient": "梯度",
     "Integrated Gradients": "積分梯度",
     "guided backprop": "導引反向傳播",
@@ -70,10 +59,8 @@ GLOSSARY: dict[str, str] = {
     "our network": "我們的網路",
     "random weights": "隨機權重",
     "VGG-16": "VGG-16",
-    "filter": "濾波器",
     "kernel": "卷積核",
     "response": "反應",
-    "strength": "強度",
     "receptive field": "感受野",
     # what results are named by
     "best": "最佳網路",
@@ -173,7 +160,13 @@ class Text:
         return self.zh if language == "zh" else self.en
 
     def format(self, **values) -> Text:
-        return Text(self.zh.format(**values), self.en.format(**values))
+        """Each language filled with the values in it; a str is looked up in the glossary."""
+        said = {k: as_text(v) if isinstance(v, str) else v for k, v in values.items()}
+        zh, en = (
+            {k: getattr(v, code) if isinstance(v, Text) else v for k, v in said.items()}
+            for code in ("zh", "en")
+        )
+        return Text(self.zh.format(**zh), self.en.format(**en))
 
 
 def term(english: str) -> Text:
@@ -190,6 +183,11 @@ def as_text(value: object) -> Text:
             *(" ".join(t) for t in zip(*((x.zh, x.en) for x in map(as_text, value)), strict=True))
         )
     return Text(GLOSSARY.get(str(value), str(value)), str(value))
+
+
+def same(value: object) -> Text:
+    """A Text as it is, anything else the same in both languages."""
+    return value if isinstance(value, Text) else Text(str(value), str(value))
 
 
 def setting(value: object) -> Text:
@@ -216,16 +214,17 @@ def tr(zh: str, en: str) -> str:
 
 
 def current_language() -> str:
-    return _within.get() or _session
+    return _current
 
 
 def set_language(code: str) -> None:
-    """The language of what is shown from now on, outside `language` blocks."""
-    global _session
-    _session = _known(code)
+    """The language of what is shown from now on: `tr`, `str(Text)` and figures speak it."""
+    global _current
+    _current = known_language(code)
 
 
-def _known(code: str) -> str:
+def known_language(code: str) -> str:
+    """The code; UserError where it is none of LANGUAGES."""
     if code not in LANGUAGES:
         raise UserError(f"language {code!r}: choose one of {', '.join(LANGUAGES)}")
     return code
@@ -233,9 +232,10 @@ def _known(code: str) -> str:
 
 @contextmanager
 def language(code: str) -> Iterator[None]:
-    """Within the block, `tr`, `str(Text)` and figures speak `code` (one of LANGUAGES)."""
-    token = _within.set(_known(code))
+    """`set_language` for a block."""
+    before = current_language()
+    set_language(code)
     try:
         yield
     finally:
-        _within.reset(token)
+        set_language(before)

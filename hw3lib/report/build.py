@@ -18,14 +18,14 @@ import nbformat
 
 from hw3lib import UserError
 from hw3lib.data.audit import leak
-from hw3lib.files import ROOT, absolute, write_atomic
+from hw3lib.files import ROOT, write_atomic
 from hw3lib.report.appendix import appendix, read_works
 from hw3lib.report.check import readable
 from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
 from hw3lib.report.document import REFERENCE, Document, referenced
-from hw3lib.report.execute import execute_notebooks
+from hw3lib.report.execute import execute_notebooks, parameters_of
 from hw3lib.report.notebook import chapter_of, collect, ran_through
-from hw3lib.text import LANGUAGES
+from hw3lib.text import LANGUAGES, known_language
 from hw3lib.training.runs import Run
 from hw3lib.training.study import Study, open_study
 from hw3lib.training.workers import make_runs
@@ -44,7 +44,7 @@ def build_report(
     lang: str = "both",
     publish: bool = False,
     draft: bool = False,
-    jobs: int | None = None,
+    jobs: int = 0,
     root: Path = ROOT,
     out: Path | None = None,
     progress: Callable[[str], None] = print,
@@ -54,7 +54,7 @@ def build_report(
     lang : zh or en execute in it and write its PDF alone; both writes all three
     publish : withhold every photograph of a single person; out is then root/report/published
     draft : go on past a notebook that fails; its page says so
-    jobs : processes at a time, by default as the cores allow
+    jobs : processes at a time; 0: as the cores allow
 
     What is there already and still holds is kept: Runs, executed notebooks, rendered files. The
     sources are read first, in seconds, before anything is trained.
@@ -66,30 +66,20 @@ def build_report(
     """
     from hw3lib.plotting.publishing import PUBLISH  # late: seaborn takes seconds to import
 
-    if lang not in LANGUAGES:
-        raise UserError(f"language {lang!r}: choose one of {', '.join(LANGUAGES)}")
+    parameters = parameters_of(profile, data, known_language(lang))
     out = out or root / "report" / ("published" if publish else "build")
     stated = [root / "report" / name for name in STATED]
     author, questions = read_author(stated[0]), read_questions(stated[1])
-    sources = sorted((root / "notebooks").glob("[0-9][0-9]_*.ipynb"))
-    if not sources:
-        raise UserError(f"{root / 'notebooks'}: no notebooks; restore them with git")
-    profile = absolute(profile) if profile.endswith(".toml") else profile
-    data = absolute(data)
-    parameters = {"PROFILE": profile, "DATA": data, "LANG": lang}
-    faults = [line for path in sources for line in readable(path, parameters)]
-    if faults and not draft:
-        raise UserError("; ".join(faults))
+    sources = _sources(root / "notebooks", parameters, strict=not draft)
     study = open_study(profile, data)
-    synthetic = study.faces.synthetic
     if line := leak(study.faces):
         progress(f"warning: {line}")
-    runs = make_runs(study, jobs=jobs or 0)
+    runs = make_runs(study, jobs=jobs)
     executed = execute_notebooks(
         sources, out / "notebooks", parameters, depends=dependencies(study, runs),
         environment={PUBLISH: "1" if publish else ""}, jobs=jobs, draft=draft, progress=progress,
     )  # fmt: skip
-    context = _context(study, runs)
+    context, synthetic = _context(study, runs), study.faces.synthetic
     frame = Document(
         TITLE, author, [], facts(study, data, runs), context["date"], questions=questions,
         synthetic=synthetic, withheld=publish and not synthetic,
@@ -98,6 +88,17 @@ def build_report(
     assemble = partial(_filled, frame, executed, runs, root, strict=not draft)
     inputs = _stated(_digest([*executed, *stated]), context, _renderer())
     return write_files(assemble, context, inputs, out, lang, progress)
+
+
+def _sources(folder: Path, parameters: dict[str, str], *, strict: bool) -> list[Path]:
+    """The notebooks; where `strict`, UserError for what would stop the report at one of them."""
+    sources = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not sources:
+        raise UserError(f"{folder}: no notebooks; restore them with git")
+    faults = [line for path in sources for line in readable(path, parameters)]
+    if faults and strict:
+        raise UserError("; ".join(faults))
+    return sources
 
 
 def _filled(
@@ -135,13 +136,6 @@ def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
     if handin:
         return f"make rerun QUESTION={{id}} PROFILE={profile}" + (f" DATA={data}" if data else "")
     return f".venv/bin/hw3 rerun {{id}} --profile {profile}" + (f" --data {data}" if data else "")
-
-
-def gaps(document: Document) -> list[str]:
-    """A line for each question that no chapter answers and each output that no page can show."""
-    unanswered = [q for q in document.questions if document.answer(q.id) is None]
-    lines = [f"question {q.id}: chapter {q.chapter} has no answer({q.id!r}, …)" for q in unanswered]
-    return lines + [f"{b.where}: {b.text.en}" for b in document.blocks if b.kind == "missing"]
 
 
 def dependencies(study: Study, runs: dict[str, Run]) -> str:
@@ -182,7 +176,7 @@ def write_files(
             progress(f"{name}: unchanged")
         return files
     document, problems = assemble(), {}
-    for line in gaps(document):
+    for line in document.gaps:
         progress(line)
     measured = {**context, "results": document.results, "checks": document.checks}
     for file in [out / STAMP, *(out / name for name in PDFS.values())]:

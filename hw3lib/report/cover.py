@@ -10,7 +10,7 @@ from typing import Any
 from hw3lib import UserError, __version__, printable
 from hw3lib.files import read_toml
 from hw3lib.report.document import Question
-from hw3lib.text import Text
+from hw3lib.text import Text, same
 from hw3lib.training.runs import Run
 from hw3lib.training.study import Study
 
@@ -71,19 +71,18 @@ def read_questions(path: Path) -> list[Question]:
 def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, Text]:
     """What the numbers rest on; nothing of where files lie."""
     faces, folds = study.faces, study.folds
-    name = Path(data or os.environ.get("HW3_DATA", "") or "data").name
+    name = Path(data or os.environ.get("HW3_DATA", "") or "data").resolve().name
     source = Text(f"{name}（{faces.layout}）", f"{name} ({faces.layout})")
     if faces.synthetic:
         source = Text("程式繪製的合成人臉", "synthetic faces drawn by the program")
-    sizes = len(faces), len(folds.train), len(folds.validation), len(folds.test)
-    counts = Text("{:,}（訓練 {:,}、驗證 {:,}、測試 {:,}）",
-                  "{:,} (training {:,}, validation {:,}, test {:,})")  # fmt: skip
-    date = newest(runs)[:10] or "–"
+    sizes = {"train": len(folds.train), "held": len(folds.validation), "test": len(folds.test)}
+    counts = Text("{n:,}（訓練 {train:,}、驗證 {held:,}、測試 {test:,}）",
+                  "{n:,} (training {train:,}, validation {held:,}, test {test:,})")  # fmt: skip
     return {
         Text("資料集", "Data set"): source,
-        Text("影像數", "Images"): Text(counts.zh.format(*sizes), counts.en.format(*sizes)),
-        Text("設定檔", "Profile"): Text(study.profile, study.profile),
-        Text("最近一次訓練", "Newest training"): Text(date, date),
+        Text("影像數", "Images"): counts.format(n=len(faces), **sizes),
+        Text("設定檔", "Profile"): same(study.profile),
+        Text("最近一次訓練", "Newest training"): same(newest(runs)[:10] or "–"),
     }
 
 

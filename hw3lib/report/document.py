@@ -127,6 +127,13 @@ class Document:
     def blocks(self) -> Iterator[Block]:
         return (block for chapter in self.chapters for block in chapter.blocks)
 
+    @property
+    def gaps(self) -> list[str]:
+        """A line for each question without an answer and each output that no page can show."""
+        asked = [q for q in self.questions if self.answer(q.id) is None]
+        lines = [f"question {q.id}: chapter {q.chapter} has no answer({q.id!r}, …)" for q in asked]
+        return lines + [f"{b.where}: {b.text.en}" for b in self.blocks if b.kind == "missing"]
+
     def answer(self, question: str) -> Block | None:
         """Where it is answered: in its own chapter, else in the first that does."""
         own = {q.chapter for q in self.questions if q.id == question}

@@ -25,7 +25,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell
 
 from hw3lib import UserError
-from hw3lib.files import sweep, write_atomic
+from hw3lib.files import absolute, sweep, write_atomic
 
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
 HOUSE = re.compile(r"0[1-9]_")  # our nine notebooks; any other may lack parameters, tags, Pairs
@@ -43,7 +43,7 @@ def execute_notebooks(
     *,
     depends: str = "",
     environment: dict[str, str] | None = None,
-    jobs: int | None = None,
+    jobs: int = 0,
     draft: bool = False,
     progress: Callable[[str], None] = print,
 ) -> list[Path]:
@@ -53,7 +53,7 @@ def execute_notebooks(
                  "parameters"; ours must assign them all
     depends    : digest of all that the code reaches outside the notebook
     environment : variables that the kernels see besides this process's own
-    jobs       : notebooks at a time, by default and at most one for each core
+    jobs       : notebooks at a time; 0, and at most, one for each core
     draft      : keep what a failing notebook left, its error in place, instead of raising
 
     Raises
@@ -91,6 +91,12 @@ def execute_notebooks(
     if faults and not draft:
         raise UserError("; ".join(sorted(faults)))
     return [out / path.name for path in sources]
+
+
+def parameters_of(profile: str, data: str, lang: str = "both") -> dict[str, str]:
+    """What our notebooks take; paths as their kernels, which run in another folder, find them."""
+    profile = absolute(profile) if profile.endswith(".toml") else profile
+    return {"PROFILE": profile, "DATA": absolute(data), "LANG": lang}
 
 
 def read_notebook(path: Path, parameters: dict[str, str]) -> NotebookNode:

@@ -37,7 +37,7 @@ class Hw3Exporter(Exporter):
         if not has_results(nb):
             self.log.warning("%s has not been run: no results; add --execute", name)
         document = one_notebook(nb, name, None if folder is None else Path(folder))
-        problems = {f"{b.where}: {b.text.en}": None for b in document.blocks if b.kind == "missing"}
+        problems = dict.fromkeys(document.gaps)
         render = import_module(f"hw3lib.report.{self.form}").render
         rendered = render(document, self.language or language_of(nb), problems)
         for line in problems:

@@ -21,7 +21,7 @@ from hw3lib.report.document import Block, Chapter, Document, goes_on, numbered, 
 from hw3lib.report.execute import INJECTED, code_cells, tags
 from hw3lib.report.pictures import PICTURES, Images, first_picture
 from hw3lib.report.show import MIME
-from hw3lib.text import LANGUAGES, Text
+from hw3lib.text import LANGUAGES, Text, same
 
 LANGUAGE_TAGS = {"lang-zh": "zh", "lang-en": "en"}
 HEADING = re.compile(r"(#{1,6}) +(.+?) *#*$")
@@ -49,7 +49,7 @@ def chapter_of(nb: NotebookNode, notebook: str, folder: Path | None = None) -> C
     digits, _, rest = notebook.partition("_")
     number = int(digits) if digits.isdigit() else 0
     title = next((b for b in blocks if b.kind == "heading" and b.level == 1), None)
-    words = title.text if title else _same((rest or notebook).replace("_", " "))
+    words = title.text if title else same((rest or notebook).replace("_", " "))
     return Chapter(notebook, number, words, numbered([b for b in blocks if b is not title], number))
 
 
@@ -108,10 +108,6 @@ def ran_through(notebooks: dict[str, NotebookNode]) -> dict:
     if failed:
         zh, en = f"{len(failed)} 本沒有執行完。", f"{len(failed)} notebooks did not run through."
     return {"name": "notebooks.complete", "holds": not failed, "zh": zh, "en": en}
-
-
-def _same(text: str) -> Text:
-    return Text(text, text)
 
 
 def _payloads(nb: NotebookNode, kind: str) -> Iterator[dict]:
@@ -196,9 +192,9 @@ def _output(output: NotebookNode, like: Block) -> list[Block]:
     latex = data.get("text/latex", "")
     said = data.get("text/markdown") or (latex if "$" in latex else latex and f"$$\n{latex}\n$$")
     if said:
-        return [replace(like, kind="markdown", text=_same(said))]
+        return [replace(like, kind="markdown", text=same(said))]
     if TAGS.sub("", data.get("text/html", "")).strip():
-        return [replace(like, kind="html", text=_same(data["text/html"]))]
+        return [replace(like, kind="html", text=same(data["text/html"]))]
     rich = [mime for mime in data if mime != "text/plain"]
     return missing(", ".join(rich)) if rich else plain("output", data.get("text/plain", ""))
 

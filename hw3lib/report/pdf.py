@@ -21,7 +21,7 @@ from hw3lib.report.document import WORDS, Block, Document, typeset
 from hw3lib.report.pandoc import Markup, pieces
 from hw3lib.report.pictures import Picture
 from hw3lib.report.show import SYNTHETIC_NOTE
-from hw3lib.text import LANGUAGES, Text
+from hw3lib.text import Text, known_language, same
 
 FONTS = ROOT / "report" / "fonts"
 TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf" / "report.typ"
@@ -47,8 +47,7 @@ def render(document: Document, language: str, problems: dict | None = None) -> b
     """
     import typst
 
-    if language not in LANGUAGES:
-        raise UserError(f"language {language!r}: choose one of {', '.join(LANGUAGES)}")
+    known_language(language)
     with tempfile.TemporaryDirectory(prefix="hw3-pdf-") as folder:
         pages = _Pages(document, language, Path(folder))
         written = json.dumps({"document": pages.whole()})
@@ -141,14 +140,15 @@ class _Pages:
         )
 
     def plain(self, text: Text | str, where: str = "") -> dict[str, str]:
-        text = text if isinstance(text, Text) else Text(text, text)
+        text = same(text)
         codes = self.codes if text.zh != text.en else self.codes[:1]
         return {c: self.known(getattr(text, c), where) for c in codes}
 
     def known(self, text: str, where: str) -> str:
         """The text with □ for what no font here has."""
-        have = frozenset().union(*_characters().values())
-        for c in {c for c in text if ord(c) >= EAST_ASIAN and ord(c) not in have}:
+        fonts = _characters().values()
+        asked = {c for c in text if ord(c) >= EAST_ASIAN}
+        for c in {c for c in asked if not any(ord(c) in have for have in fonts)}:
             problem = f"{where or 'the cover'}: no font in {FONTS} has {c!r}"
             self.markup.problems[problem] = None
             text = text.replace(c, "□")

@@ -10,9 +10,9 @@ from pathlib import Path
 import nbformat
 
 from hw3lib import UserError
-from hw3lib.files import ROOT, absolute
+from hw3lib.files import ROOT
 from hw3lib.report.cover import read_questions
-from hw3lib.report.execute import execute_notebooks
+from hw3lib.report.execute import execute_notebooks, parameters_of
 from hw3lib.report.notebook import collect, ran_through
 
 
@@ -40,8 +40,7 @@ def rerun(
     source = next((root / "notebooks").glob(f"{number:02d}_*.ipynb"), None)
     if source is None:
         raise UserError(f"{root / 'notebooks'}: no notebook {number:02d}; restore it with git")
-    profile = absolute(profile) if profile.endswith(".toml") else profile
-    parameters = {"PROFILE": profile, "DATA": absolute(data), "LANG": "both"}
+    parameters = parameters_of(profile, data)
     with tempfile.TemporaryDirectory(prefix="hw3-") as folder:
         (done,) = execute_notebooks([source], Path(folder), parameters, progress=progress)
         notebooks = {source.stem: nbformat.read(done, as_version=4)}

@@ -62,7 +62,7 @@ def say(zh: str, en: str, **values: Any) -> None:
     word of the glossary, is put into each sentence in that sentence's language. A literal brace is
     doubled.
     """
-    text = _fill(zh, en, values)
+    text = Text(zh, en).format(**values)
     _show({"kind": "text", **_both(text)}, {"text/markdown": _markdown(text)})
 
 
@@ -73,7 +73,7 @@ def answer(
 
     short_zh, short_en : the answer in one line, for the first page; else its first sentence
     """
-    text, short = _fill(zh, en, values), _fill(short_zh, short_en, values)
+    text, short = Text(zh, en).format(**values), Text(short_zh, short_en).format(**values)
     short = Text(short.zh or _first_sentence(text.zh), short.en or _first_sentence(text.en))
     shown = Text(f"**{question} 的答案**　{text.zh}", f"**Answer to {question}** {text.en}")
     payload = {"kind": "answer", "questions": question.split(), "short": _both(short)}
@@ -129,7 +129,7 @@ def figure(
     from hw3lib.plotting import publishing
 
     fig = drawn if hasattr(drawn, "savefig") else np.ravel(drawn)[0].figure
-    caption, alt = _fill(zh, en, values), _fill(alt_zh or zh, alt_en or en, values)
+    caption, alt = Text(zh, en).format(**values), Text(alt_zh or zh, alt_en or en).format(**values)
     if _real and publishing.publishing():
         said = publishing.covered(fig, of)
         caption = Text(caption.zh + said.zh, caption.en + said.en)
@@ -164,7 +164,7 @@ def table(
     """
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
-    caption, columns = _fill(zh, en, values), [as_text(c) for c in frame.columns]
+    caption, columns = Text(zh, en).format(**values), [as_text(c) for c in frame.columns]
     specs = [(formats or {}).get(c.en, "") for c in columns]
     rows = [
         [_both(_cell(value, spec)) for value, spec in zip(row, specs, strict=True)]
@@ -194,7 +194,7 @@ def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
 
     name : dotted, e.g. "best.reload";  zh, en : what was checked, formatted as by `say`
     """
-    text = _fill(zh, en, values)
+    text = Text(zh, en).format(**values)
     payload = {"kind": "check", "name": name, "holds": bool(holds), **_both(text)}
     _show(payload, {"text/plain": f"{'✓' if holds else '✗'} {text}"})
 
@@ -220,15 +220,6 @@ def _told(found: Checked) -> Text:
         if not found.attained:
             tight = Text("，等號不可達", ", never attained")
     return Text(f"{found.cases} 例，{error}{tight.zh}", f"{found.cases} cases, {error}{tight.en}")
-
-
-def _fill(zh: str, en: str, values: dict[str, Any]) -> Text:
-    said = {k: as_text(v) if isinstance(v, str) else v for k, v in values.items()}
-    in_zh, in_en = (
-        {k: getattr(v, code) if isinstance(v, Text) else v for k, v in said.items()}
-        for code in ("zh", "en")
-    )
-    return Text(zh.format(**in_zh), en.format(**in_en))
 
 
 def _first_sentence(text: str) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-from pathlib import Path
 
 import pypdf
 from nbformat import NotebookNode, v4
@@ -73,17 +72,17 @@ def answer(
     return {MIME: {"kind": "answer", "questions": question.split(), "short": short, **both(zh, en)}}
 
 
-def result(name: str, value: float, **changes) -> dict:
+def result(name: str, value: float) -> dict:
     payload = {"kind": "result", "name": name, "value": value, "split": "test", "rule": "none"}
-    return {MIME: {**payload, "n": 3589, **changes}}
+    return {MIME: payload | {"n": 3589}}
 
 
 def notebook(*cells) -> NotebookNode:
     return v4.new_notebook(cells=[*pair("# 混淆矩陣", "# Confusion matrix"), *cells])
 
 
-def chapter(*cells, name: str = NAME, folder: Path | None = None) -> Chapter:
-    return chapter_of(notebook(*cells), name, folder)
+def chapter(*cells) -> Chapter:
+    return chapter_of(notebook(*cells), NAME)
 
 
 def document(*cells, works: dict | None = None, **changes) -> Document:

@@ -7,7 +7,6 @@ import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.report.build import gaps
 from hw3lib.report.document import Question, paragraphs, typeset
 from hw3lib.report.execute import INJECTED
 from hw3lib.report.notebook import chapter_of, collect, has_results, language_of, one_notebook
@@ -171,7 +170,7 @@ def test_scores_and_answers_of_a_report():
     made = document(results=results, questions=asked)
     assert [v for _, v in made.scores] == [0.7, 0.6, 0.5]
     assert made.answer("A3").kind == "answer" and made.answer("B3") is None
-    assert gaps(made) == ["question B3: chapter 5 has no answer('B3', …)"]
+    assert made.gaps == ["question B3: chapter 5 has no answer('B3', …)"]
 
 
 def test_what_a_notebook_knows_of_itself():
