@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hw3lib import UserError
 from hw3lib.report.document import Block, Chapter, numbered
-from hw3lib.text import Text, setting
+from hw3lib.text import Text, same, setting
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import Run
 
@@ -58,7 +58,7 @@ def appendix(runs: dict[str, Run], works: list[str], machine: Text, number: int)
     if works:
         blocks += [_heading("參考文獻", "References")]
         blocks += [
-            Block("work", NAME, Text(*[f"\\[{n}\\] {work}"] * 2), number=str(n))
+            Block("work", NAME, same(f"\\[{n}\\] {work}"), number=str(n))
             for n, work in enumerate(works, 1)
         ]
     if runs:
@@ -92,19 +92,22 @@ def read_works(bibliography: Path) -> dict[str, str]:
 def _hyperparameters(run: Run) -> Block:
     """In two columns of name and value, to take half the height."""
     recipe, said = run.recipe, []
-    for name, label in HYPERPARAMETERS.items():
+    for name in dict.fromkeys([*HYPERPARAMETERS, *_changed(recipe)]):
         value = getattr(recipe, name)
         off = (name != "seed" and value in UNUSED) or (name, value) == ("train_on", "train")
-        if not off and recipe.optimizer in USED_BY.get(name, (recipe.optimizer,)):
-            said.append((label, setting(f"{value:g}" if isinstance(value, float) else value)))
+        if name in HYPERPARAMETERS and off:
+            continue
+        if recipe.optimizer in USED_BY.get(name, (recipe.optimizer,)):
+            shown = setting(f"{value:g}" if isinstance(value, float) else value)
+            said.append((HYPERPARAMETERS.get(name, same(name)), shown))
     half = -(-len(said) // 2)
     said += [(Text("", ""),) * 2] * (2 * half - len(said))
     rows = [[*said[i], *said[half + i]] for i in range(half)]
     caption = Text(
         f"最佳網路（配方 `best`）的全部超參數，共訓練 {run.record['epochs_run']} 個週期；"
-        "其餘選項皆未使用。",
+        "其餘選項皆為預設值。",
         f"All hyperparameters of the best network (recipe `best`), trained for "
-        f"{run.record['epochs_run']} epochs; every other option is off.",
+        f"{run.record['epochs_run']} epochs; every other option has its default.",
     )
     columns = [Text("超參數", "hyperparameter"), Text("值", "value")] * 2
     shown = {"columns": columns, "rows": rows, "align": ["left"] * 4}
@@ -124,12 +127,13 @@ def _runs(runs: dict[str, Run]) -> Block:
     rows = []
     for name, seeds in configurations.items():
         records, recipe = [run.record for run in seeds], seeds[0].recipe
+        settings = ", ".join(f"{k}={v}" for k, v in _changed(recipe).items())
         cells = [
-            name, recipe.model, _settings(recipe), len(seeds),
+            name, recipe.model, settings, len(seeds),
             _range([r["epochs_run"] for r in records]), _range([r["kept_epoch"] for r in records]),
             f"{sum(r['seconds'] for r in records):.0f}", " ".join(r.recipe.hash for r in seeds),
         ]  # fmt: skip
-        rows.append([Text(str(c), str(c)) for c in cells])
+        rows.append([*map(same, cells)])
     caption = Text(
         "每個配方與其執行結果：同一配方的種子合為一列，秒數為其總和。",
         "Every Recipe and what became of it: the seeds of one in a row, their seconds added up.",
@@ -139,10 +143,10 @@ def _runs(runs: dict[str, Run]) -> Block:
     return Block("table", NAME, caption, data=shown, detail=True)
 
 
-def _settings(recipe: Recipe) -> str:
-    default = asdict(Recipe(model=recipe.model)) | {"data": recipe.data, "seed": recipe.seed}
-    changed = {k: v for k, v in asdict(recipe).items() if v != default[k]}
-    return ", ".join(f"{k}={v}" for k, v in changed.items())
+def _changed(recipe: Recipe) -> dict[str, object]:
+    """What a Recipe sets apart from the defaults, but for its data and its seed."""
+    default = asdict(Recipe(model=recipe.model, data=recipe.data, seed=recipe.seed))
+    return {k: v for k, v in asdict(recipe).items() if v != default[k]}
 
 
 def _range(values: list[int]) -> str:

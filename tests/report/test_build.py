@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import nbformat
 import pytest
@@ -14,11 +15,12 @@ from nbformat import v4
 
 from hw3lib import UserError
 from hw3lib.files import ROOT
-from hw3lib.report.appendix import read_works
+from hw3lib.report.appendix import appendix, read_works
 from hw3lib.report.build import PDFS, build_report, dependencies, rerun_command
 from hw3lib.report.cover import read_author, read_questions
 from hw3lib.report.rerun import rerun
 from hw3lib.text import Text
+from hw3lib.training.recipe import Recipe
 from hw3lib.training.study import Study
 
 from .fakes import pages, pair, png
@@ -237,6 +239,16 @@ def test_authors_questions_and_works_are_read(tmp_path):
     source = (ROOT / "report" / "bibliography.bib").read_text(encoding="utf-8")
     assert {*works} == {*re.findall(r"^@\w+\{([^,]+),", source, re.MULTILINE)}
     assert works["he2016deep"].startswith("He, Kaiming") and ":::" not in "".join(works.values())
+
+
+def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
+    recipe = Recipe(model="slim_resnet", mixup=0.2, normalize="none", cycles=2)
+    run = SimpleNamespace(recipe=recipe, record={"epochs_run": 3, "kept_epoch": 2, "seconds": 1.0})
+    blocks = appendix({"best": run}, [], Text("機器", "machine"), 10).blocks
+    rows = next(b for b in blocks if b.kind == "table").data["rows"]
+    told = {row[i].en: row[i + 1].en for row in rows for i in (0, 2)}
+    assert (told["mixup α"], told["normalize"], told["cycles"]) == ("0.2", "none", "2")
+    assert told["seed"] == "0" and not {"CutMix α", "threads"} & set(told)
 
 
 @pytest.mark.parametrize("name", ["a; rm -rf ~", "$(id)", "`id`", '"x', "{evil}", "a\nb", "--out"])
