@@ -15,7 +15,7 @@ _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, surrogate, line, pa
 
 
 class UserError(Exception):
-    """Something the user can mend: one line that says what, where and how.
+    """Something the user can fix: one line that says what, where and how.
 
     The command line prints the message alone and exits with status 2. Names in it may come from
     anyone's files, so what would break the line or steer a terminal is shown as an escape.

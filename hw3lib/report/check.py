@@ -94,7 +94,7 @@ def clear(path: Path) -> None:
 
 
 def _read(path: Path) -> tuple[NotebookNode, list[str | None]]:
-    """The notebook, and its cells' ids as they stand in the file: nbformat mends them."""
+    """The notebook, and its cells' ids as they stand in the file: nbformat repairs them."""
     try:
         ids = [cell.get("id") for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]]
         with warnings.catch_warnings(action="ignore"):

@@ -112,6 +112,12 @@ class Document:
     checks: list[dict] = field(default_factory=list)
 
     @property
+    def people(self) -> list[str | Text]:
+        """Whose report it is, as its first page says."""
+        said = [self.author.get(key) for key in ("name", "id", "department", "course")]
+        return [*filter(None, [*said, *self.author.get("collaborators", [])])]
+
+    @property
     def notes(self) -> list[Text]:
         """What the reader must know of the images before anything else."""
         notes = [(self.synthetic, SYNTHETIC_COVER), (self.withheld, WITHHELD_COVER)]

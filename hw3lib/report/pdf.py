@@ -78,12 +78,10 @@ class _Pages:
 
     def whole(self) -> dict[str, Any]:
         document = self.document
-        people = [document.author.get(k) for k in ("name", "id", "department", "course")]
-        people += document.author.get("collaborators", [])
         return {
             "language": self.language,
             "title": self.plain(document.title),
-            "author": [self.plain(value) for value in people if value],
+            "author": [self.plain(value) for value in document.people],
             "notes": [self.plain(note) for note in document.notes],
             "facts": [[self.plain(k), self.plain(v)] for k, v in document.facts.items()],
             "scores": [[self.plain(k), f"{v:.1%}"] for k, v in document.scores],
