@@ -14,11 +14,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from hw3lib import models
+from hw3lib.data import load
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.data.split import Split, split_faces
-from hw3lib.models.network import Network, normalize
+from hw3lib.models.network import Network
 from hw3lib.training.augment import augment
 from hw3lib.training.loop import Training, arithmetic, autocast, exact
 from hw3lib.training.recipe import Recipe
@@ -32,8 +34,6 @@ AUGMENTED = Recipe(
 
 def run_bench(data: str = "", quick: bool = False) -> None:
     """Print the table: what, ours, the other, ratio."""
-    from hw3lib.data import load
-
     faces, threads, device = load(data), os.cpu_count() or 1, torch.device(device_of())
     folds = split_faces(faces)
     few = 512 if quick else 4096
@@ -47,10 +47,10 @@ def run_bench(data: str = "", quick: bool = False) -> None:
         root = write_image_folder(sample, Path(folder) / "faces")
         large = replace(recipe, batch_size=256)  # as in the recipe of `best`
         ours, theirs = our_pipeline(sample, large, device), their_pipeline(root, large)
-        tell("input pipeline, pictures/s", few / ours, few / theirs, theirs / ours)
-        small = replace_train(folds, few)
+        tell("input pipeline, images/s", few / ours, few / theirs, theirs / ours)
+        small = first_rows(folds, few)
         ours, theirs = our_epoch(recipe, small, device), their_epoch(root, device)
-        tell(f"epoch of ResNet-18, {few} pictures, s", ours, theirs, theirs / ours)
+        tell(f"epoch of ResNet-18, {few} images, s", ours, theirs, theirs / ours)
         cold, warm = starts(root, Path(folder) / "cache")
         tell("start of the data, s (warm, cold)", warm, cold, cold / warm)
         score_files(faces, Path(folder), 500 if quick else 7000)
@@ -60,8 +60,6 @@ def run_bench(data: str = "", quick: bool = False) -> None:
 
 def score_files(faces: Faces, folder: Path, n: int) -> None:
     """`hw3 predict best` on n JPEG files in the course's layout, from process start to CSV."""
-    from PIL import Image
-
     (folder / "test").mkdir()
     for i in range(n):
         image = Image.fromarray(np.asarray(faces.images[i % len(faces)]))
@@ -93,9 +91,7 @@ def best_of(action: Callable[[], object], repeats: int = 3) -> float:
 
 
 def write_image_folder(faces: Faces, root: Path) -> Path:
-    """The pictures as PNG files in class folders: what torchvision's ImageFolder reads."""
-    from PIL import Image
-
+    """The images as PNG files in class folders: what torchvision's ImageFolder reads."""
     for i, (image, label) in enumerate(zip(faces.images, faces.labels, strict=True)):
         file = root / "train" / CLASSES[label].lower() / f"{i:05d}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -104,21 +100,21 @@ def write_image_folder(faces: Faces, root: Path) -> Path:
 
 
 def our_pipeline(faces: Faces, recipe: Recipe, device: torch.device) -> float:
-    """Seconds to normalise and augment all pictures, resident as uint8."""
+    """Seconds to normalise and augment all images, resident as uint8."""
     images = torch.from_numpy(np.ascontiguousarray(faces.images)).to(device)
-    network = Network(torch.nn.Linear(1, 1), 0.5, 0.25)
+    network = Network(torch.nn.Linear(1, 1).to(device), 0.5, 0.25)
 
     def once() -> None:
         generator = torch.Generator(device).manual_seed(0)
         for part in images.split(recipe.batch_size):
-            augment(normalize(part, network), recipe, generator)
+            augment(network.prepare(part), recipe, generator)
         wait(device)
 
     with exact(recipe, device):
         return best_of(once)
 
 
-def student_loader(root: Path, batch_size: int = AUGMENTED.batch_size):
+def student_loader(root: Path, batch_size: int):
     """ImageFolder, torchvision transforms, a DataLoader with as many workers as cores."""
     from torchvision import datasets, transforms
 
@@ -155,7 +151,7 @@ def our_epoch(recipe: Recipe, folds: Split, device: torch.device) -> float:
 
 def their_epoch(root: Path, device: torch.device) -> float:
     """The loop a student would write: Adam, contiguous format, the loss read at every step."""
-    loader, model = student_loader(root), models.build("resnet18").to(device)
+    loader, model = student_loader(root, AUGMENTED.batch_size), models.build("resnet18").to(device)
     optimizer = torch.optim.Adam(model.parameters(), 1e-3)
 
     def once() -> float:
@@ -173,8 +169,8 @@ def their_epoch(root: Path, device: torch.device) -> float:
     return best_of(once, 2)
 
 
-def replace_train(folds: Split, n: int) -> Split:
-    """The first n training rows; a token validation fold, since the student's loop has none."""
+def first_rows(folds: Split, n: int) -> Split:
+    """The first n training rows; a token validation split, since the student's loop has none."""
     return replace(folds, train=folds.train[:n], validation=folds.validation[:7])
 
 
@@ -212,8 +208,9 @@ def achieved_rate(recipe: Recipe, device: torch.device) -> float:
     return counter.get_total_flops() / best_of(once) / 1e9
 
 
-def matrix_rate(recipe: Recipe, device: torch.device, n: int = 4096) -> float:
+def matrix_rate(recipe: Recipe, device: torch.device) -> float:
     """GFLOP/s of one large product in the same arithmetic."""
+    n = 4096
     kind = torch.bfloat16 if arithmetic(recipe, device) == "bf16" else torch.float32
     a, b = torch.randn(2, n, n, device=device, dtype=kind)
 

@@ -40,7 +40,7 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
     OSError
         that names `path`: a full disk, a read-only folder; nothing is left behind then.
     """
-    with _told_of(path):
+    with _errors_name(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         part = _part_of(path)
         try:
@@ -58,7 +58,7 @@ def write_atomic(path: Path, data: bytes | memoryview) -> None:
 @contextlib.contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder that becomes `path`, replacing it, when the block ends without error."""
-    with _told_of(path):
+    with _errors_name(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         part, old = _part_of(path), _part_of(path)
         part.mkdir()
@@ -76,17 +76,6 @@ def new_folder(path: Path) -> Iterator[Path]:
             for folder in (part, old):
                 shutil.rmtree(folder, ignore_errors=True)
         sync_folder(path.parent)
-
-
-@contextlib.contextmanager
-def workplace(path: Path) -> Iterator[Path]:
-    """A folder beside `path` for what it is made from; it goes at the end, whatever happens."""
-    part = _part_of(path)
-    part.mkdir(parents=True)
-    try:
-        yield part
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -186,7 +175,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _told_of(path: Path) -> Iterator[None]:
+def _errors_name(path: Path) -> Iterator[None]:
     """Errors that name the file which was asked for, not its neighbour."""
     try:
         yield

@@ -76,7 +76,7 @@ def run(recipe, folds, tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def scored():
-    """Logits (600, 7), labels drawn from softmax(logits / 2), groups of one or two pictures."""
+    """Logits (600, 7), labels drawn from softmax(logits / 2), groups of one or two images."""
     from scipy.special import softmax
 
     rng = np.random.default_rng(0)

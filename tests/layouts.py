@@ -26,9 +26,9 @@ FERPLUS = (
 HOT = np.eye(7, dtype=int)
 
 
-def small_faces(n: int = 42, seed: int = 0, votes: bool = False) -> Faces:
+def small_faces(n: int = 42, votes: bool = False) -> Faces:
     """Random smooth images, two of them duplicates: quick, and not constant (JPEG keeps them)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (n, 6, 6)).repeat(8, 1).repeat(8, 2).astype(np.uint8)
     images += rng.integers(0, 6, images.shape, dtype=np.uint8)
     images[1] = images[0]
@@ -83,22 +83,20 @@ def listed(mark: str) -> Callable[[np.ndarray], str]:
     return lambda image: '"[' + mark.join(map(str, image.ravel())) + ']"'
 
 
-def table(
-    file: Path, faces: Faces, *, header: str | None = "emotion,pixels,Usage", mark: str = ",",
+def kaggle(
+    faces: Faces, *, header: str | None = "emotion,pixels,Usage", mark: str = ",",
     label: Callable[[int], str] = str, pixels: Callable[[np.ndarray], str] = pixel_text,
     end: str = "\n", encoding: str = "utf-8",
-) -> Path:  # fmt: skip
+) -> bytes:  # fmt: skip
     """A Kaggle table in any notation; the columns stand in the order of `header`."""
     lines = [] if header is None else [header.replace(",", mark)]
     for image, kind, split in zip(faces.images, faces.labels, faces.split, strict=True):
         lines.append(mark.join((label(kind), pixels(image), USAGE[split])))
-    return put(file, (end.join(lines) + end).encode(encoding))
+    return (end.join(lines) + end).encode(encoding)
 
 
-def kaggle(faces: Faces) -> bytes:
-    rows = zip(faces.images, faces.labels, faces.split, strict=True)
-    lines = [f"{label},{pixel_text(image)},{USAGE[split]}" for image, label, split in rows]
-    return ("emotion,pixels,Usage\n" + "\n".join(lines)).encode()
+def table(file: Path, faces: Faces, **notation) -> Path:
+    return put(file, kaggle(faces, **notation))
 
 
 def ferplus(faces: Faces) -> str:
@@ -108,10 +106,9 @@ def ferplus(faces: Faces) -> str:
     return "\n".join(["Usage,Image name," + ",".join(FERPLUS), *lines])
 
 
-def write_kaggle_csv(file: Path, faces: Faces, votes: bool = False) -> Path:
-    if votes:
-        put(file.parent / "fer2013new.csv", ferplus(faces).encode())
-    return put(file, kaggle(faces))
+def write_with_votes(file: Path, faces: Faces) -> Path:
+    put(file.parent / "fer2013new.csv", ferplus(faces).encode())
+    return table(file, faces)
 
 
 def write_course_csv(folder: Path, faces: Faces) -> Path:
@@ -219,7 +216,7 @@ def files_of(path: Path, under: str = "") -> dict[str, bytes]:
 
 Write = Callable[[Path, Faces], Path]
 FULL: dict[str, Write] = {  # nothing of the faces is lost
-    "kaggle-csv": lambda d, f: write_kaggle_csv(d / "fer2013.csv", f),
+    "kaggle-csv": lambda d, f: table(d / "fer2013.csv", f),
     "icml": lambda d, f: table(d / "icml_face_data.csv", f, header="emotion, pixels, Usage"),
     "class-folders": write_class_folders,
     "numpy": lambda d, f: write_npz(d / "faces.npz", f),

@@ -1,4 +1,4 @@
-"""One bit flipped, anywhere: noticed, and refused or made anew; never believed."""
+"""One bit flipped, anywhere: noticed, and refused or made again; never believed."""
 
 from __future__ import annotations
 

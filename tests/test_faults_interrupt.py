@@ -24,20 +24,20 @@ BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")
 STOPPED = "hw3: stopped; the same command goes on where it was"
 
 
-def interrupted(folder: Path, arguments: tuple[str, ...], times: int, anew: bool) -> int:
+def interrupted(folder: Path, arguments: tuple[str, ...], times: int, cleared: bool) -> int:
     """Ctrl-C at so many random moments of the command; how often it had not ended before.
 
-    anew : with nothing left of the time before
+    cleared : with nothing left of the time before
     """
     command = hw3(folder / "whole", *arguments)
     command.begun()
     began = time.perf_counter()
     assert command.ended() == 0, command.err
     seconds, stopped = time.perf_counter() - began, 0
-    if not anew:  # each goes on where the one before was stopped
+    if not cleared:  # each goes on where the one before was stopped
         seconds /= times / 2
     for _ in range(times):
-        if anew:
+        if cleared:
             shutil.rmtree(folder / "broken", ignore_errors=True)
         command = hw3(folder / "broken", *arguments)
         command.begun()
@@ -57,13 +57,13 @@ def test_training(promise, tmp_path):
     promise("Ctrl-C while training", "one line, exit 130; the same command goes on to the same "
             "bits")  # fmt: skip
     arguments = "train", "--profile", str(profile(tmp_path)), "--data", str(pictures(tmp_path))
-    stopped = interrupted(tmp_path, arguments, 8, anew=False)
+    stopped = interrupted(tmp_path, arguments, 8, cleared=False)
     broken, whole = (
         open_run(next((tmp_path / name / "runs").glob("slim_resnet-*")))
         for name in ("broken", "whole")
     )
-    for fold in ("validation", "test"):
-        assert np.array_equal(broken.logits(fold), whole.logits(fold))
+    for split in ("validation", "test"):
+        assert np.array_equal(broken.logits(split), whole.logits(split))
     promise.seen(f"{stopped} stopped, the same bits", stopped)
 
 
@@ -71,7 +71,7 @@ def test_predicting(promise, tmp_path):
     promise("Ctrl-C while predicting", "one line, exit 130; predictions whole or not there")
     out = tmp_path / "p.csv"
     arguments = ("predict", BEST, "--data", str(pictures(tmp_path, 300)), "--out", str(out))
-    stopped = interrupted(tmp_path, arguments, 8, anew=True)
+    stopped = interrupted(tmp_path, arguments, 8, cleared=True)
     assert len(out.read_text().splitlines()) == 301
     promise.seen(f"{stopped} stopped", stopped)
 

@@ -70,8 +70,8 @@ def test_a_kernel_is_killed(promise, tmp_path):
 
 
 def test_an_executed_notebook(promise, tmp_path):
-    promise("an executed notebook, one bit flipped", "it is executed anew, or its code and outputs "
-            "are as they were")  # fmt: skip
+    promise("an executed notebook, one bit flipped", "it is executed again, or its code and "
+            "outputs are as they were")  # fmt: skip
     source, target = tiny("print('one')", "1 / 3"), tmp_path / "01_a.ipynb"
     executed = copy.deepcopy(source)
     for number, cell in enumerate(code_cells(executed), 1):
@@ -87,4 +87,4 @@ def test_an_executed_notebook(promise, tmp_path):
         again += kept is None
         assert kept is None or merged(source, kept) == whole
         count += 1
-    promise.seen(f"{again} of {count} executed anew, the others harmless", count)
+    promise.seen(f"{again} of {count} executed again, the others harmless", count)

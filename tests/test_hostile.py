@@ -1,13 +1,17 @@
 """Bad input of weights, archives of Runs, profiles and authors: each is refused in one line,
-soon, in little memory, tracelessly."""
+soon, in little memory, tracelessly, and nothing runs what it holds."""
 
 from __future__ import annotations
 
+import ast
 import gzip
+import hashlib
 import importlib
+import io
 import lzma
 import os
 import pickle
+import struct
 import subprocess
 import sys
 import tarfile
@@ -17,14 +21,18 @@ from pathlib import Path
 
 import layouts
 import pytest
+import torch
 from hostile import runs, weights
-from hostile.case import STEERS, Place, bounded
+from hostile.case import STEERS, Trap, bounded, cut_or_flipped, folder_below
 from hostile.runs import entry, members, packed
+from layouts import put
 
-from hw3lib import UserError, cli
+from hw3lib import UserError, cli, printable
 from hw3lib.files import ROOT
 from hw3lib.models.network import load_network
 from hw3lib.report.cover import read_author
+from hw3lib.training.checkpoint import read_checkpoint
+from hw3lib.training.recipe import Recipe
 
 pytestmark = pytest.mark.faults
 BEST = str(ROOT / "data" / "pretrained" / "best.safetensors")
@@ -35,18 +43,26 @@ Data = bytes | str | Callable[[], bytes]  # of a file; what is large is made whe
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch) -> Place:
-    """Everything that hw3 could write to lies below one folder."""
-    made = Place(tmp_path / "x")
-    made.folder.mkdir(parents=True)
+def place(tmp_path, monkeypatch) -> Path:
+    """An input's folder; everything that hw3 could write to lies below its parents[3]."""
+    root = tmp_path / "x"
     for name, variable in (("cache", "HW3_CACHE"), ("runs", "HW3_RUNS"), ("tmp", "TMPDIR"),
                            ("home", "HOME"), ("work", "PWD")):  # fmt: skip
-        (made.root / name).mkdir(parents=True)
-        monkeypatch.setenv(variable, str(made.root / name))
-    monkeypatch.setattr(tempfile, "tempdir", str(made.root / "tmp"))
+        (root / name).mkdir(parents=True)
+        monkeypatch.setenv(variable, str(root / name))
+    monkeypatch.setattr(tempfile, "tempdir", str(root / "tmp"))
     monkeypatch.setattr(sys, "argv", sys.argv)
-    monkeypatch.chdir(made.root / "work")
-    return made
+    monkeypatch.chdir(root / "work")
+    return folder_below(root)
+
+
+def written(place: Path, name: str, data: Data) -> Path:
+    data = data() if callable(data) else data
+    return put(place / name, data.encode() if isinstance(data, str) else data)
+
+
+def trap(place: Path) -> Trap:
+    return Trap(place.parents[3] / "canary")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -68,7 +84,7 @@ def refused(place, sound, capsys) -> Callable[..., None]:
     """Hands a path to its reader, which must refuse it in one line that holds the words."""
 
     def check(reader: str, path: Path, *words: str) -> None:
-        with bounded(place.root):
+        with bounded(place.parents[3]):
             line = refusal(reader, path, sound, capsys)
         assert not STEERS.search(line), "more than one line, or characters that steer a terminal"
         assert 20 < len(line) <= 1000, line
@@ -110,10 +126,9 @@ OTHER: dict[str, Data] = {
 @pytest.mark.parametrize("other", [*OTHER, "pickle"])
 @pytest.mark.parametrize("reader", NAMES)
 def test_other_content(reader, other, place, refused):
-    data = OTHER.get(other) or place.pickled()
+    data = OTHER.get(other) or pickle.dumps(trap(place))
     name = "w\n<b>" + NAMES[reader] if other == "zip" else NAMES[reader]  # a hostile name, once
-    path = place.put(name, data() if callable(data) else data)
-    refused(reader, path, r"w\n<b>" if other == "zip" else name)
+    refused(reader, written(place, name, data), r"w\n<b>" if other == "zip" else name)
 
 
 def to_nowhere(file: Path) -> None:
@@ -127,14 +142,14 @@ def to_a_device_without_end(file: Path) -> None:
 @pytest.mark.parametrize("make", [to_nowhere, to_a_device_without_end, os.mkfifo, os.mkdir])
 @pytest.mark.parametrize("reader", NAMES)
 def test_no_ordinary_file(reader, make, place, refused):
-    make(place.folder / NAMES[reader])
-    refused(reader, place.folder / NAMES[reader], NAMES[reader])
+    make(place / NAMES[reader])
+    refused(reader, place / NAMES[reader], NAMES[reader])
 
 
 def test_the_canary_sings(place):
     """The pickles here do run what they hold, where anyone lets them."""
-    pickle.loads(place.pickled())
-    assert place.canary.exists()
+    pickle.loads(pickle.dumps(trap(place)))
+    assert (place.parents[3] / "canary").exists()
 
 
 # weights (more in tests/models/test_network.py) and archives
@@ -146,34 +161,33 @@ FLIPPED = {"weights": weights.whole, "archive": lambda: packed(*members())}
 @pytest.mark.parametrize("how", ["cut", "flip"])
 @pytest.mark.parametrize("reader", FLIPPED)
 def test_damaged(reader, how, share, place, refused):
-    data = FLIPPED[reader]()
-    at = int(share * len(data))
-    changed = data[:at] if how == "cut" else data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :]
-    refused(reader, place.put(NAMES[reader], changed), NAMES[reader])
+    changed = cut_or_flipped(FLIPPED[reader](), how, share)
+    refused(reader, written(place, NAMES[reader], changed), NAMES[reader])
 
 
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (lambda: weights.with_meta("metadata", {"recipe": {"model": "vgg16", "width": 16}}),
-         ["do not fit"]),
-        (lambda: weights.recipe(model="\x1b[2J\n"), [r"\x1b[2J"]),
-        (lambda: weights.joined("{}", b"", 90 * 2**20), ["copy it again"]),
-        (lambda: weights.joined(b'{"\xe9": 1}', b""), ["copy it again"]),
+        (lambda: weights.changed(weights.recipe(model="vgg16", width=16)), ["do not fit"]),
+        (lambda: weights.changed(weights.recipe(model="\x1b[2J\n")), [r"\x1b[2J"]),
+        (struct.pack("<Q", 90 * 2**20) + b"{}", ["copy it again"]),
+        (struct.pack("<Q", 8) + b'{"\xe9": 1}', ["copy it again"]),
     ],
     ids=["a bomb", "a name", "a length of 90 MB", "Latin-1"],
 )  # fmt: skip
 def test_weights(data, words, place, refused):
-    refused("weights", place.put("w.safetensors", data()), *words)
+    refused("weights", written(place, "w.safetensors", data), *words)
 
 
 @pytest.mark.parametrize("name", ["w.pt", "w.safetensors"])
 def test_a_pickle_of_torch_is_not_opened(name, place, refused):
-    file = weights.torch_file(place, name)
+    out = io.BytesIO()
+    torch.save({"weights": trap(place)}, out)
+    file = put(place / name, out.getvalue())
     refused("weights", file, "pickle" if name != "w.pt" else "safetensors")
-    torch_run = members(runs.sealed(weights=file.read_bytes()))
     file.unlink()
-    refused("archive", place.put("runs.tar.gz", packed(*torch_run)), runs.WEIGHTS, "pickle")
+    archive = packed(*members(runs.sealed(weights=out.getvalue())))
+    refused("archive", put(place / "runs.tar.gz", archive), runs.WEIGHTS, "pickle")
 
 
 def after(*inside: runs.Member) -> Callable[[], bytes]:
@@ -209,7 +223,7 @@ ARCHIVES: dict[str, tuple[Data, list[str]]] = {
     "a link": (kind(tarfile.SYMTYPE, "/etc/passwd"), [NO_PART]),
     "a hard link": (kind(tarfile.LNKTYPE, "../../x"), [NO_PART]),
     "a folder that is a link": (lambda: packed(
-        entry(runs.name_of_run(), type=tarfile.SYMTYPE, linkname="/tmp"), *members()), [NO_PART]),
+        entry(runs.NAME, type=tarfile.SYMTYPE, linkname="/tmp"), *members()), [NO_PART]),
     "no Run": (packed(), ["no Run"]),
     "xz": (lambda: lzma.compress(gzip.decompress(packed(*members()))), ["pack it again"]),
     "zeros": (zeros(), ["unpacks to"]),
@@ -237,7 +251,7 @@ ARCHIVES: dict[str, tuple[Data, list[str]]] = {
 @pytest.mark.parametrize("name", ARCHIVES)
 def test_archives(name, place, refused):
     data, words = ARCHIVES[name]
-    refused("archive", place.put("runs.tar.gz", data() if callable(data) else data), *words)
+    refused("archive", written(place, "runs.tar.gz", data), *words)
 
 
 # TOML that users write
@@ -274,7 +288,48 @@ AUTHORS = [
 @pytest.mark.parametrize("reader", ["profile", "author"])
 def test_settings(reader, place, refused):
     for word, text in PROFILES if reader == "profile" else AUTHORS:
-        refused(reader, place.put(NAMES[reader], text), NAMES[reader], word)
+        refused(reader, written(place, NAMES[reader], text), NAMES[reader], word)
+
+
+# what is never run, what is printed
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_checkpoint_runs_nothing(sealed, tmp_path):
+    """The one file that torch reads as a pickle, and as weights only; its hash is no secret."""
+    out = io.BytesIO()
+    torch.save({"hash": "x", "device": Trap(tmp_path / "canary")}, out)
+    data = out.getvalue()
+    seal = hashlib.sha256(data).digest() if sealed else b""
+    (tmp_path / "c").write_bytes(seal + data)
+    with pytest.raises(UserError, match=r"checkpoint not usable.*delete it"):
+        read_checkpoint(tmp_path / "c", Recipe(model="dense"), torch.device("cpu"))
+    assert not (tmp_path / "canary").exists()
+
+
+def test_the_library_reads_no_pickle_and_evaluates_no_text():
+    """Looked up in its syntax: what is called, and with which arguments."""
+    for file in sorted((ROOT / "hw3lib").rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                names = {alias.name.split(".")[0] for alias in node.names}
+                assert not names & {"pickle", "marshal", "shelve", "dill"}, f"{file.name}: {names}"
+            if not isinstance(node, ast.Call):
+                continue
+            called = ast.unparse(node.func)
+            given = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            where = f"{file.name}, line {node.lineno}: {called}"
+            assert called not in ("eval", "exec", "compile", "os.system", "yaml.load"), where
+            assert given.get("shell", "False") == "False", where
+            assert called != "torch.load" or given.get("weights_only") == "True", where
+            assert called != "np.load" or given.get("allow_pickle") == "False", where
+
+
+def test_messages_are_one_line_of_bounded_length():
+    error = UserError("x\n\r\x1b[2J\u202e\u2028" + "名" * 5000 + "; fix it")
+    assert not STEERS.search(str(error)) and len(str(error)) <= 1000
+    assert str(error).endswith("; fix it") and str(error).startswith(r"x\n\r\x1b[2J\u202e\u2028名")
+    assert printable("生氣\u3000é 😀") == "生氣\u3000é 😀"  # letters and blanks of any script stay
 
 
 # the real command line
@@ -282,8 +337,8 @@ def test_settings(reader, place, refused):
 
 def test_a_process_of_its_own(place):
     """One of these as a shell sees it: status 2, one line, nothing written."""
-    path = place.put("runs.tar.gz", after(entry("../evil/record.json", b"{}"))())
-    with bounded(place.root):
+    path = written(place, "runs.tar.gz", after(entry("../evil/record.json", b"{}")))
+    with bounded(place.parents[3]):
         done = subprocess.run(
             [sys.executable, "-m", "hw3lib.cli", "runs", "unpack", str(path)],
             capture_output=True, encoding="utf-8", timeout=120,

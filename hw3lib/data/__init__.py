@@ -13,8 +13,9 @@ from hw3lib.data.labels import assemble
 from hw3lib.data.source import ARCHIVES, Entry, door, entry_of, list_files, members, natural
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.data.tables import Table, open_table
+from hw3lib.files import ROOT
 
-FOLDER = Path(__file__).resolve().parents[2] / "data"  # where users put their images
+FOLDER = ROOT / "data"  # where users put their images
 OURS = ("README.md", "pretrained")  # what lies there already
 FERPLUS = "fer2013new.csv"  # the name that the FER+ authors gave their votes
 DEPTH = 3  # archives in archives
@@ -127,7 +128,7 @@ def read_faces(path: Path, files: list[Path] | None = None) -> Faces:
         for kind in of.keys() - {found[0], joined.get(layout)}:
             for item in of[kind]:
                 _entry(item).unused = f"it holds {kind}" if isinstance(item, Table) else f"a {kind}"
-        return assemble(rows, layout, str(path), [*_told(every)])
+        return assemble(rows, layout, str(path), [*_not_used(every)])
 
 
 def _entry(item: Entry | Table) -> Entry:
@@ -165,7 +166,7 @@ def _holds_faces(entry: Entry) -> bool:
     return entry.kind in ("image", "npy", "npz", "parquet")
 
 
-def _told(entries: list[Entry]) -> Iterator[str]:
+def _not_used(entries: list[Entry]) -> Iterator[str]:
     """A line for each reason why files were not used."""
     reasons: dict[str, list[str]] = {}
     for entry in entries:

@@ -84,7 +84,7 @@ def parse_name(name: str) -> tuple[str, str]:
 
 def _rows(found: Arrays, root: str) -> Rows:
     entry, array = found["images"]
-    entry.reads()
+    entry.now_reading()
     images, problems = as_faces(array, entry.where)
     n = len(images)
     for role in found.keys() - {"images", "classes"}:
@@ -103,6 +103,6 @@ def _rows(found: Arrays, root: str) -> Rows:
 
 def _texts(entry: Entry, array: np.ndarray) -> list[str]:
     """(N, …) of any kind -> N texts."""
-    entry.reads()
+    entry.now_reading()
     array = np.char.decode(array, "utf-8") if array.dtype.kind == "S" else array
     return [" ".join(map(str, row)) for row in array.reshape(len(array), -1).tolist()]

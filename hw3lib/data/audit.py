@@ -35,7 +35,7 @@ def describe(faces: Faces) -> dict:
     split = np.where(faces.split == "", UNSPLIT, faces.split)
     rows_of = {name: split == name for name in (*SPLITS, UNSPLIT) if (split == name).any()}
     mean, std = pixel_statistics(faces.images[_training(faces)])
-    blank = blank_pictures(faces.images)
+    blank = blank_images(faces.images)
     return {
         "layout": faces.layout,
         "n": len(faces),
@@ -71,7 +71,7 @@ def pixel_statistics(images: np.ndarray) -> tuple[float, float]:
     return float(mean), float(np.sqrt(np.average((values - mean) ** 2, weights=counts)))
 
 
-def blank_pictures(images: np.ndarray) -> np.ndarray:
+def blank_images(images: np.ndarray) -> np.ndarray:
     """(N,) bool: images in which every pixel is equal."""
     flat = images.reshape(len(images), -1)
     return flat.max(axis=1) == flat.min(axis=1)
@@ -85,7 +85,7 @@ def duplicate_counts(group: np.ndarray, labels: np.ndarray) -> dict[str, int]:
     labels_of = np.bincount(pairs[0], minlength=len(sizes))
     return {
         "groups": int((sizes > 1).sum()),
-        "pictures": int(sizes[sizes > 1].sum()),
+        "images": int(sizes[sizes > 1].sum()),
         "conflicting": int((labels_of > 1).sum()),
     }
 
@@ -97,7 +97,7 @@ def copies_of_training(faces: Faces, split: str) -> dict[str, int]:
     copies = pd.DataFrame({"low": labels.min(), "high": labels.max()}).reindex(faces.exact[rows])
     label = faces.labels[rows]
     same = (copies.low == label) & (copies.high == label) & (label != UNLABELLED)
-    return {"pictures": int(copies.low.notna().sum()), "same_label": int(same.sum())}
+    return {"images": int(copies.low.notna().sum()), "same_label": int(same.sum())}
 
 
 def near_copies(faces: Faces, first: np.ndarray, second: np.ndarray) -> dict[str, int]:
@@ -148,12 +148,12 @@ def to_text(description: dict) -> str:
     ]
     for name, found in d["duplicates"].items():
         lines.append(
-            f"duplicates   {name}: {found['groups']:,} groups of {found['pictures']:,} images, "
+            f"duplicates   {name}: {found['groups']:,} groups of {found['images']:,} images, "
             f"{found['conflicting']:,} with conflicting labels"
         )
     for name, found in d["copies"].items():
         lines.append(
-            f"copies       {name}: {found['pictures']:,} images stand in training too, "
+            f"copies       {name}: {found['images']:,} images stand in training too, "
             f"{found['same_label']:,} with the same label"
         )
     for name, found in d["near_copies"].items():

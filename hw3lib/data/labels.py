@@ -28,6 +28,7 @@ labels: label labels emotion emotions class target expression y 標籤 類別 �
 ids: id imageid imagename filename file name path 編號 檔名
 images: image img picture face imagebytes imgbytes bytes 圖片
 split: usage split set subset partition 用途 資料集
+votes: votes
 """  # blanks, dashes, quotes and capitals do not count; `images` are bytes, or names of files
 _CLASSES = """
 Angry: angry anger angriness mad 生氣 憤怒 生气 愤怒

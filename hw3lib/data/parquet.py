@@ -15,7 +15,7 @@ import numpy as np
 from hw3lib.data.faces import CLASSES, UNLABELLED, DataError
 from hw3lib.data.images import open_image, rows_of, to_faces
 from hw3lib.data.labels import COLUMNS, Rows, concatenate, make_rows, plain, split_of
-from hw3lib.data.source import MAX_MEMBERS, MAX_TOTAL, Entry, honest
+from hw3lib.data.source import MAX_MEMBERS, MAX_TOTAL, Entry, unpack_limit
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -50,11 +50,10 @@ def _read_file(entry: Entry, root: str) -> tuple[Rows, bool]:
     """The rows of one file, and whether it has a column of ids."""
     with _open(entry) as file:
         names = {plain(name): name for name in reversed(file.schema_arrow.names)}
-        known = {role: COLUMNS[role] for role in ("images", "labels", "ids", "split")}
         found = {
             role: names[word]
-            for role, words in {**known, "votes": ["votes"]}.items()
-            for word in reversed(words)
+            for role in ("images", "labels", "ids", "split", "votes")
+            for word in reversed(COLUMNS[role])
             if word in names
         }
         if "images" not in found:
@@ -69,7 +68,7 @@ def _read_file(entry: Entry, root: str) -> tuple[Rows, bool]:
             columns["labels"] = [text or str(UNLABELLED) for text in columns["labels"]]
         places, stems = rows_of(entry.where, file.metadata.num_rows), []
         images, problems = to_faces(_images(file, image, entry, places, stems), places)
-    entry.reads()
+    entry.now_reading()
     classes = _class_names(table.schema.metadata or {}, found.get("labels", ""))
     columns, split = {"ids": stems, **columns}, split_of(entry.name, root)
     rows = make_rows(images, places, columns, split=split, classes=classes, problems=problems)
@@ -95,7 +94,7 @@ def _open(entry: Entry) -> pq.ParquetFile:
         raise DataError(
             f"{entry.where}: {file.metadata.num_rows:,} rows, more than {MAX_MEMBERS:,}; split it"
         )
-    if size > honest(len(data), MAX_TOTAL):
+    if size > unpack_limit(len(data), MAX_TOTAL):
         raise DataError(f"{entry.where}: unpacks to {size:,} bytes; use a file that you trust")
     return file
 
@@ -125,7 +124,7 @@ def _images(
     for batch in file.iter_batches(size, columns=[column], use_threads=False):
         for cell in batch.column(0):
             place = places[len(stems)]
-            entry.reads(place)
+            entry.now_reading(place)
             value = cell.as_py()
             value = value if isinstance(value, dict) else {"bytes": value}
             if not isinstance(value.get("bytes"), bytes):

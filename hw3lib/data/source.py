@@ -91,13 +91,13 @@ class Entry:
         text = b"\0" not in head or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
         return found or by_name or ("table" if text and head else "file of another kind")
 
-    def reads(self, place: str = "") -> None:
+    def now_reading(self, place: str = "") -> None:
         """From here on the door's message names this file, or a place in it."""
         _READING.set(place or self.where)
 
     def open(self) -> BinaryIO:
         """The file as a binary stream; an archive's member is unpacked as it is read."""
-        self.reads()
+        self.now_reading()
         return self.opener()
 
     def read(self, limit: int = MAX_MEMBER) -> bytes:
@@ -228,7 +228,7 @@ def _zip_members(entry: Entry, stack: contextlib.ExitStack) -> Iterator[Member]:
     archive = zipfile.ZipFile(stream)
     infos = [info for info in archive.infolist() if info.filename and not info.is_dir()]
     total, packed = (sum(getattr(i, k) for i in infos) for k in ("file_size", "compress_size"))
-    if len(infos) > MAX_MEMBERS or total > honest(min(packed, entry.disk), MAX_TOTAL):
+    if len(infos) > MAX_MEMBERS or total > unpack_limit(min(packed, entry.disk), MAX_TOTAL):
         raise DataError(
             f"{entry.where}: unpacks to {total:,} bytes in {len(infos):,} files; unpack an archive "
             "that you trust"
@@ -238,7 +238,7 @@ def _zip_members(entry: Entry, stack: contextlib.ExitStack) -> Iterator[Member]:
         fault = ""
         if info.compress_type not in METHODS:  # their decoders' memory has no bound
             fault = f"is packed by method {info.compress_type}, not deflated"
-        elif info.file_size > honest(info.compress_size, MAX_MEMBER):
+        elif info.file_size > unpack_limit(info.compress_size, MAX_MEMBER):
             fault = f"unpacks to {info.file_size:,} bytes"
         elif stat.S_ISLNK(info.external_attr >> 16):
             fault = "is a link"
@@ -260,7 +260,7 @@ def _tar_members(entry: Entry, data: bytes, stack: contextlib.ExitStack) -> Iter
 
 def _unpacked(entry: Entry) -> bytes:
     """What a compressed file holds."""
-    limit = honest(min(entry.size, entry.disk), MAX_MEMBER)
+    limit = unpack_limit(min(entry.size, entry.disk), MAX_MEMBER)
     out = io.BytesIO()
     with entry.open() as packed, COMPRESSED[entry.kind](packed) as stream:
         while block := stream.read(2**20):
@@ -272,7 +272,7 @@ def _unpacked(entry: Entry) -> bytes:
     return out.getvalue()
 
 
-def honest(packed: int, most: int) -> int:
+def unpack_limit(packed: int, most: int) -> int:
     """The bytes that this many may unpack to."""
     return min(most, max(BOMB, MAX_RATIO * packed))
 

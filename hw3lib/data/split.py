@@ -18,7 +18,7 @@ PART = re.compile(r"part ([1-9]\d*) of ([1-9]\d*)")  # of a split into K parts o
 class Split:
     """Row numbers of train, validation and test in `faces`, ordered by content alone.
 
-    The same images in another layout, order or numbering give the same folds in the same
+    The same images in another layout, order or numbering give the same parts in the same
     order, so a Run made from one layout is the Run of all of them.
     """
 
@@ -35,13 +35,18 @@ class Split:
         return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
     @cached_property
+    def test_fingerprint(self) -> str:
+        """16 hex digits of which image, with which label, is in test."""
+        return digest_of(self.faces.digests[self.test])
+
+    @cached_property
     def test_is_copy(self) -> np.ndarray:
-        """(n_test,) bool: a byte-identical copy stands in the train or the validation fold."""
+        """(n_test,) bool: a byte-identical copy stands in train or validation."""
         return self._in_training(self.faces.exact)
 
     @cached_property
     def test_is_near_copy(self) -> np.ndarray:
-        """(n_test,) bool: a copy or near copy stands in the train or the validation fold."""
+        """(n_test,) bool: a copy or near copy stands in train or validation."""
         return self._in_training(self.faces.group)
 
     @property
@@ -57,14 +62,14 @@ class Split:
         return np.isin(group[self.test], group[np.concatenate([self.train, self.validation])])
 
     def take(self, name: str) -> Faces:
-        """The faces of the fold called train, validation or test."""
+        """The faces of train, validation or test."""
         return self.faces.subset(getattr(self, name))
 
 
 def split_faces(
     faces: Faces, *, validation: float = 0.1, test: float = 0.1, seed: int = 0
 ) -> Split:
-    """Cut the labelled training images into folds so that no duplicate group straddles two.
+    """Cut the labelled training images so that no group of copies straddles two parts.
 
     Parameters
     ----------
@@ -85,39 +90,40 @@ def split_faces(
             f"{len(pool)} labelled training images: training needs at least 20; "
             "give a data set with labels"
         )
-    pool = pool[np.argsort(faces.digests[pool], kind="stable")]
-    rest, held = _cut(faces, pool, validation, seed)
+    rest, held = _cut(faces, _by_content(faces, pool), validation, seed)
     if len(given):
-        given = given[np.argsort(faces.digests[given], kind="stable")]
-        return Split(faces, rest, held, given, "given")
+        return Split(faces, rest, held, _by_content(faces, given), "given")
     rest, cut = _cut(faces, rest, test / (1 - validation), seed + 1)
     return Split(faces, rest, held, cut, "cut")
 
 
 @lru_cache(maxsize=64)
 def recut(folds: Split, split: str, seed: int = 0) -> Split:
-    """Train and validation of `folds` cut again, in the same shares; the test fold stays.
+    """Train and validation of `folds` cut again, in the same shares; test stays.
 
     split : "default": as they are;
-            "stratified": by duplicate group, stratified by class, with this seed;
-            "random": by duplicate group, not stratified;
-            "pictures": stratified, every image for itself, so that copies straddle the folds;
-            "part k of K": validation is the k-th of K parts (by duplicate group, stratified), train
-            the others; the K parts make up train and validation together
+            "stratified": by group of copies, stratified by class, with this seed;
+            "random": by group of copies, not stratified;
+            "pictures": stratified, every image for itself, so that copies straddle the parts;
+            "part k of K": validation is the k-th of K parts (by group of copies, stratified),
+            train the others; the K parts make up train and validation together
     """
     if split == "default":
         return folds
     faces = folds.faces
-    pool = np.concatenate([folds.train, folds.validation])
-    pool = pool[np.argsort(faces.digests[pool], kind="stable")]
+    pool = _by_content(faces, np.concatenate([folds.train, folds.validation]))
     share = len(folds.validation) / len(pool)
     if part := PART.fullmatch(split):
         rest, held = _part(faces, pool, *map(int, part.groups()))
     else:
-        apart = split == "pictures"
-        stratified = split != "random"
-        rest, held = _cut(faces, pool, share, seed, by_group=not apart, stratified=stratified)
+        by_group, stratified = split != "pictures", split != "random"
+        rest, held = _cut(faces, pool, share, seed, by_group=by_group, stratified=stratified)
     return Split(faces, rest, held, folds.test, folds.test_source)
+
+
+def _by_content(faces: Faces, rows: np.ndarray) -> np.ndarray:
+    """The rows in an order that no layout changes."""
+    return rows[np.argsort(faces.digests[rows], kind="stable")]
 
 
 def _part(faces: Faces, rows: np.ndarray, k: int, parts: int) -> tuple[np.ndarray, np.ndarray]:

@@ -259,22 +259,13 @@ def _grid(p: SimpleNamespace) -> SimpleNamespace:
 
 def _cover(d: np.ndarray, width: np.ndarray) -> np.ndarray:
     """Share of each pixel inside d < 0, the edge `width` wide."""
-    c = d * (-1 / width)
-    c += 0.5
-    np.maximum(c, 0.0, out=c)
-    return np.minimum(c, 1.0, out=c)
+    return np.clip(d * (-1 / width) + 0.5, 0, 1)
 
 
 def _bump(u: np.ndarray, v: np.ndarray, ru: float, rv: float) -> np.ndarray:
     """A soft spot: 1 in the middle, 0 from the ellipse with half axes ru, rv outwards."""
-    k = u * u
-    k *= -1 / (ru * ru)
-    w = v * v
-    w *= 1 / (rv * rv)
-    k -= w
-    k += 1
-    np.maximum(k, 0.0, out=k)
-    return np.multiply(k, k, out=k)
+    k = np.maximum(u * u * (-1 / (ru * ru)) - v * v * (1 / (rv * rv)) + 1, 0)
+    return k * k
 
 
 def _paint(canvas: np.ndarray, cover: np.ndarray, tone: np.ndarray | float) -> None:
@@ -282,10 +273,8 @@ def _paint(canvas: np.ndarray, cover: np.ndarray, tone: np.ndarray | float) -> N
 
 
 def _shade(canvas: np.ndarray, cover: np.ndarray, depth: np.ndarray | float) -> None:
-    """Darken by `depth` (brighten where it is negative) under `cover`, which is used up."""
-    cover *= -depth
-    cover += 1
-    canvas *= cover
+    """Darken by `depth` (brighten where it is negative) under `cover`."""
+    canvas *= 1 - depth * cover
 
 
 def _background(p: SimpleNamespace, g: SimpleNamespace) -> np.ndarray:

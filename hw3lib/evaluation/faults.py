@@ -24,7 +24,7 @@ from hw3lib.data import read_faces
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.data.images import to_face
 from hw3lib.data.split import Split, split_faces
-from hw3lib.models.network import Network, load_network, logits, normalize, save_network
+from hw3lib.models.network import Network, load_network, logits, save_network
 from hw3lib.models.network import predict as predict_faces
 from hw3lib.training.runs import Run, get_run
 
@@ -234,7 +234,7 @@ def bytes_in_floats(case: Case) -> np.ndarray:
     """Our normalisation against float64 arithmetic, then the prediction."""
     images = np.array(case.faces.images)
     exact = (images / 255 - case.network.mean) / case.network.std
-    ours = normalize(torch.from_numpy(images), case.network)[:, 0].numpy()
+    ours = case.network.prepare(images)[:, 0].numpy()
     if not np.allclose(ours, exact, atol=1e-5):
         raise UserError("normalisation differs from float64 arithmetic")
     return right(case, images)

@@ -24,14 +24,16 @@ from torch import nn
 
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES, SIZE, SPLITS, UNLABELLED, Faces
+from hw3lib.data.source import natural
 from hw3lib.data.split import Split
 from hw3lib.files import ROOT, parse_json, write_atomic
-from hw3lib.models.networks import build_empty
+from hw3lib.models.networks import WIDEST, build_empty
 
 FORMAT = "hw3-network-1"
+WEIGHTS = "weights.safetensors"  # in the folder of a Run
 PUBLISHED = ROOT / "data" / "pretrained"
 VIEWS = ("one", "flip", "ten")
-LIMITS = {"mean": (-1, 1), "std": (1e-6, 10), "width": (0, 16)}  # of what a weights file says
+LIMITS = {"mean": (-1, 1), "std": (1e-6, 10), "width": (0, WIDEST)}  # of what a weights file says
 # what spreadsheets take for a formula, in half and full width; a signed number is none
 FORMULA = re.compile(r"(?![+-][0-9]+(\.[0-9]+)?$)[=+\-@＝＋－＠]")
 
@@ -59,25 +61,23 @@ class Network:
         return next(self.model.parameters()).device
 
     def prepare(self, images: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """(N, 48, 48) uint8 -> (N, in_channels, 48, 48) float32 on the model's device."""
-        return normalize(torch.as_tensor(images, device=self.device), self)
+        """(N, 48, 48) uint8 -> (N, in_channels, 48, 48) float32 on the model's device.
 
+        Grey in [0, 1], standardised.
 
-def normalize(images: torch.Tensor, network: Network) -> torch.Tensor:
-    """(N, 48, 48) uint8 -> (N, in_channels, 48, 48) float32: grey in [0, 1], standardised.
-
-    Raises
-    ------
-    TypeError, ValueError
-        for another dtype or shape: float images scaled twice are a fault nobody sees.
-    """
-    if images.dtype != torch.uint8:
-        raise TypeError(f"images must be uint8 in 0..255, not {images.dtype}")
-    if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
-        raise ValueError(f"images must be (N, {SIZE}, {SIZE}), not {tuple(images.shape)}")
-    batch = images[:, None].float().div_(255).sub_(network.mean).div_(network.std)
-    batch = batch.expand(-1, network.in_channels, -1, -1)
-    return batch.contiguous(memory_format=torch.channels_last)
+        Raises
+        ------
+        TypeError, ValueError
+            for another dtype or shape: float images scaled twice are a fault nobody sees.
+        """
+        images = torch.as_tensor(images, device=self.device)
+        if images.dtype != torch.uint8:
+            raise TypeError(f"images must be uint8 in 0..255, not {images.dtype}")
+        if images.ndim != 3 or images.shape[1:] != (SIZE, SIZE):
+            raise ValueError(f"images must be (N, {SIZE}, {SIZE}), not {tuple(images.shape)}")
+        batch = images[:, None].float().div_(255).sub_(self.mean).div_(self.std)
+        batch = batch.expand(-1, self.in_channels, -1, -1)
+        return batch.contiguous(memory_format=torch.channels_last)
 
 
 def views_of(batch: torch.Tensor, views: str) -> list[torch.Tensor]:
@@ -175,7 +175,7 @@ def load_network(path: str | Path, *, device: str | torch.device = "cpu") -> Net
 def find_weights(path: str | Path) -> Path:
     """The weights file that `path` means: a file, a Run's folder, or a published name."""
     given = Path(path)
-    for candidate in (given / "weights.safetensors", given, PUBLISHED / f"{path}.safetensors"):
+    for candidate in (given / WEIGHTS, given, PUBLISHED / f"{path}.safetensors"):
         if candidate.is_file():
             return candidate
     names = ", ".join(sorted(p.stem for p in PUBLISHED.glob("*.safetensors")))
@@ -221,10 +221,10 @@ def _settings(header: dict[str, str]) -> tuple[dict[str, Any], dict[str, Any]]:
         raise UserError(f"its classes are {shown}, this project's are {list(CLASSES)}")
     settings, metadata = said["preprocessing"], said["metadata"]
     recipe = metadata.get("recipe") if isinstance(metadata, dict) else None
-    if not (isinstance(settings, dict) and isinstance(recipe, dict)):
-        raise UserError("preprocessing or metadata holds no recipe; train it again")
-    if not isinstance(recipe.get("model"), str):
+    if not isinstance(recipe, dict) or not isinstance(recipe.get("model"), str):
         raise UserError("its metadata names no recipe with a model; train it again")
+    if not isinstance(settings, dict):
+        raise UserError("its preprocessing is no JSON object; train it again")
     numbers = {"width": recipe.get("width")} | {k: settings.get(k) for k in ("mean", "std")}
     for name, value in numbers.items():
         low, high = LIMITS[name]
@@ -319,11 +319,8 @@ def predict(
     if not len(rows):
         raise UserError(f"split {split!r}: no image in this data; hw3 data lists them")
     ids = faces.ids[rows]
-    order = np.argsort(ids, kind="stable")
-    if all(re.fullmatch(r"[0-9]+", name) for name in ids):
-        # by length and digits, for a number may have more digits than an integer holds
-        bare = np.char.lstrip(ids, "0")
-        order = np.lexsort((np.arange(len(ids)), bare, np.char.str_len(bare)))
+    numbers = all(re.fullmatch("[0-9]+", name) for name in ids)
+    order = sorted(range(len(ids)), key=lambda i: natural(ids[i])[0] if numbers else ids[i])
     out = torch.from_numpy(logits(network, faces.images[rows], views=views))
     return ids[order], out.softmax(dim=1).numpy()[order]
 

@@ -7,14 +7,12 @@ returns a batch of the same shape; each image draws its own random numbers.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-if TYPE_CHECKING:
-    from hw3lib.training.recipe import Recipe
+from hw3lib.training.recipe import Recipe
 
 
 def uniform(n: int, limit: float, like: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -171,7 +169,7 @@ def augment(
     return batch
 
 
-def turns(recipe: Recipe, epoch: int, like: torch.Tensor) -> torch.Tensor | None:
+def alternating_flips(recipe: Recipe, epoch: int, like: torch.Tensor) -> torch.Tensor | None:
     """(N,) bool: which of N images are mirrored in this epoch, None unless "alternating".
 
     Every image is seen from one side in one epoch and from the other in the next, so that two

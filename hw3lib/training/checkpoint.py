@@ -7,6 +7,7 @@ import hashlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -39,7 +40,7 @@ def read_checkpoint(path: Path, recipe: Recipe, device) -> State | None:
         if (saved.pop("hash"), saved.pop("device")) != (recipe.hash, _where(recipe, device)):
             raise ValueError("made by another recipe or on another device")
         return State(**saved)
-    except (OSError, ValueError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError, TypeError, UnpicklingError) as error:
         if out_of_memory(error):
             raise
         line = str(error).splitlines()[0]

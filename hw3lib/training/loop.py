@@ -20,9 +20,10 @@ import torch
 import torch.nn.functional as F
 
 from hw3lib import models
+from hw3lib.data.audit import pixel_statistics
 from hw3lib.data.split import Split
-from hw3lib.models.network import Network, normalize
-from hw3lib.training.augment import augment, turns
+from hw3lib.models.network import Network
+from hw3lib.training.augment import alternating_flips, augment
 from hw3lib.training.losses import Loss, draw_order
 from hw3lib.training.optimizers import Average, copy_of, make_optimizer, set_rate, swapped
 from hw3lib.training.recipe import Recipe
@@ -177,7 +178,7 @@ class Training:
         torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout's generator
         order = draw_order(recipe, labels, generator)
         batch_loss = Loss(recipe, labels, epoch)
-        side = turns(recipe, epoch, labels)
+        flips = alternating_flips(recipe, epoch, labels)
         average = Average(self.state.average, model, recipe.ema)
         steps = max(1, len(order) // recipe.batch_size)
         total_loss, total_right = torch.zeros((2, 1), device=self.device)
@@ -186,8 +187,8 @@ class Training:
             done = epoch * steps + step
             set_rate(self.optimizer, recipe, done / (recipe.epochs * steps))
             index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            mirrored = None if side is None else side[index]
-            images = normalize(self.images[index], self.network)
+            mirrored = None if flips is None else flips[index]
+            images = self.network.prepare(self.images[index])
             batch = augment(images, recipe, generator, mirrored)
             with autocast(recipe, self.device):
                 loss, right = batch_loss(model, batch, labels[index], generator)
@@ -208,7 +209,7 @@ def outputs(network: Network, images: torch.Tensor) -> Iterator[torch.Tensor]:
     network.model.eval()
     try:
         for batch in images.split(SCORED):
-            yield network.model(normalize(batch, network))
+            yield network.model(network.prepare(batch))
     finally:
         network.model.train(training)
 
@@ -229,11 +230,8 @@ def normalization(recipe: Recipe, images: torch.Tensor) -> tuple[float, float]:
     """Mean and deviation of uint8 images in [0, 1]; (0, 1) where the Recipe wants none."""
     if recipe.normalize == "none":
         return 0.0, 1.0
-    counts = torch.bincount(images.flatten().int().cpu(), minlength=256).double()
-    grey = torch.arange(256, dtype=torch.float64) / 255
-    mean = (counts * grey).sum() / counts.sum()
-    variance = (counts * (grey - mean) ** 2).sum() / counts.sum()
-    return float(mean), max(float(variance.sqrt()), 1e-3)
+    mean, std = pixel_statistics(images.cpu().numpy())
+    return mean, max(std, 1e-3)
 
 
 @contextlib.contextmanager
@@ -255,7 +253,7 @@ def exact(recipe: Recipe, device: torch.device) -> Iterator[None]:
 def keep_freed_memory() -> None:
     """Let glibc keep freed blocks of up to 32 MB instead of handing them back to the kernel.
 
-    Else every batch has its pages mapped and zeroed anew, which halved the speed of augmentation.
+    Else every batch has its pages mapped and zeroed again, which halved the speed of augmentation.
     Elsewhere than on Linux with glibc it does nothing.
     """
     with contextlib.suppress(OSError, AttributeError):

@@ -71,17 +71,17 @@ def orthogonal_updates(kernels: list[torch.Tensor]) -> list[torch.Tensor]:
     return out
 
 
-def orthogonalize(matrices: torch.Tensor, steps: int = 5) -> torch.Tensor:
+def orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
     """(k, m, n) -> (k, m, n) of the same dtype: singular values brought near 1 (0.7 to 1.2).
 
-    Newton-Schulz iteration, in bf16: the result need not be exact.
+    Five steps of Newton-Schulz iteration, in bf16: the result need not be exact.
     """
     a, b, c = NEWTON_SCHULZ
     tall = matrices.shape[1] > matrices.shape[2]
     x = matrices.bfloat16()
     x = x.mT if tall else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp_min(1e-7)
-    for _ in range(steps):
+    for _ in range(5):
         gram = x @ x.mT
         x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return (x.mT if tall else x).to(matrices.dtype)
@@ -121,7 +121,7 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
 def set_rate(optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:
     """Give every group the schedule's share of its peak rate at `progress` in [0, 1).
 
-    With several cycles the schedule starts anew in each (Loshchilov & Hutter 2016,
+    With several cycles the schedule starts again in each (Loshchilov & Hutter 2016,
     arXiv:1608.03983).
     """
     share = schedule(recipe.schedule, progress * recipe.cycles % 1)

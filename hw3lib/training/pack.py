@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from hw3lib import UserError
-from hw3lib.files import ROOT, new_folder, workplace, write_atomic
-from hw3lib.models.network import Network, load_network, save_network
+from hw3lib.files import new_folder, write_atomic
+from hw3lib.models.network import PUBLISHED, Network, load_network, save_network
 from hw3lib.training.runs import RECORD, WEIGHT_FILE, Run, belongs, open_run, run_path, runs_folder
 
 RUN_NAME = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
@@ -117,9 +117,9 @@ def publish(run: Run, name: str, measure: Callable[[Network], dict[str, Any]]) -
         "intended_use": "teaching: a homework's classifier of 48x48 grey faces into seven classes",
         "limits": "labels are noisy, classes unbalanced; no measure of what a person feels",
     }
-    file = ROOT / "data" / "pretrained" / f"{name}.safetensors"
-    with workplace(file) as part:
-        draft = part / file.name
+    file = PUBLISHED / f"{name}.safetensors"
+    with tempfile.TemporaryDirectory() as place:
+        draft = Path(place) / file.name
         save_network(draft, run.network(), half=True)
         rounded = load_network(draft)
         metadata = {**rounded.metadata, **about, **measure(rounded)}

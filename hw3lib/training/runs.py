@@ -28,16 +28,16 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from hw3lib import UserError
-from hw3lib.data.faces import CLASSES, digest_of
+from hw3lib.data.faces import CLASSES
 from hw3lib.data.split import Split
 from hw3lib.files import ROOT, locked, new_folder, parse_json, read_text, sha256, sweep
-from hw3lib.models.network import Network, load_network, logits, save_network
+from hw3lib.models.network import WEIGHTS, Network, load_network, logits, save_network
 from hw3lib.training.checkpoint import enough_memory, read_checkpoint, write_checkpoint
 from hw3lib.training.loop import State, arithmetic, exact, train
 from hw3lib.training.progress import reporter
 from hw3lib.training.recipe import TRAINING_VERSION, Recipe
 
-RECORD, RECIPE, WEIGHTS = "record.json", "recipe.json", "weights.safetensors"
+RECORD, RECIPE = "record.json", "recipe.json"
 HISTORY, LOGITS = "history.csv", "logits.safetensors"
 EPOCHS = "epochs.safetensors"  # logits of every epoch, where they were asked for
 WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
@@ -275,7 +275,7 @@ def _recover(path: Path, recipe: Recipe) -> None:
 
 
 def _serves(run: Run, folds: Split, every_epoch: bool = False) -> bool:
-    same = run.record["test_fingerprint"] == test_fingerprint(folds)
+    same = run.record["test_fingerprint"] == folds.test_fingerprint
     return same and (not every_epoch or EPOCHS in run.record["sha256"])
 
 
@@ -319,7 +319,7 @@ def _train_into(
             "epochs_run": epochs,
             "best_epoch": state.best_epoch,
             "kept_epoch": state.best_epoch if best else epochs,
-            "test_fingerprint": test_fingerprint(folds),
+            "test_fingerprint": folds.test_fingerprint,
             "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
             "arithmetic": arithmetic(recipe, device),
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -376,17 +376,10 @@ def score_again(run: Run, folds: Split) -> None:
         for name in set(run.record["sha256"]) - {LOGITS, EPOCHS}:  # these are the other test set's
             shutil.copyfile(run.path / name, part / name)
         (part / LOGITS).write_bytes(stored)
-        _write_record(part, {**run.record, "test_fingerprint": test_fingerprint(folds)})
+        _write_record(part, {**run.record, "test_fingerprint": folds.test_fingerprint})
 
 
 def _write_record(part: Path, record: dict[str, Any]) -> None:
     """The record, with the SHA-256 of every file that lies there."""
     record = {**record, "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())}}
     (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
-
-
-def test_fingerprint(folds: Split) -> str:
-    return digest_of(folds.faces.digests[folds.test])
-
-
-test_fingerprint.__test__ = False  # pytest collects by name

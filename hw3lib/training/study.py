@@ -20,7 +20,7 @@ from hw3lib.data import load
 from hw3lib.data.faces import Faces
 from hw3lib.data.split import Split, recut, split_faces
 from hw3lib.files import ROOT, read_toml
-from hw3lib.models.network import Network, load_network, logits
+from hw3lib.models.network import WEIGHTS, Network, load_network, logits
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import Run, get_run, run_path
 
@@ -161,7 +161,7 @@ def trained(study: Study, name: str) -> Trained:
     UserError
         if there is neither.
     """
-    if name in study.recipes and (run_path(study.recipes[name]) / "weights.safetensors").exists():
+    if name in study.recipes and (run_path(study.recipes[name]) / WEIGHTS).exists():
         run = study.run(name)
         faces = study.folds_of(name).take("validation")
         return Trained(name, run.network(), faces, run.logits("validation"), "validation", False)

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @pytest.fixture
 def faces():
-    """Six training pictures (two pairs of copies, one in conflict; one blank), three test ones."""
+    """Six training images (two pairs of copies, one in conflict; one blank), three test ones."""
     images = layouts.small_faces(9).images.copy()
     images[3] = images[2]
     images[5] = 77
@@ -42,10 +42,10 @@ def test_counts_that_were_made_by_hand(faces):
     assert d["splits"] == {"train": 6, "test": 3}
     assert list(d["classes"]["train"].values()) == [2, 1, 1, 1, 1, 0, 0, 0]
     assert d["classes"]["test"]["unlabelled"] == 1
-    assert d["duplicates"]["train"] == {"groups": 2, "pictures": 4, "conflicting": 1}
-    assert d["duplicates"]["test"] == {"groups": 0, "pictures": 0, "conflicting": 0}
-    assert d["duplicates"]["all"] == {"groups": 2, "pictures": 6, "conflicting": 1}
-    assert d["copies"] == {"test": {"pictures": 2, "same_label": 1}}
+    assert d["duplicates"]["train"] == {"groups": 2, "images": 4, "conflicting": 1}
+    assert d["duplicates"]["test"] == {"groups": 0, "images": 0, "conflicting": 0}
+    assert d["duplicates"]["all"] == {"groups": 2, "images": 6, "conflicting": 1}
+    assert d["copies"] == {"test": {"images": 2, "same_label": 1}}
     assert d["blank"] == {"n": 1, "ids": ["5"]}
     assert d["problems"] == ["something odd"]
     assert json.loads(json.dumps(d)) == d
@@ -98,7 +98,7 @@ def test_fer2013(real):
     assert d["votes"] == 32_137
     assert d["duplicates"]["train"]["groups"] == 1_035
     assert d["duplicates"]["train"]["conflicting"] == 39
-    assert d["copies"]["test"] == {"pictures": 280, "same_label": 267}
+    assert d["copies"]["test"] == {"images": 280, "same_label": 267}
     counts = {"images": 668, "exact": 280, "mirrored": 5, "conflicting": 63}
     assert d["near_copies"] == {"train-test": counts}
     assert d["blank"]["n"] in (11, 12)

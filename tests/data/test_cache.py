@@ -11,6 +11,7 @@ import sys
 import layouts
 import numpy as np
 import pytest
+from hostile.case import cut_or_flipped
 from safetensors.numpy import load_file
 
 import hw3lib.data
@@ -41,7 +42,7 @@ def reads(monkeypatch):
 def file(tmp_path):
     """A table and the votes beside it."""
     faces = layouts.small_faces(votes=True)
-    return layouts.write_kaggle_csv(tmp_path / "fer2013.csv", faces, votes=True)
+    return layouts.write_with_votes(tmp_path / "fer2013.csv", faces)
 
 
 def same(one: Faces, other: Faces) -> bool:
@@ -51,7 +52,7 @@ def same(one: Faces, other: Faces) -> bool:
     )
 
 
-def test_the_second_load_comes_from_the_cache(file, tmp_path, folder, reads):
+def test_the_second_load_comes_from_the_cache(file, tmp_path, reads):
     image = layouts.small_faces().images[0].repeat(2, 0).repeat(2, 1)
     for i in range(3):  # problems, empty splits, no votes
         layouts.put(tmp_path / "p" / f"{i}.png", layouts.picture_bytes(image))
@@ -97,11 +98,6 @@ def test_a_touched_file_is_compared_by_content(file, reads, monkeypatch):
     assert len(reads) == 2
 
 
-def damaged(data: bytes, how: str, share: float) -> bytes:
-    at = int(share * (len(data) - 1))
-    return data[:at] if how == "cut" else data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
-
-
 def forged(data: bytes, change) -> bytes:
     length = int.from_bytes(data[:8], "little")
     text = json.dumps(change(json.loads(data[8 : 8 + length]))).encode()
@@ -127,7 +123,7 @@ def test_a_damaged_cache_is_made_again(file, reads):
     kept = cache.cache_file(file)
     data = kept.read_bytes()
     changes = [
-        *(damaged(data, how, s) for how in ("flip", "cut") for s in (0, 0.01, 0.3, 0.7, 0.999)),
+        *(cut_or_flipped(data, how, s) for how in ("flip", "cut") for s in (0, 0.01, 0.3, 0.7, 1)),
         *(forged(data, change) for change in FORGED),
     ]
     for count, changed in enumerate(changes, start=2):

@@ -103,7 +103,7 @@ def test_near_copies_across_splits_are_reported(leaky):
     counts = {"images": 10, "exact": 4, "mirrored": 2, "conflicting": 2}
     assert facts["near_copies"] == {"train-test": counts}
     assert "10 images (4 byte-identical, 2 mirrored), 2 with another label" in to_text(facts)
-    assert facts["copies"]["test"] == {"pictures": 4, "same_label": 3}
+    assert facts["copies"]["test"] == {"images": 4, "same_label": 3}
     assert leak(leaky).startswith("10 of 40 test images (25.0%)")
     train = leaky.subset(leaky.split == "train")
     assert leak(train) == "" and describe(train)["near_copies"] == {}

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import make_faces
@@ -6,7 +8,7 @@ from hw3lib.data.faces import DataError
 from hw3lib.data.split import recut, split_faces
 
 
-def test_folds_part_the_pictures_and_no_group_straddles():
+def test_the_parts_hold_every_image_once_and_no_group_straddles():
     faces = make_faces(400, test=0, copies=60)
     folds = split_faces(faces)
     parts = [folds.train, folds.validation, folds.test]
@@ -29,9 +31,9 @@ def test_order_numbering_and_layout_do_not_matter():
     shuffled = faces.subset(np.random.default_rng(1).permutation(len(faces)))
     a, b = split_faces(faces), split_faces(shuffled)
     assert a.fingerprint == b.fingerprint and faces.fingerprint == shuffled.fingerprint
-    for fold in ("train", "validation", "test"):
-        assert np.array_equal(a.take(fold).images, b.take(fold).images)
-        assert np.array_equal(a.take(fold).labels, b.take(fold).labels)
+    for part in ("train", "validation", "test"):
+        assert np.array_equal(a.take(part).images, b.take(part).images)
+        assert np.array_equal(a.take(part).labels, b.take(part).labels)
 
 
 def test_another_seed_or_label_is_another_fingerprint():
@@ -39,17 +41,15 @@ def test_another_seed_or_label_is_another_fingerprint():
     assert split_faces(faces, seed=1).fingerprint != split_faces(faces).fingerprint
     labels = faces.labels.copy()
     labels[0] = (labels[0] + 1) % 7
-    from dataclasses import replace
-
     assert split_faces(replace(faces, labels=labels)).fingerprint != split_faces(faces).fingerprint
 
 
-def test_too_few_pictures_are_refused():
+def test_too_few_images_are_refused():
     with pytest.raises(DataError, match="at least 20"):
         split_faces(make_faces(30, test=15, copies=0))
 
 
-def test_parts_hold_every_picture_once_and_no_group_straddles():
+def test_parts_of_k_hold_every_image_once_and_no_group_straddles():
     folds = split_faces(make_faces(400, test=60, copies=60))
     parts = [recut(folds, f"part {k} of 4") for k in range(1, 5)]
     pool = np.sort(np.concatenate([folds.train, folds.validation]))
@@ -62,11 +62,11 @@ def test_parts_hold_every_picture_once_and_no_group_straddles():
     assert len({p.fingerprint for p in parts}) == 4
 
 
-def test_a_random_split_differs_in_class_shares_and_one_by_picture_lets_copies_straddle():
+def test_a_random_split_differs_in_class_shares_and_one_by_image_lets_copies_straddle():
     folds = split_faces(make_faces(600, test=60, copies=150))
     labels, group = folds.faces.labels, folds.faces.group
 
-    def spread(split):  # of the validation fold's class counts, and copies that straddle
+    def spread(split):  # of the validation split's class counts, and copies that straddle
         cuts = [recut(folds, split, seed) for seed in range(5)]
         counts = [np.bincount(labels[c.validation], minlength=7).std() for c in cuts]
         copies = [np.isin(group[c.validation], group[c.train]).sum() for c in cuts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import csv
 import random
 import subprocess
 import sys
@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from hostile import weights
+from hostile.weights import entry, recipe
 from safetensors.torch import save
 from scipy.special import softmax
 
@@ -20,7 +21,6 @@ from hw3lib import UserError
 from hw3lib.data.faces import CLASSES
 from hw3lib.models import build
 from hw3lib.models.network import (
-    LIMITS,
     Network,
     evaluate,
     evaluate_folds,
@@ -30,7 +30,6 @@ from hw3lib.models.network import (
     save_network,
     write_predictions,
 )
-from hw3lib.training.recipe import WIDEST
 
 
 def drawn(seed: int, **options) -> Network:
@@ -126,27 +125,8 @@ def refused(path: Path) -> str:
     return str(caught.value)
 
 
-def sealed(change) -> bytes:
-    """A file with its checksum, of changed metadata (name -> text) and weights (name -> tensor)."""
-    meta, state = weights.parts()[0][weights.META], weights.tensors()
-    change(meta, state)
-    return weights.sealed(meta, state)
-
-
-def entry(key: str, value: object):
-    return lambda meta, state: meta.update({key: json.dumps(value)})
-
-
 def preprocessing(**values: object):
     return entry("preprocessing", {"mean": 0.5, "std": 0.25, "in_channels": 1, **values})
-
-
-def recipe(**values: object):
-    return entry("metadata", {"recipe": {**weights.RECIPE, **values}})
-
-
-def without(key: str):
-    return lambda meta, state: (meta.pop(key, None), state.pop(key, None))
 
 
 def tensor(change):
@@ -156,18 +136,18 @@ def tensor(change):
 MADE_ON_PURPOSE = [
     ("another class order", entry("classes", CLASSES[::-1]), "classes"),
     ("no class", entry("classes", 7), "classes"),
-    ("no JSON", lambda meta, state: meta.update(classes="[x"), "classes missing or no JSON"),
-    ("too deep", lambda meta, state: meta.update(metadata="[" * 100_000), "metadata"),
-    ("another format", lambda meta, state: meta.update(format="pt"), "hw3-network-1"),
-    ("no format", without("format"), "hw3-network-1"),
-    *((f"no {key}", without(key), key) for key in ("classes", "preprocessing", "metadata")),
+    ("no JSON", entry("classes", "[x"), "classes missing or no JSON"),
+    ("too deep", entry("metadata", "[" * 100_000), "metadata"),
+    ("another format", entry("format", "pt"), "hw3-network-1"),
+    ("no format", entry("format", None), "hw3-network-1"),
+    *((f"no {key}", entry(key, None), key) for key in ("classes", "preprocessing", "metadata")),
     *((f"metadata {v}", entry("metadata", v), "metadata") for v in (7, {}, {"recipe": [1]})),
     *((f"{name} {v}", preprocessing(**{name: v}), f"{name} is")
       for name, values in (("mean", ("x", float("nan"), True)), ("std", (0, None)),
                            ("in_channels", (0, 2, 10**9))) for v in values),
     *((f"width {v}", recipe(width=v), "width") for v in ("x", [1], -1, 0, 10**6, 1e300)),
     *((f"model {v}", recipe(model=v), "model") for v in (["x"], "gpt", "\x1b[2J\n", "os.system")),
-    ("a weight less", without("fc.weight"), "fc.weight is missing"),
+    ("a weight less", lambda meta, state: state.pop("fc.weight"), "fc.weight is missing"),
     ("a weight more", lambda meta, state: state.update(more=torch.ones(1)), "more is (1,)"),
     ("another shape", tensor(lambda t: t[None]), "do not fit"),
     ("another width", recipe(width=0.5), "do not fit"),
@@ -180,9 +160,9 @@ MADE_ON_PURPOSE = [
                          ids=[m[0] for m in MADE_ON_PURPOSE])  # fmt: skip
 def test_weights_that_cannot_be_meant_are_refused(change, words, tmp_path):
     file = tmp_path / "w.safetensors"
-    file.write_bytes(sealed(change))
+    file.write_bytes(weights.changed(change))
     assert words in refused(file)
-    file.write_bytes(sealed(lambda meta, state: None))
+    file.write_bytes(weights.changed(lambda meta, state: None))
     assert load_network(file).metadata["recipe"] == weights.RECIPE
 
 
@@ -206,12 +186,11 @@ def test_what_is_not_there_is_told_with_what_is_published(tmp_path):
     assert "no such weights file" in line and "best, fast, vgg16" in line
 
 
-def test_files_from_before_checksums_and_of_any_recipe_are_read(tmp_path):
+def test_files_from_before_checksums_are_read(tmp_path):
     file = tmp_path / "w.safetensors"
-    meta = {k: v for k, v in weights.parts()[0][weights.META].items() if k != "check"}
-    file.write_bytes(save(weights.tensors(), metadata=meta))
+    meta, state = weights.parts()
+    file.write_bytes(save(state, metadata=meta))
     assert load_network(file).in_channels == 1
-    assert LIMITS["width"] == (0, WIDEST)
 
 
 def test_accuracies_are_counted_by_hand(run, folds, faces):
@@ -255,3 +234,21 @@ def test_predictions_are_sorted_by_number_and_follow_their_images(network, faces
             write_predictions(odd, ids, probabilities.argmax(1))
     with pytest.raises(UserError, match="no image"):
         predict(network, faces, split="private")
+
+
+def test_numbers_of_any_length_are_sorted_as_numbers(network, faces):
+    ids = np.array(["10", "9" * 30, "2", "002", "1" * 5, "0"])
+    found, _ = predict(network, replace(faces.subset(np.arange(6)), ids=ids))
+    assert found.tolist() == ["0", "2", "002", "10", "11111", "9" * 30]
+
+
+@pytest.mark.faults
+def test_an_id_is_no_formula_in_a_table(tmp_path):
+    formulas = ["=1+1", '=HYPERLINK("http://x","y")', "@SUM(A1)", "+cmd|' /C calc'!A0", "-x", "＝1"]
+    plain = ["00012", "-5", "+7.5", "a=b", "小明", "<b>", 'say "x", y']
+    ids = np.array([*formulas, *plain])
+    marked = write_predictions(tmp_path / "p.csv", ids, np.zeros(len(ids), int))
+    with (tmp_path / "p.csv").open(newline="") as lines:
+        names = [name for name, _ in csv.reader(lines)][1:]
+    assert marked == len(formulas)
+    assert names == [*(f"'{formula}" for formula in formulas), *plain]

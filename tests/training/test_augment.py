@@ -8,12 +8,12 @@ from torchvision.transforms.functional import affine
 from hw3lib.training.augment import (
     adjust,
     affine_grid,
+    alternating_flips,
     augment,
     erase,
     mirror,
     mix_pairs,
     shares,
-    turns,
     warp,
 )
 from hw3lib.training.recipe import Recipe
@@ -131,10 +131,10 @@ def test_grey_values_change_by_at_most_the_limits():
 def test_alternating_flip_shows_both_sides_in_two_epochs():
     labels = torch.zeros(1000, dtype=torch.int64)
     recipe = Recipe(model="x", flip="alternating")
-    first, second, third = (turns(recipe, epoch, labels) for epoch in range(3))
+    first, second, third = (alternating_flips(recipe, epoch, labels) for epoch in range(3))
     assert torch.equal(first, ~second) and torch.equal(first, third)
     assert 400 < first.sum() < 600
-    assert turns(Recipe(model="x", flip="horizontal"), 0, labels) is None
+    assert alternating_flips(Recipe(model="x", flip="horizontal"), 0, labels) is None
     face = torch.rand(1000, 1, 4, 4, generator=generator())
     out = augment(face, recipe, generator(), first)
     assert torch.equal(out[first], face[first].flip(-1)) and torch.equal(out[~first], face[~first])
