@@ -242,7 +242,8 @@ def test_authors_questions_and_works_are_read(tmp_path):
 
 
 def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
-    recipe = Recipe(model="slim_resnet", mixup=0.2, normalize="none", cycles=2)
+    recipe = Recipe(model="slim_resnet", mixup=0.2, normalize="none", cycles=2, epochs=4,
+                    schedule="cosine", select="last")  # fmt: skip
     run = SimpleNamespace(recipe=recipe, record={"epochs_run": 3, "kept_epoch": 2, "seconds": 1.0})
     blocks = appendix({"best": run}, [], Text("機器", "machine"), 10).blocks
     rows = next(b for b in blocks if b.kind == "table").data["rows"]
