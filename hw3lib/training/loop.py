@@ -25,7 +25,14 @@ from hw3lib.data.split import Split
 from hw3lib.models.network import Network
 from hw3lib.training.augment import alternating_flips, augment
 from hw3lib.training.losses import Loss, draw_order
-from hw3lib.training.optimizers import Average, copy_of, make_optimizer, set_rate, swapped
+from hw3lib.training.optimizers import (
+    Average,
+    copy_of,
+    make_optimizer,
+    multiplies_bf16,
+    set_rate,
+    swapped,
+)
 from hw3lib.training.recipe import Recipe
 
 SCORED = 512  # images at once where nothing is trained
@@ -265,16 +272,11 @@ def keep_freed_memory() -> None:
 def arithmetic(recipe: Recipe, device: torch.device) -> str:
     """What convolutions and matrix products of this training are computed in: bf16 or fp32.
 
-    "auto" takes bf16 where the device multiplies bf16 numbers in hardware (a GPU, a CPU with AMX
-    or AVX512-BF16, where a step was measured up to twice as fast); elsewhere bf16 was measured
-    slower. Batch norm's sums and the loss are in fp32 anyway.
+    Batch norm's sums and the loss are in fp32 anyway.
     """
     if recipe.precision != "auto":
         return recipe.precision
-    if device.type == "cpu":
-        able = getattr(torch.cpu, "get_capabilities", dict)()
-        return "bf16" if able.get("amx_bf16") or able.get("avx512_bf16") else "fp32"
-    return "bf16"
+    return "bf16" if multiplies_bf16(device) else "fp32"
 
 
 def autocast(recipe: Recipe, device: torch.device) -> torch.autocast:
