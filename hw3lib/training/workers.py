@@ -74,6 +74,8 @@ def _on_this_machine(study: Study, missing: list[str], jobs: int) -> Iterator[st
         alike = [n for n in missing if study.recipes[n].threads == threads]
         side_by_side = min(jobs or _room_for(threads), len(alike))
         if side_by_side > 1:
+            # what was lost when a training is killed is told in our line, not also in joblib's
+            os.environ.setdefault("PYTHONWARNINGS", "ignore:resource_tracker:UserWarning")
             yield from Parallel(side_by_side, return_as="generator_unordered")(
                 delayed(_make)(study.recipes[n], study.folds_of(n), n, study.keeps_epochs(n))
                 for n in alike
