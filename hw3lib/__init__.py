@@ -11,6 +11,7 @@ import unicodedata
 __version__ = "0.1.0"
 
 LINE = 1000  # characters of a message; a longer one, of a name without end, is cut in the middle
+PUBLISH = "HW3_PUBLISH"  # "1" in the environment of a notebook that is executed to be published
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # control, format, surrogate, line, paragraph
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
 from scipy.cluster.hierarchy import leaves_list, linkage
@@ -38,6 +37,8 @@ def matrix(
     middle : where the diverging colours are white; without it they go from white at 0
     top : end of the scale, as far from the middle as its other end (default: what fits)
     """
+    import seaborn as sns  # late: it takes over a second, and most notebooks show no matrix
+
     numbers, columns = values.to_numpy(float), [label(name) for name in values.columns]
     panel = style.subplots(height=0.3 * len(values) + 0.6)[1] if ax is None else ax
     if isinstance(texts, str):

@@ -22,11 +22,11 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage, BboxImage, FigureImage
 
+from hw3lib import PUBLISH
 from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.data.synthetic import draw_images
 from hw3lib.text import Text
 
-PUBLISH = "HW3_PUBLISH"  # "1" in the environment of a notebook that is executed to be published
 SMALL = 16  # pixels a side, below which a picture is nobody's portrait
 SPREAD = 1.5  # power of a mean face's grey values in a published report
 MANY = 10  # pictures in a mean of maps or patches, from which it is nobody's portrait

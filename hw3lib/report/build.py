@@ -9,6 +9,7 @@ import platform
 import re
 import shlex
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from importlib import metadata
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import nbformat
 
-from hw3lib import UserError
+from hw3lib import PUBLISH, UserError
 from hw3lib.data.audit import leak
 from hw3lib.files import ROOT, write_atomic
 from hw3lib.report.appendix import appendix, read_works
@@ -64,8 +65,6 @@ def build_report(
     UserError
         for faults in the profile, the data, the stated files or a notebook.
     """
-    from hw3lib.plotting.publishing import PUBLISH  # late: seaborn takes seconds to import
-
     parameters = parameters_of(profile, data, known_language(lang))
     out = out or root / "report" / ("published" if publish else "build")
     stated = [root / "report" / name for name in STATED]
@@ -95,7 +94,9 @@ def _sources(folder: Path, parameters: dict[str, str], *, strict: bool) -> list[
     sources = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not sources:
         raise UserError(f"{folder}: no notebooks; restore them with git")
-    faults = [line for path in sources for line in readable(path, parameters)]
+    with ThreadPoolExecutor() as threads:  # each waits for a process of pandoc
+        found = threads.map(partial(readable, parameters=parameters), sources)
+    faults = [line for lines in found for line in lines]
     if faults and strict:
         raise UserError("; ".join(faults))
     return sources
