@@ -85,7 +85,8 @@ def execute_notebooks(
             progress(f"{path.stem}{fault or f': {seconds} s'}")
 
     async def all_of_them() -> None:
-        await asyncio.gather(*(in_turn(path, nb) for path, nb in notebooks.items()))
+        # from the last, for later ones take longer, so that no core waits at the end
+        await asyncio.gather(*(in_turn(path, nb) for path, nb in reversed(notebooks.items())))
 
     _run(all_of_them())
     if faults and not draft:

@@ -134,12 +134,13 @@ def figure(
         said = publishing.covered(fig, of)
         caption = Text(caption.zh + said.zh, caption.en + said.en)
     width, height = (float(inches) for inches in fig.get_size_inches())
+    shown = _encoded(fig)
     payload = {
         "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
         "width": width * POINTS, "height": height * POINTS, "detail": detail,
-        "thumb": base64.b64encode(_png(fig, THUMB_DPI)).decode(),  # for the first screen
+        "thumb": base64.b64encode(_thumb(fig, shown)).decode(),  # for the first screen
     }  # fmt: skip
-    plain = {"text/plain": str(alt), **_encoded(fig), **_widget_view(widget)}
+    plain = {"text/plain": str(alt), **shown, **_widget_view(widget)}
     plt.close(fig)
     _show(payload, plain, width=round(width * PIXELS))
     _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
@@ -248,6 +249,18 @@ def _encoded(fig: Figure) -> dict[str, Any]:
         if len(drawn.getvalue()) <= HEAVY:
             return {"image/svg+xml": drawn.getvalue()}
     return {"image/png": _png(fig, DPI)}
+
+
+def _thumb(fig: Figure, shown: dict[str, Any]) -> bytes:
+    """A small PNG of it: what was drawn as one is shrunk, a chart drawn again."""
+    from PIL import Image
+
+    if "image/png" not in shown:
+        return _png(fig, THUMB_DPI)
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(shown["image/png"])) as image:
+        image.convert("RGB").reduce(DPI // THUMB_DPI).save(small, "PNG")
+    return small.getvalue()
 
 
 def _png(fig: Figure, dpi: int) -> bytes:
