@@ -208,7 +208,7 @@ def test_exporting(promise, tmp_path, capfd):
     reference, out, kills = tmp_path / "reference", tmp_path / "out", 0
     moment = moments(8, export, str(reference), "0")
     whole = contents(reference)
-    stamp = {".stamp.json": whole.pop(".stamp.json")}
+    stamp = {".stamp": whole.pop(".stamp")}
     for number, how in enumerate(moment):
         kills += killed(export, str(out), str(number), **how)
         for name, data in contents(out).items():

@@ -19,6 +19,12 @@ FOLDER = ROOT / "data"  # where users put their images
 OURS = ("README.md", "pretrained")  # what lies there already
 FERPLUS = "fer2013new.csv"  # the name that the FER+ authors gave their votes
 DEPTH = 3  # archives in archives
+READERS = {  # what faces come as -> how they are read, from all that lies there
+    "parquet": lambda of, root: parquet.read(of["parquet"], root),
+    "npy": lambda of, root: arrays.read(of["npy"], root),
+    "pixels": lambda of, root: tables.read(of["pixels"], of.get("votes", []), root),
+    "image": lambda of, root: folders.read(of["image"], of.get("labels", []), root),
+}
 
 
 def load(path: str | Path = "", *, synthetic: int = 4000) -> Faces:
@@ -108,13 +114,7 @@ def read_faces(path: Path, files: list[Path] | None = None) -> Faces:
             if not entry.unused:
                 item = open_table(entry) if entry.kind == "table" else entry
                 of.setdefault(item.kind, []).append(item)
-        readers = {
-            "parquet": lambda: parquet.read(of["parquet"], root),
-            "npy": lambda: arrays.read(of["npy"], root),
-            "pixels": lambda: tables.read(of["pixels"], of.get("votes", []), root),
-            "image": lambda: folders.read(of["image"], of.get("labels", []), root),
-        }
-        found = [kind for kind in readers if kind in of]
+        found = [kind for kind in READERS if kind in of]
         if not found:
             raise _nothing(path, of)
         if len(found) > 1:
@@ -123,7 +123,7 @@ def read_faces(path: Path, files: list[Path] | None = None) -> Faces:
                 f"{path}: holds several data sets ({one} and {other}); "
                 "give the path of one, or move the other away"
             )
-        rows, layout = readers[found[0]]()
+        rows, layout = READERS[found[0]](of, root)
         joined = {"course-pictures": "labels", "course-csv": "votes", "kaggle-csv": "votes"}
         for kind in of.keys() - {found[0], joined.get(layout)}:
             for item in of[kind]:
@@ -163,7 +163,7 @@ def _opened(
 def _holds_faces(entry: Entry) -> bool:
     if entry.kind == "table":
         return open_table(entry).kind == "pixels"
-    return entry.kind in ("image", "npy", "npz", "parquet")
+    return entry.kind == "npz" or entry.kind in READERS
 
 
 def _not_used(entries: list[Entry]) -> Iterator[str]:

@@ -34,7 +34,7 @@ from hw3lib.training.workers import make_runs
 LIBRARY = ROOT / "hw3lib"
 SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
 STATED = ("author.toml", "questions.toml", "bibliography.bib")
-NAME, STAMP = "hw3_report", ".stamp.json"
+NAME, STAMP = "hw3_report", ".stamp"
 PDFS = {"zh": f"{NAME}.zh.pdf", "en": f"{NAME}.en.pdf", "both": f"{NAME}.pdf"}
 
 
@@ -172,7 +172,8 @@ def write_files(
     pdfs = {code: PDFS[code] for code in (LANGUAGES if lang == "both" else (lang,))}
     names = [f"{NAME}.html", "results.json", *pdfs.values()]
     files = [out / name for name in names]
-    if _read_stamp(out) == _stated(inputs, lang, _digest(files)):
+    stamp = out / STAMP
+    if stamp.is_file() and stamp.read_bytes() == _stated(inputs, lang, _digest(files)).encode():
         for name in names:
             progress(f"{name}: unchanged")
         return files
@@ -180,7 +181,7 @@ def write_files(
     for line in document.gaps:
         progress(line)
     measured = {**context, "results": document.results, "checks": document.checks}
-    for file in [out / STAMP, *(out / name for name in PDFS.values())]:
+    for file in [stamp, *(out / name for name in PDFS.values())]:
         file.unlink(missing_ok=True)  # of other inputs, or executed in another language
 
     def write(name: str, content: bytes) -> None:
@@ -191,7 +192,7 @@ def write_files(
     write(names[1], json.dumps(measured, ensure_ascii=False, indent=1).encode())
     for code, name in pdfs.items():
         write(name, pdf.render(document, code, problems))
-    write_atomic(out / STAMP, json.dumps(_stated(inputs, lang, _digest(files))).encode())
+    write_atomic(stamp, _stated(inputs, lang, _digest(files)).encode())
     for line in problems:
         progress(line)
     return files
@@ -211,7 +212,7 @@ def _context(study: Study, runs: dict[str, Run]) -> dict:
     return {
         "profile": study.profile,
         "data": {
-            "origin": study.origin,
+            "origin": "synthetic" if study.faces.synthetic else "real",
             "layout": study.faces.layout,
             "images": len(study.faces),
             "fingerprint": study.faces.fingerprint,
@@ -233,13 +234,6 @@ def _renderer() -> str:
 
 def _renders(path: Path) -> bool:
     return (path.parts[0] == "report" and path.name != "show.py") or path.parts == ("cli.py",)
-
-
-def _read_stamp(out: Path) -> str | None:
-    try:
-        return json.loads((out / STAMP).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
 
 
 def _stated(*values: object) -> str:

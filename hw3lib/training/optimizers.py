@@ -148,13 +148,22 @@ def schedule(name: str, progress: float) -> float:
     arXiv:1708.07120); "linear" climbs as long and falls in a straight line; "cosine" falls from
     the start.
     """
-    if name == "constant":
-        return 1.0
-    start = 0.0 if name == "cosine" else WARM_UP
+    start, fall = SCHEDULES[name]
     if progress < start:
         return 0.05 + 0.95 * progress / start
-    left = (1 - progress) / (1 - start)
-    return left if name == "linear" else 0.5 * (1 - math.cos(math.pi * left))
+    return fall((1 - progress) / (1 - start))
+
+
+def _cosine(left: float) -> float:
+    return 0.5 * (1 - math.cos(math.pi * left))
+
+
+SCHEDULES = {  # name -> share of the steps that climb; how it falls with the share of the rest left
+    "constant": (0.0, lambda left: 1.0),
+    "cosine": (0.0, _cosine),
+    "linear": (WARM_UP, lambda left: left),
+    "onecycle": (WARM_UP, _cosine),
+}
 
 
 class Average:

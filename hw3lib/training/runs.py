@@ -172,7 +172,6 @@ def open_run(path: Path, recipe: Recipe | None = None) -> Run:
             if not (left_out and not (path / name).exists()) and sha256(path / name) != digest:
                 raise ValueError(f"{name}: checksum mismatch")
         values = parse_json(read_text(path / RECIPE))
-        values.pop("processes", None)  # of Runs from before a training was one process's
         run = Run(path, Recipe(**values), record)
         _check_contents(run)
         if recipe and (run.recipe, record.get("hash")) != (recipe, recipe.hash):

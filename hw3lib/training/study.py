@@ -78,11 +78,6 @@ class Study:
         kept = self.settings.get("every_epoch", [])
         return any(name == first or name.startswith(f"{first}.") for first in kept)
 
-    @property
-    def origin(self) -> str:
-        """Of the faces: "synthetic" or "real"."""
-        return "synthetic" if self.faces.synthetic else "real"
-
     def runs(self, *names: str) -> dict[str, Run]:
         return {name: self.run(name) for name in names}
 

@@ -88,7 +88,7 @@ def built(tree, build):
 def test_page_pdfs_results_and_executed_notebooks_are_written(built):
     lines, out = built
     names = ["hw3_report.html", "results.json", *PDFS.values()]
-    assert {p.name for p in out.iterdir()} == {".stamp.json", "notebooks", *names}
+    assert {p.name for p in out.iterdir()} == {".stamp", "notebooks", *names}
     told = {re.sub(r": [\d.]+ (s|MB)$", "", line) for line in lines}
     assert told >= {"05_confusion_matrix", "06_decision_rules", "10_mine", *names}
     page = (out / "hw3_report.html").read_text(encoding="utf-8")
