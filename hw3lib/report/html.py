@@ -87,14 +87,19 @@ def render(document: Document, language: str = "both", problems: dict | None = N
 
 
 def _card(document: Document, question: Question) -> dict[str, Any]:
-    """What the first screen says of a question: its answer in a line, beside a small picture."""
+    """What the first screen says of a question: its answer in a line, beside a small picture.
+
+    That is the first figure which the answer refers to, else one of those around it.
+    """
     answer = document.answer(question.id)
     chapter = next((c for c in document.chapters if answer in c.blocks), None)
     if answer is None or chapter is None:
         return {"question": question, "short": None, "target": "main", "thumb": None}
     place = chapter.blocks.index(answer)
     own = partial(takewhile, lambda block: block.kind != "answer")
-    near = [*own(chapter.blocks[place + 1 :]), *own(reversed(chapter.blocks[:place]))]
+    named = re.findall(r"\(#([^)]+)\)", answer.text.zh)
+    near = [b for anchor in named for b in chapter.blocks if b.anchor == anchor]
+    near += [*own(chapter.blocks[place + 1 :]), *own(reversed(chapter.blocks[:place]))]
     thumb = next((b.data["thumb"] for b in near if b.data.get("thumb") and not b.detail), None)
     target = f"answer-{question.id.lower()}"
     thumb = thumb and _uri(Picture("image/png", base64.b64decode(thumb)))

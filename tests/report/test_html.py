@@ -110,6 +110,17 @@ def test_the_first_screen_answers_with_thumbnails_and_links(page):
         assert part in first, part
 
 
+def test_a_thumbnail_is_of_the_figure_that_the_answer_names_first():
+    thumbs = [base64.b64encode(png(width, 6)).decode() for width in (9, 12)]
+    shown = [figure(ref, thumb=t) for ref, t in zip(("one", "two"), thumbs, strict=True)]
+
+    def first_screen(*said: str) -> str:
+        return render(document(cell(*shown, answer("A3", *said)))).partition("<article")[0]
+
+    by_name, by_place = first_screen("見[@one]。", "See [@one]."), first_screen("四。", "Four.")
+    assert by_name != by_place == first_screen("見[@two]。", "See [@two].")
+
+
 def test_every_link_leads_somewhere_and_every_id_stands_once(page):
     ids = [a["id"] for _, a in page.tags if "id" in a]
     assert len(ids) == len(set(ids)) and "answer-a3" in ids
