@@ -184,14 +184,14 @@ def write_files(
     for file in [stamp, *(out / name for name in PDFS.values())]:
         file.unlink(missing_ok=True)  # of other inputs, or executed in another language
 
-    def write(name: str, content: bytes) -> None:
-        write_atomic(out / name, content)
-        progress(f"{name}: {len(content) / 1e6:.1f} MB")
-
-    write(names[0], html.render(document, lang, problems).encode())
-    write(names[1], json.dumps(measured, ensure_ascii=False, indent=1).encode())
-    for code, name in pdfs.items():
-        write(name, pdf.render(document, code, problems))
+    with ThreadPoolExecutor() as threads:  # Typst and pandoc do most of the work
+        page = threads.submit(html.render, document, lang, problems)
+        printed = threads.map(partial(pdf.render, document, problems=problems), pdfs)
+        numbers = json.dumps(measured, ensure_ascii=False, indent=1)
+        contents = [page.result().encode(), numbers.encode(), *printed]
+    for file, content in zip(files, contents, strict=True):
+        write_atomic(file, content)
+        progress(f"{file.name}: {len(content) / 1e6:.1f} MB")
     write_atomic(stamp, _stated(inputs, lang, _digest(files)).encode())
     for line in problems:
         progress(line)
