@@ -102,7 +102,7 @@ def macro_f1_of(matrix: np.ndarray) -> np.ndarray:
 STATISTICS = {
     "accuracy": accuracy_of,
     "balanced accuracy": balanced_accuracy_of,
-    "macro F1": macro_f1_of,
+    "macro-F1": macro_f1_of,
 }
 
 
@@ -114,14 +114,15 @@ def balanced_accuracy(predictions: np.ndarray, labels: np.ndarray) -> float:
 def per_class(predictions: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """One row a class: class, n, predicted, precision, recall (low, high: Wilson), f1.
 
-    A class that was never predicted has precision 0, one without images recall and F1 NaN.
+    A class that was never predicted has no precision (NaN), one without images no recall and F1.
     """
     matrix = confusion(predictions, labels)
     hits, n, called = np.diag(matrix), matrix.sum(1), matrix.sum(0)
     recall, low, high = np.transpose([wilson(h, m) for h, m in zip(hits, n, strict=True)])
     return pd.DataFrame({
-        "class": CLASSES, "n": n, "predicted": called, "precision": hits / np.maximum(called, 1),
-        "recall": recall, "low": low, "high": high, "f1": f1_of(matrix),
+        "class": CLASSES, "n": n, "predicted": called,
+        "precision": hits / np.where(called > 0, called, np.nan), "recall": recall,
+        "low": low, "high": high, "f1": f1_of(matrix),
     })  # fmt: skip
 
 

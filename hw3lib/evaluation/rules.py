@@ -18,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from hw3lib import UserError
 from hw3lib.evaluation import metrics
-from hw3lib.evaluation.statistics import grouped_mean
+from hw3lib.evaluation.statistics import mcnemar
 
 TINY = 1e-12  # keeps log-probabilities finite
 
@@ -217,30 +217,30 @@ def class_recall(
     rules: Sequence[Rule],
     probabilities: np.ndarray,
     labels: np.ndarray,
-    group: np.ndarray,
     *,
     class_id: int,
 ) -> pd.DataFrame:
     """How the recall of one class depends on the decision, the network and its images the same.
 
-    rules : fitted, the first to compare with, as Argmax() with RatioToPrior();  group : (n,)
+    rules : fitted, the first to compare with, as Argmax() with RatioToPrior()
 
     Returns
     -------
-    One row a rule: rule (its name), recall, gain (Estimate, paired, of the recall over the first
-    rule's, drawing groups), precision, accuracy. A low recall that division by the prior lifts
-    is the prior's doing, and the price stands in the other two columns.
+    One row a rule: rule (its name), hits (images of the class that it finds), recall, p (McNemar's
+    exact test against the first rule's hits), precision, accuracy. A low recall that division by
+    the prior lifts is the prior's doing, and the price stands in the last column.
     """
     inside = np.asarray(labels) == class_id
     predicted = [rule.predict(probabilities) for rule in rules]
-    found = [(z == class_id)[inside].astype(float) for z in predicted]
     rows = []
-    for rule, z, hit in zip(rules, predicted, found, strict=True):
+    for rule, z in zip(rules, predicted, strict=True):
         scores = metrics.per_class(z, labels).iloc[class_id]
         recall = metrics.Estimate(scores["recall"], scores["low"], scores["high"])
-        gain = grouped_mean(hit - found[0], group[inside])
-        rows.append((rule.name, recall, gain, scores["precision"], metrics.accuracy(z, labels)))
-    return pd.DataFrame(rows, columns=["rule", "recall", "gain", "precision", "accuracy"])
+        hits = int((z[inside] == class_id).sum())
+        p = mcnemar(z[inside], predicted[0][inside], labels[inside]).p
+        accuracy = metrics.accuracy(z, labels)
+        rows.append((rule.name, hits, recall, p, scores["precision"], accuracy))
+    return pd.DataFrame(rows, columns=["rule", "hits", "recall", "p", "precision", "accuracy"])
 
 
 def cross_fitted(

@@ -71,22 +71,22 @@ def judge(measured: Mapping[str, Mapping[str, Values]]) -> pd.DataFrame:
 
 
 def verdicts(judged: pd.DataFrame) -> dict[str, str]:
-    """method -> "reliable", "use with care" or "unreliable", from `judge`.
+    """method -> "reliable", "not shown" or "unreliable", from `judge`.
 
-    Unreliable: misses the weight randomisation, or marks nothing that the decision depends on
-    (neither deletion nor insertion beats every baseline). Reliable: passes these and fails no
-    check for certain.
+    Unreliable: fails a check for certain. Reliable: fails none, passes the weight randomisation
+    and marks what the decision depends on (deletion or insertion beats every baseline). Not
+    shown, with this number of images: the rest.
     """
     found = {}
     for method, rows in judged.groupby("method", sort=False):
         passed = {check: list(part["passes"]) for check, part in rows.groupby("check")}
         useful = any(all(passed.get(check, [None])) for check in ("deletion", "insertion"))
-        if False in passed["weight randomisation"] or not useful:
+        if False in list(rows["passes"]):
             found[method] = "unreliable"
-        elif None in passed["weight randomisation"] or False in list(rows["passes"]):
-            found[method] = "use with care"
-        else:
+        elif useful and all(passed["weight randomisation"]):
             found[method] = "reliable"
+        else:
+            found[method] = "not shown"
     return found
 
 

@@ -33,7 +33,8 @@ def grey_kernels(layer: FilterLayer) -> np.ndarray:
 def kernel_sheet(kernels: Mapping[Text | str, np.ndarray]) -> Axes:
     """The kernels of each network, a row for each of filters.KINDS, the largest first.
 
-    kernels : title -> (K, kh, kw), summed over the channels; each network on its own scale
+    kernels : title -> (K, kh, kw), summed over the channels; each network on its own scale,
+        black to white, which grey print keeps
     """
     rows, titles, labels = [], [], []
     for title, values in kernels.items():
@@ -42,11 +43,11 @@ def kernel_sheet(kernels: Mapping[Text | str, np.ndarray]) -> Axes:
             same = np.flatnonzero(kinds == kind)
             shown, n = same[np.argsort(-size[same])][:ACROSS], len(same)
             name, of = term(kind), as_text(title)
-            rows.append([signed(values[k], float(np.abs(values).max())) for k in shown])
+            rows.append([127.5 * (values[k] / np.abs(values).max() + 1) for k in shown])
             titles.append(list(map(str, shown)))
             labels.append(Text(f"{of.zh}：{name.zh}（{n}）", f"{of.en}: {kind} ({n})"))
     name = Text("權重，除以該網路的最大絕對值", "weight over the network's largest absolute one")
-    return image_grid(rows, titles=titles, labels=labels, scale=Scale(name))
+    return image_grid(rows, titles=titles, labels=labels, scale=Scale(name, "gray"))
 
 
 def response_sheet(

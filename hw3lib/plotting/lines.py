@@ -173,11 +173,16 @@ def trade_off(
 
 
 def _taus(ax: Axes, frame: pd.DataFrame) -> None:
-    """Values of tau beside the curve."""
-    for tau in (0, 0.5, 1):
-        row = frame.iloc[(frame["tau"] - tau).abs().argmin()]
-        ax.plot(row["accuracy"], row["balanced"], "|", color=style.BLACK, ms=6)
+    """Values of tau beside the curve; those at nearly one place share a label."""
+    places = frame[["accuracy", "balanced"]].to_numpy()
+    near, labelled = 0.05 * np.ptp(places, axis=0), {}
+    for tau in (0, 0.5, 1, 2):
+        place = places[(frame["tau"] - tau).abs().argmin()]
+        ax.plot(*place, "|", color=style.BLACK, ms=6)
+        beside = (p for p in labelled if (np.abs(place - p) <= near).all())
+        labelled.setdefault(next(beside, tuple(place)), []).append(f"{tau:g}")
+    for place, taus in labelled.items():
         ax.annotate(
-            rf"$\tau={tau:g}$", (row["accuracy"], row["balanced"]), xytext=(12, 0),
+            rf"$\tau={', '.join(taus)}$", place, xytext=(12, 0),
             textcoords="offset points", va="center", bbox={"fc": "white", "ec": "none", "pad": 0.5},
         )  # fmt: skip

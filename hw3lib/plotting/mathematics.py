@@ -59,7 +59,7 @@ def three_paths() -> Figure:
         box = {"boxstyle": "round", "facecolor": "white", "edgecolor": style.BLACK}
         ax.text(*place, names[name], ha="center", va="center", fontsize=11, bbox=box)
     told = r"$\mu_B\rightarrow\sigma_B^2$: " + tr("總和為零", "sums to zero")
-    ax.text(2.5, -2.0, told, va="center", fontsize=7.5, color="#555555")
+    ax.text(2.5, -2.0, told, va="center", fontsize=9)
     ax.set(xlim=(-0.4, 6.7), ylim=(-2.2, 0.4))
     ax.set_axis_off()
     return fig

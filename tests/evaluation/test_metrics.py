@@ -49,6 +49,7 @@ def test_classes_without_images_are_left_out_of_the_means():
     assert metrics.macro_f1_of(metrics.confusion(guess, labels)) == pytest.approx((1 + 2 / 3) / 2)
     table = metrics.per_class(guess, labels)
     assert np.isnan(table["recall"][3]) and table["precision"][2] == 0
+    assert np.isnan(table["precision"][3])
     pairs = metrics.confused_pairs(np.diag([5, 0, 5]))
     assert np.isnan(pairs["share"].iloc[-2:]).all() and pairs["share"].iloc[0] == 0
 

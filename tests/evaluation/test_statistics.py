@@ -80,7 +80,7 @@ def test_bootstrap_draws_whole_groups(scored):
 
 def test_bootstrap_of_a_gain_is_paired(scored):
     logits, labels, group = scored
-    same = statistics.bootstrap(logits, labels, group, against=logits, statistic="macro F1")
+    same = statistics.bootstrap(logits, labels, group, against=logits, statistic="macro-F1")
     assert same == (0, 0, 0)
     spoiled = logits.argmax(1).copy()
     spoiled[:120] = (labels[:120] + 1) % metrics.C

@@ -80,6 +80,7 @@ def test_rules_at_one_place_stand_around_each_other():
     assert bayes.get_markerfacecolor() == "none" and argmax.get_markerfacecolor() != "none"
     assert bayes.get_zorder() < argmax.get_zorder()
     assert {t.get_text() for t in ax.figure.legends[0].get_texts()} == {*rules, "test"}
+    assert [t.get_text() for t in ax.texts] == [r"$\tau=0, 0.5$", r"$\tau=1, 2$"]
 
 
 def test_panels_share_a_legend_and_the_scale():
