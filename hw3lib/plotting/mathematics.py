@@ -50,7 +50,7 @@ def three_paths() -> Figure:
         ("mu", "xhat", style.ORANGE, ":"), ("mu", "var", "#8A8A8A", "-."),
         ("xhat", "y", style.BLACK, "-"), ("y", "loss", style.BLACK, "-"),
     )  # fmt: skip
-    fig, ax = style.subplots(height=1.5)
+    fig, ax = style.subplots(height=1.35)
     for start, end, colour, line in paths:
         arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": line, "linewidth": 1.5}
         gap = {"shrinkA": 14, "shrinkB": 30 if end == "xhat" else 27 if end == "y" else 18}
