@@ -1,4 +1,4 @@
-"""Activation maximisation: the image that excites a filter most, by gradient ascent."""
+"""Activation maximisation: the image that activates a filter most, by gradient ascent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAK = 0.05  # slope below zero while climbing, so that a silent filter still sh
 
 @dataclass(frozen=True)
 class Ascent:
-    """Images that excite filters, found by gradient ascent.
+    """Images that activate filters, found by gradient ascent.
 
     images : (F, 48, 48) float32 in [0, 1];  reached : (F,) their strength
     """

@@ -163,7 +163,7 @@ def top_patches(
     by: str,
     group: np.ndarray,
 ) -> list[np.ndarray]:
-    """What the strongest unit of filter `number` sees in the `count` images that excite it most.
+    """What the strongest unit of filter `number` sees in the `count` images that activate it most.
 
     images : (N, 48, 48) to cut from;  seen, fields : their Survey, the layer's receptive_fields
     by     : images ranked by their largest response ("peak") or their strength ("mean")
@@ -269,7 +269,7 @@ def silenced(network: Network, layer: FilterLayer, filters: Sequence[int]) -> Ne
 
 @dataclass(frozen=True)
 class Ablation:
-    """What silencing filters costs: 1 for an image that is lost, -1 for one gained, else 0.
+    """What ablating filters costs: 1 for an image that is lost, -1 for one gained, else 0.
 
     own    : (7, N) without the filters of each class;  labels : (N,)
     random : (N,) without as many at random, mean of the draws;  count : filters left out at a time

@@ -99,7 +99,7 @@ def patch_rows(
     by: str,
     count: int = 3,
 ) -> dict[str, list[list[np.ndarray]]]:
-    """For `filter_sheet`: `count` rows of the patches of data that excite each filter most.
+    """For `filter_sheet`: `count` rows of the patches of data that activate each filter most.
 
     In a published report, where a patch could be a face, one row: what many have in common.
     """
@@ -115,7 +115,7 @@ def patch_rows(
 def _mean_patches(
     seen: Survey, fields: np.ndarray, filters: Sequence[int], faces: Faces, *, by: str
 ) -> list[np.ndarray]:
-    """What the MEAN_OF patches that excite each filter most have beyond the mean face.
+    """What the MEAN_OF patches that activate each filter most have beyond the mean face.
 
     The mean of the patches, of those as large as most, less the mean of all faces in their places:
     grey where nothing differs, the largest difference white or black. The mean alone would look
