@@ -43,6 +43,8 @@ def pdf_faults(file: Path, languages: list[str]) -> Iterator[str]:
         yield f"only {chinese} Chinese characters"
     if len(pages) > PAGES[file.name]:
         yield f"{len(pages)} pages, more than {PAGES[file.name]}"
+    if f"{len(pages)} / {len(pages)}" not in pages[-1]:
+        yield "the layout did not settle: page numbers are not those of the pages"
     if "\ufffd" in text:
         yield "holds replacement characters"
 
