@@ -69,8 +69,8 @@ GLOSSARY: dict[str, str] = {
     "data": "資料",
     "share": "占比",
     "imbalance ratio": "不平衡比",
-    "accuracy without exact copies": "準確率（不計完全相同的影像）",
-    "accuracy without near copies": "準確率（再不計近似的影像）",
+    "accuracy without exact copies": "準確率（扣除複本）",
+    "accuracy without near copies": "準確率（再扣除近似複本）",
     "proof": "推導",
     "steps": "步驟",
     "largest error": "最大誤差",
@@ -109,9 +109,9 @@ GLOSSARY: dict[str, str] = {
     "floats before any arithmetic": "先轉成浮點數再算",
     "on reading, the mean face must be symmetric left to right": "讀取時檢查平均臉是否左右對稱",
     "one resizing for every reading path": "所有讀取路徑共用一種縮放",
-    "none; but the digest differs, so a Run is scored again": "擋不住；但像素摘要已變，會重新評分",
+    "none; but pixels are hashed, so scores are recomputed": "無；但像素雜湊值已變，會重新評分",
     "predictions go by id": "預測一律依編號",
-    "a Recipe knows the fingerprint of its split": "訓練配方記得資料切分的指紋",
+    "the configuration stores the split's hash": "訓練設定記錄切分的雜湊值",
     # figures of notebooks 07 and 08
     "gradient ascent": "梯度上升",
     "edge": "邊緣",
@@ -169,6 +169,38 @@ class Text:
         return Text(self.zh.format(**zh), self.en.format(**en))
 
 
+HYPERPARAMETERS: dict[str, Text] = {  # fields of a Recipe
+    "model": Text("網路", "network"),
+    "width": Text("寬度倍數", "width factor"),
+    "train_on": Text("訓練資料", "trained on"),
+    "train_limit": Text("訓練影像上限", "limit of training images"),
+    "epochs": Text("訓練週期", "epochs"),
+    "batch_size": Text("批次大小", "batch size"),
+    "optimizer": Text("最佳化器", "optimiser"),
+    "lr": Text("學習率", "learning rate"),
+    "lr_rest": Text("學習率（非卷積核，SGD）", "learning rate (all but kernels, SGD)"),
+    "momentum": Text("動量（Nesterov）", "momentum (Nesterov)"),
+    "weight_decay": Text("權重衰減", "weight decay"),
+    "schedule": Text("學習率排程", "learning-rate schedule"),
+    "ema": Text("權重指數移動平均（EMA）", "weight averaging (EMA)"),
+    "label_smoothing": Text("標籤平滑", "label smoothing"),
+    "flip": Text("翻轉", "flip"),
+    "shift": Text("平移（±像素）", "shift (± pixels)"),
+    "rotate": Text("旋轉（±度）", "rotation (± degrees)"),
+    "scale": Text("縮放（±比例）", "scaling (± fraction)"),
+    "erase": Text("隨機遮擋（機率）", "random erasing (probability)"),
+    "brightness": Text("亮度（±標準差）", "brightness (± standard deviations)"),
+    "contrast": Text("對比（±比例）", "contrast (± fraction)"),
+    "mixup": Text("mixup α", "mixup α"),
+    "cutmix": Text("CutMix α", "CutMix α"),
+    "class_weight": Text("類別權重", "class weights"),
+    "sampler": Text("抽樣", "sampling"),
+    "patience": Text("提早停止（耐心值）", "early stopping (patience)"),
+    "select": Text("採用的權重", "weights kept"),
+    "seed": Text("種子", "seed"),
+}
+
+
 def term(english: str) -> Text:
     """The glossary's entry; KeyError names a term that is not in it."""
     return Text(zh=GLOSSARY[english], en=english)
@@ -192,7 +224,8 @@ def same(value: object) -> Text:
 
 def setting(value: object) -> Text:
     """A setting of a Recipe for a table: words in both languages, anything else as it is."""
-    return Text(SETTINGS.get(str(value), str(value)), str(value))
+    shown = f"{value:g}" if isinstance(value, float) else str(value)
+    return Text(SETTINGS.get(shown, shown), shown)
 
 
 def listing(texts: Iterable[Text | str]) -> Text:

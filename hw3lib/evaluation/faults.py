@@ -324,9 +324,9 @@ FAULTS = (
     Fault("40 x 40 images enlarged by nearest neighbour", resized(nearest), resized(to_face),
           "one resizing for every reading path"),
     Fault("encoded as JPEG once more", encoded_again, encoded_again,
-          "none; but the digest differs, so a Run is scored again"),
+          "none; but pixels are hashed, so scores are recomputed"),
     Fault("test files renumbered, predictions by position", by_position, by_id,
           "predictions go by id"),
     Fault("training and validation split again", drawn_again, refuse_other_split,
-          "a Recipe knows the fingerprint of its split"),
+          "the configuration stores the split's hash"),
 )  # fmt: skip

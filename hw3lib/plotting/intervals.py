@@ -50,7 +50,7 @@ def interval_rows(
     style.ticks(panel.xaxis, unit)
     panel.set_yticks(rows, [label(name) for name in names])
     panel.set_ylim(len(names) - 0.4, -0.6)
-    panel.set_xlabel(label(title, " "))
+    panel.set_xlabel(label(title, " ") + (" (pp)" if unit == "pp" else ""))
     panel.grid(axis="x", alpha=0.3)
     if ax is None:
         style.legend_below(panel.figure)

@@ -39,7 +39,7 @@ def curves(
     ----------
     series : name -> values by x (the index), or a frame of value, low, high
     x, y : labels of the axes
-    x_unit, y_unit : "%" for shares, "pp" for differences of shares, "" for anything else
+    x_unit, y_unit : "%" for shares, "" for anything else
     baseline : the series drawn as a plain dashed black line
     reference : height of a dotted line
     ax : where to draw; if None on a figure of its own, with a legend below

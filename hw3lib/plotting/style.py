@@ -176,6 +176,6 @@ def ticks(axis: Axis, unit: str) -> None:
         case "%":
             axis.set_major_formatter(lambda x, _: f"{100 * x:.4g}%")
         case "pp":
-            axis.set_major_formatter(lambda x, _: f"{100 * x:+.4g} pp" if abs(x) > 1e-9 else "0")
+            axis.set_major_formatter(lambda x, _: f"{100 * x:+.4g}" if abs(x) > 1e-9 else "0")
         case "1":
             axis.set_major_locator(MaxNLocator(integer=True))

@@ -8,59 +8,31 @@ from pathlib import Path
 
 from hw3lib import UserError
 from hw3lib.report.document import Block, Chapter, numbered
-from hw3lib.text import Text, same, setting
+from hw3lib.text import HYPERPARAMETERS, Text, same, setting
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import Run
 
 NAME = "appendix"
 SEED = re.compile(r"\.\d+$")  # of the Runs of one configuration: "small.0", "small.1"
-HYPERPARAMETERS: dict[str, Text] = {  # field of a Recipe -> its name; what is off is left out
-    "model": Text("網路", "network"),
-    "width": Text("寬度倍數", "width factor"),
-    "train_on": Text("訓練資料", "trained on"),
-    "train_limit": Text("訓練影像上限", "limit of training images"),
-    "epochs": Text("訓練週期", "epochs"),
-    "batch_size": Text("批次大小", "batch size"),
-    "optimizer": Text("最佳化器", "optimiser"),
-    "lr": Text("學習率", "learning rate"),
-    "lr_rest": Text("學習率（非卷積核，SGD）", "learning rate (all but kernels, SGD)"),
-    "momentum": Text("動量（Nesterov）", "momentum (Nesterov)"),
-    "weight_decay": Text("權重衰減", "weight decay"),
-    "schedule": Text("學習率排程", "learning-rate schedule"),
-    "ema": Text("權重指數移動平均（EMA）", "weight averaging (EMA)"),
-    "label_smoothing": Text("標籤平滑", "label smoothing"),
-    "flip": Text("翻轉", "flip"),
-    "shift": Text("平移（±像素）", "shift (± pixels)"),
-    "rotate": Text("旋轉（±度）", "rotation (± degrees)"),
-    "scale": Text("縮放（±比例）", "scaling (± fraction)"),
-    "erase": Text("隨機遮擋（機率）", "random erasing (probability)"),
-    "brightness": Text("亮度（±標準差）", "brightness (± standard deviations)"),
-    "contrast": Text("對比（±比例）", "contrast (± fraction)"),
-    "mixup": Text("mixup α", "mixup α"),
-    "cutmix": Text("CutMix α", "CutMix α"),
-    "class_weight": Text("類別權重", "class weights"),
-    "sampler": Text("抽樣", "sampling"),
-    "patience": Text("提早停止（耐心值）", "early stopping (patience)"),
-    "select": Text("採用的權重", "weights kept"),
-    "seed": Text("種子", "seed"),
-}
 UNUSED = ("none", 0, 0.0)
 USED_BY = {"momentum": ("sgd", "muon"), "lr_rest": ("muon",)}  # optimisers
 
 
-def appendix(runs: dict[str, Run], works: list[str], machine: Text, number: int) -> Chapter:
-    """The last Chapter. `works` are the references in their order, those cited first."""
-    blocks = []
+def appendix(
+    runs: dict[str, Run], works: list[str], machine: Text, number: int, *, folded: int = 0
+) -> Chapter:
+    """The last Chapter. `works` are the references in their order, the last `folded` details."""
+    blocks = [_heading("超參數與訓練環境", "Hyperparameters and machine")]
     if best := runs.get("best") or next(iter(runs.values()), None):
-        blocks += [_heading("最佳網路的超參數", "Hyperparameters of the best network")]
-        blocks += [_hyperparameters(best)]
-    blocks += [_heading("訓練環境", "Machine"), Block("markdown", NAME, machine)]
+        blocks.append(_hyperparameters(best))
+    blocks.append(Block("markdown", NAME, machine))
     if works:
         blocks += [_heading("參考文獻", "References")]
         blocks += [
-            Block("work", NAME, same(f"\\[{n}\\] {work}"), number=str(n))
+            Block("work", NAME, same(f"\\[{n}\\] {work}"), number=str(n),
+                  detail=n > len(works) - folded)
             for n, work in enumerate(works, 1)
-        ]
+        ]  # fmt: skip
     if runs:
         blocks += [_heading("訓練配方與結果", "Recipes and their Runs", detail=True), _runs(runs)]
     return Chapter(NAME, number, Text("附錄", "Appendix"), numbered(blocks, number))
@@ -98,16 +70,15 @@ def _hyperparameters(run: Run) -> Block:
         if name in HYPERPARAMETERS and off:
             continue
         if recipe.optimizer in USED_BY.get(name, (recipe.optimizer,)):
-            shown = setting(f"{value:g}" if isinstance(value, float) else value)
-            said.append((HYPERPARAMETERS.get(name, same(name)), shown))
+            said.append((HYPERPARAMETERS.get(name, same(name)), setting(value)))
     half = -(-len(said) // 2)
     said += [(Text("", ""),) * 2] * (2 * half - len(said))
     rows = [[*said[i], *said[half + i]] for i in range(half)]
     caption = Text(
-        f"最佳網路（配方 `best`）的全部超參數，共訓練 {run.record['epochs_run']} 個週期；"
-        "其餘選項皆為預設值。",
-        f"All hyperparameters of the best network (recipe `best`), trained for "
-        f"{run.record['epochs_run']} epochs; every other option has its default.",
+        f"最佳網路（配方 `best`）的超參數，共訓練 {run.record['epochs_run']} 個週期；"
+        "未列出者為關閉或預設值。",
+        f"Hyperparameters of the best network (recipe `best`), trained for "
+        f"{run.record['epochs_run']} epochs; what is not listed is off or has its default.",
     )
     columns = [Text("超參數", "hyperparameter"), Text("值", "value")] * 2
     shown = {"columns": columns, "rows": rows, "align": ["left"] * 4}

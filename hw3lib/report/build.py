@@ -23,7 +23,7 @@ from hw3lib.files import ROOT, write_atomic
 from hw3lib.report.appendix import appendix, read_works
 from hw3lib.report.check import readable
 from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
-from hw3lib.report.document import REFERENCE, Document, referenced
+from hw3lib.report.document import REFERENCE, Block, Document, referenced
 from hw3lib.report.execute import execute_notebooks, parameters_of
 from hw3lib.report.notebook import chapter_of, collect, ran_through
 from hw3lib.text import LANGUAGES, known_language
@@ -110,9 +110,13 @@ def _filled(
     chapters = [chapter_of(nb, name, root / "notebooks") for name, nb in notebooks.items()]
     numbers = [chapter.number for chapter in chapters]
     works = read_works(root / "report" / "bibliography.bib")
-    said = "\n".join(str((b.text, b.data.get("short"))) for c in chapters for b in c.blocks)
-    keys = [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works] or [*works]
-    last = appendix(runs, [works[key] for key in keys], machine(runs), max(numbers) + 1)
+    blocks = [block for chapter in chapters for block in chapter.blocks]
+    printed = _cited([block for block in blocks if not block.detail], works)
+    keys = list(dict.fromkeys(printed + _cited(blocks, works))) or [*works]
+    last = appendix(
+        runs, [works[key] for key in keys], machine(runs), max(numbers) + 1,
+        folded=len(keys) - len(printed) if printed else 0,
+    )  # fmt: skip
     document = replace(
         frame,
         chapters=[*chapters, last],
@@ -121,6 +125,12 @@ def _filled(
         checks=[ran_through(notebooks), *collect(notebooks, "check")],
     )
     return referenced(document, {key: str(n) for n, key in enumerate(keys, 1)}, strict=strict)
+
+
+def _cited(blocks: list[Block], works: dict[str, str]) -> list[str]:
+    """Keys of the works that the blocks cite, in the order of their first mention."""
+    said = "\n".join(str((block.text, block.data.get("short"))) for block in blocks)
+    return [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works]
 
 
 def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:

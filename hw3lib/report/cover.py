@@ -82,7 +82,7 @@ def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, Text]:
         Text("資料集", "Data set"): source,
         Text("影像數", "Images"): counts.format(n=len(faces), **sizes),
         Text("設定檔", "Profile"): same(study.profile),
-        Text("最近一次訓練", "Newest training"): same(newest(runs)[:10] or "–"),
+        Text("最近一次訓練", "Last trained"): same(newest(runs)[:10] or "–"),
     }
 
 
