@@ -252,6 +252,12 @@ def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
     assert told["seed"] == "0" and not {"CutMix α", "threads"} & set(told)
 
 
+def test_works_that_only_details_cite_come_last_and_are_details():
+    blocks = appendix({}, ["printed", "folded"], Text("機器", "machine"), 10, folded=1).blocks
+    works = {b.number: b.detail for b in blocks if b.kind == "work"}
+    assert works == {"1": False, "2": True}
+
+
 @pytest.mark.parametrize("name", ["a; rm -rf ~", "$(id)", "`id`", '"x', "{evil}", "a\nb", "--out"])
 def test_a_command_to_copy_holds_no_name_that_a_shell_would_run(name):
     told = rerun_command("demo", f"/some/where/{name}")
