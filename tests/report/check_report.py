@@ -50,12 +50,13 @@ def pdf_faults(file: Path, languages: list[str]) -> Iterator[str]:
 
 
 def astray(reader: PdfReader) -> Iterator[str]:
-    """Captions that stand in another chapter than their own."""
+    """Captions that stand in another chapter than their own, figures that stand out of order."""
     begins = [
         (reader.get_destination_page_number(place), -float(place.top), name.split("-")[1])
         for name, place in reader.named_destinations.items()
         if name.startswith("chapter-")
     ]
+    before = (0, 0)
     for number, page in enumerate(reader.pages):
         found: list[tuple[float, str]] = []
 
@@ -65,10 +66,15 @@ def astray(reader: PdfReader) -> Iterator[str]:
                 found.append((-height, caption[0].strip()))
 
         page.extract_text(visitor_text=look)
-        for height, caption in found:
+        for height, caption in sorted(found):
             inside = max([b for b in begins if b[:2] <= (number, height)], default=(0, 0, "0"))[2]
             if CAPTION.match(caption)[1] != inside:
                 yield f"page {number + 1}: {caption} stands in chapter {inside}"
+            if caption.startswith(("圖", "Figure")):
+                place = tuple(map(int, re.findall(r"\d+", caption)))
+                if place < before:
+                    yield f"page {number + 1}: {caption} stands behind figure {before}"
+                before = place
 
 
 def html_faults(file: Path) -> Iterator[str]:
