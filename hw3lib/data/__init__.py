@@ -1,4 +1,7 @@
-"""Faces from any layout: `load(path)` finds out how the images lie and reads them."""
+"""Faces from any layout: `load(path)` finds out how the images lie and reads them.
+
+What a file is, is told in `source` (KINDS, MAGIC); READERS says which module reads it.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""What `hw3 data PATH` tells of a data set: counts, duplicates, blanks, problems."""
+"""What `hw3 data PATH` tells of a data set: counts, duplicates, blanks, problems.
+
+The problems themselves are found as the images are loaded (`labels.assemble`) and cached with them
+(raise `cache.VERSION` with a new check); `leak` is the one that every command shows.
+"""
 
 from __future__ import annotations
 

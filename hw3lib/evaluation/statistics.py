@@ -2,7 +2,8 @@
 
 McNemar's test and the bootstrap speak of given networks: another seed is another network. Over
 seeds, a seed is a block: the configurations of one seed share what it decides, so differences are
-taken within seeds, and their spread gives the interval. That speaks of recipes.
+taken within seeds, and their spread gives the interval. That speaks of recipes. The interval of one
+accuracy (Wilson's) is in `metrics`.
 """
 
 from __future__ import annotations
