@@ -18,7 +18,7 @@ from hw3lib.files import write_atomic
 from hw3lib.report.document import Document
 from hw3lib.report.execute import HOUSE, one_line, read_notebook, tags
 from hw3lib.report.notebook import LANGUAGE_TAGS, chapter_of
-from hw3lib.report.pandoc import Markup
+from hw3lib.report.pandoc import Markup, pieces
 
 TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}
 METADATA = {  # of a notebook that is committed, as JupyterLab writes it
@@ -40,7 +40,12 @@ def readable(path: Path, parameters: dict[str, str]) -> list[str]:
         nb = read_notebook(path, parameters)
         chapter = chapter_of(nb, path.stem, path.parent)
         document = Document(chapter.title, {}, [chapter])
-        faults = [*Markup(document, "html", ("zh", "en"), place=str, missing=str).problems]
+        markup = Markup(document, "html", ("zh", "en"), place=lambda *_: "", missing=str)
+        for block in chapter.blocks:
+            form, parts = pieces(block)
+            for said in {text for part in parts for text in (part.zh, part.en)}:
+                markup(form, said, block)  # looks for its images
+        faults = [*markup.problems]
     except UserError as error:
         return [str(error)]
     for number, cell in enumerate(nb.cells, 1):

@@ -16,7 +16,7 @@ from hw3lib.files import ROOT
 from hw3lib.report.check import METADATA, clear, faults_of, readable
 from hw3lib.report.execute import tags
 
-from .fakes import pair
+from .fakes import pair, png
 from .lint import pairs, unlike
 
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("0[1-9]_*.ipynb"))
@@ -150,3 +150,11 @@ def test_what_a_run_left_is_cleared_and_nothing_else(tmp_path):
 def test_the_hook_runs_the_same_check():
     hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"][0]["hooks"]
     assert hooks[0]["entry"] == ".venv/bin/hw3 check" and hooks[0]["language"] == "system"
+
+
+def test_a_missing_image_is_told_before_anything_is_run(tmp_path):
+    path = tmp_path / "10_mine.ipynb"
+    nbformat.write(v4.new_notebook(cells=[v4.new_markdown_cell("# Mine\n\n![p](mine.png)")]), path)
+    assert readable(path, {}) == ["10_mine, cell 1: the image mine.png: no such file"]
+    (tmp_path / "mine.png").write_bytes(png())
+    assert readable(path, {}) == []
