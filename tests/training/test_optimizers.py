@@ -9,6 +9,7 @@ from torch import nn
 
 from hw3lib.models import build
 from hw3lib.training.optimizers import (
+    SCHEDULES,
     Average,
     Muon,
     make_optimizer,
@@ -17,7 +18,7 @@ from hw3lib.training.optimizers import (
     set_rate,
     swapped,
 )
-from hw3lib.training.recipe import Recipe
+from hw3lib.training.recipe import CHOICES, Recipe
 
 
 def twins(*shapes: tuple[int, ...]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -89,6 +90,7 @@ def test_schedules():
     assert schedule("cosine", 0.5) == pytest.approx(0.5) and schedule("cosine", 0) == 1
     assert schedule("linear", 0.6) == pytest.approx(0.5) and schedule("linear", 0.2) == 1
     assert schedule("constant", 0.9) == 1
+    assert set(SCHEDULES) == set(CHOICES["schedule"])
 
 
 @pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "muon"])
