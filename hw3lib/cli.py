@@ -299,13 +299,13 @@ def check(
     notebooks: Annotated[list[Path], typer.Argument(help="notebooks, e.g. notebooks/*.ipynb")],
     clear: Annotated[bool, typer.Option("--clear", help="first remove what runs left")] = False,
 ) -> None:
-    """Say what keeps notebooks from being committed: stored outputs, halves of a Pair, ..."""
+    """Say what keeps notebooks from being committed: stored outputs, what a report cannot read."""
     from hw3lib.report.check import clear as clear_outputs
     from hw3lib.report.check import faults_of
 
     for path in notebooks if clear else ():
         clear_outputs(path)
-    faults = [line for path in notebooks for line in faults_of(path)]
+    faults = [line for path in notebooks for line in faults_of(path, {}, stored=True)]
     for line in faults:
         print(line, file=sys.stderr)
     if faults:

@@ -21,7 +21,7 @@ from hw3lib import PUBLISH, UserError
 from hw3lib.data.audit import leak
 from hw3lib.files import ROOT, write_atomic
 from hw3lib.report.appendix import appendix, read_works
-from hw3lib.report.check import readable
+from hw3lib.report.check import faults_of
 from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
 from hw3lib.report.document import REFERENCE, Block, Document, referenced
 from hw3lib.report.execute import execute_notebooks, parameters_of
@@ -95,7 +95,7 @@ def _sources(folder: Path, parameters: dict[str, str], *, strict: bool) -> list[
     if not sources:
         raise UserError(f"{folder}: no notebooks; restore them with git")
     with ThreadPoolExecutor() as threads:  # each waits for a process of pandoc
-        found = threads.map(partial(readable, parameters=parameters), sources)
+        found = threads.map(partial(faults_of, parameters=parameters), sources)
     faults = [line for lines in found for line in lines]
     if faults and strict:
         raise UserError("; ".join(faults))

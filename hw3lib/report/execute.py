@@ -101,13 +101,13 @@ def parameters_of(profile: str, data: str, lang: str = "both") -> dict[str, str]
 
 
 def read_notebook(path: Path, parameters: dict[str, str]) -> NotebookNode:
-    """The notebook; UserError where it is none, or one of ours that lacks a parameter."""
+    """The notebook; UserError where it is none, or one of ours that lacks one of the parameters."""
     try:
         nb = nbformat.read(path, as_version=4)
     except Exception as error:
         raise UserError(f"{path}: not a notebook: {one_line(str(error))}") from None
     nb.cells = [c for c in nb.cells if INJECTED not in tags(c)]
-    if not HOUSE.match(path.name):
+    if not parameters or not HOUSE.match(path.name):
         return nb
     known = assigned(nb)
     if known is None:

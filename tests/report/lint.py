@@ -1,4 +1,4 @@
-"""Do both languages of a text state the same? For the notebooks' Pairs and what they say."""
+"""Rules for our nine notebooks: alike in build, and the same in both languages."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from string import Formatter
 
 from nbformat import NotebookNode
 
-from hw3lib.report.check import FORMULA, SHOWN
 from hw3lib.report.execute import tags
+from hw3lib.report.notebook import LANGUAGE_TAGS
 
+TAGS = {*LANGUAGE_TAGS, "parameters", "setup", "prose", "detail"}
+LINES = 20  # of a code cell, at most
+SHOWN = ("say", "answer", "figure", "table", "check")
+FORMULA = re.compile(r"\$\$(.+?)\$\$|(?<!\\)\$(.+?)(?<!\\)\$", re.DOTALL)
 FIELD = re.compile(r"\{(\w*)[^{}]*\}")  # {value:.1%}, which is no number of the sentence's
 NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 CHINESE = re.compile(r"[一-鿿]")
@@ -21,6 +25,41 @@ WORDS = {  # number -> its words in Chinese, in English
     "4": ("四", "four"), "5": ("五", "five|fifth"), "6": ("六", "six"), "7": ("七", "seven"),
     "8": ("八", "eight"), "9": ("九", "nine|ninth"), "10": ("十", "ten"),
 }  # fmt: skip
+
+
+def rules_broken(nb: NotebookNode) -> Iterator[str]:
+    """A line for each rule of the house that the notebook breaks, naming the cell."""
+    sources = [c.source for c in nb.cells if c.cell_type == "markdown" and "lang-en" not in tags(c)]
+    levels = [len(s) for s in re.findall(r"^(#{1,6}) ", "\n".join(sources), re.MULTILINE)]
+    if levels[:1] != [1] or 1 in levels[1:]:
+        yield "one # heading comes first, then ## and ### alone"
+    if any(below > above + 1 for above, below in pairwise(levels)):
+        yield "a heading skips a level"
+    for number, cell in enumerate(nb.cells, 1):
+        rules = _code if cell.cell_type == "code" else _prose
+        yield from (f"cell {number}: {line}" for line in rules(cell, tags(cell)))
+
+
+def _prose(cell: NotebookNode, tagged: set[str]) -> Iterator[str]:
+    words = FORMULA.sub(" ", cell.source)
+    if not tagged & set(LANGUAGE_TAGS) and re.sub(r"[\s.,;]", "", words):
+        yield "words without a language"
+
+
+def _code(cell: NotebookNode, tagged: set[str]) -> Iterator[str]:
+    if extra := tagged - TAGS:
+        yield f"unknown tag {', '.join(sorted(extra))}"
+    if "prose" in tagged and not cell.metadata.get("jupyter", {}).get("source_hidden"):
+        yield "tagged prose, but not collapsed"
+    most = 2 * LINES if "setup" in tagged else LINES  # imports take a line each
+    if (length := len(cell.source.splitlines())) > most and "prose" not in tagged:
+        yield f"{length} lines of code; at most {most}"
+    for call in (n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Call)):
+        name, given = getattr(call.func, "id", ""), {k.arg for k in call.keywords}
+        if name == "print":
+            yield "print; say it in both languages with say(zh=..., en=...)"
+        if name in SHOWN and not ({"zh", "en"} <= given or None in given or len(call.args) > 1):
+            yield f"{name} without both zh= and en="
 
 
 def unlike(nb: NotebookNode) -> Iterator[str]:

@@ -56,7 +56,7 @@ def test_it_holds_what_a_student_needs(handin):
     assert author == {"name": '王 "小明"', "id": "B1"}
     assert len(read_questions(handin / "report" / "questions.toml")) == 13
     notebooks = sorted((handin / "notebooks").glob("*.ipynb"))
-    assert len(notebooks) == 9 and not [f for n in notebooks for f in faults_of(n)]
+    assert len(notebooks) == 9 and not [f for n in notebooks for f in faults_of(n, {}, stored=True)]
     assert (handin / "requirements.txt").read_text().startswith("-e ")
     assert not [*handin.rglob("*.py")]  # the library is elsewhere
     for file in handin.glob("*.sh"):
