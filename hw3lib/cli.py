@@ -312,17 +312,6 @@ def check(
         raise UserError(f"{len(faults)} faults; fix them and try again")
 
 
-@runs_app.command("list")
-def list_runs(profile: Profile = "demo", data: Data = "") -> None:
-    """Say which Runs of a profile are on disk."""
-    from hw3lib.training.runs import run_path
-    from hw3lib.training.study import open_study
-
-    for name, recipe in open_study(profile, data).recipes.items():
-        path = run_path(recipe)
-        print(f"{name:28} {'made   ' if path.exists() else 'missing'} {path}")
-
-
 @runs_app.command("pack")
 def pack_runs(
     file: Annotated[Path, typer.Argument(help="the .tar.gz to write")],

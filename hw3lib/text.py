@@ -119,7 +119,6 @@ GLOSSARY: dict[str, str] = {
     "brightness": "亮度",
     "untrained": "未訓練",
     "top patches": "最強的區塊",
-    "mean difference": "平均之差",
     "brows": "眉毛",
     "eyes": "眼睛",
     "nose": "鼻子",

@@ -13,16 +13,14 @@ from hw3lib.interpretation.filters import (
     KINDS,
     FilterLayer,
     Survey,
-    field_size,
     kernel_kinds,
     top_patches,
 )
 from hw3lib.plotting.images import Scale, image_grid, signed
-from hw3lib.plotting.publishing import CROWD, SMALL, publishing, release
+from hw3lib.plotting.publishing import release
 from hw3lib.text import Text, as_text, term
 
 ACROSS = 12  # kernels in a row
-MEAN_OF = 60  # patches in the mean that a published report shows
 
 
 def grey_kernels(layer: FilterLayer) -> np.ndarray:
@@ -99,35 +97,9 @@ def patch_rows(
     by: str,
     count: int = 3,
 ) -> dict[str, list[list[np.ndarray]]]:
-    """For `filter_sheet`: `count` rows of the patches of data that activate each filter most.
-
-    In a published report, where a patch could be a face, one row: what many have in common.
-    """
-    if publishing() and not faces.synthetic and max(field_size(fields)) >= SMALL:
-        return {"mean difference": [_mean_patches(seen, fields, filters, faces, by=by)]}
+    """For `filter_sheet`: `count` rows of the patches of data that activate each filter most."""
     patches = [
         top_patches(faces.images, seen, fields, f, count=count, by=by, group=faces.group)
         for f in filters
     ]
     return {"top patches": [list(row) for row in zip(*patches, strict=True)]}
-
-
-def _mean_patches(
-    seen: Survey, fields: np.ndarray, filters: Sequence[int], faces: Faces, *, by: str
-) -> list[np.ndarray]:
-    """What the MEAN_OF patches that activate each filter most have beyond the mean face.
-
-    The mean of the patches, of those as large as most, less the mean of all faces in their places:
-    grey where nothing differs, the largest difference white or black. The mean alone would look
-    much like one of the faces.
-    """
-    shown, beyond = [], faces.images - faces.images.mean(axis=0)
-    for f in filters:
-        patches = top_patches(beyond, seen, fields, f, count=MEAN_OF, by=by, group=faces.group)
-        shapes = [p.shape for p in patches]
-        usual = max(set(shapes), key=shapes.count)
-        same = [p for p in patches if p.shape == usual]
-        mean = np.mean(same, axis=0)
-        grey = 127.5 + 127.5 * mean / max(float(np.abs(mean).max()), 1e-9)
-        shown.append(release(grey) if len(same) >= CROWD else grey)
-    return shown

@@ -7,7 +7,6 @@ import json
 import os
 import platform
 import re
-import shlex
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -82,7 +81,7 @@ def build_report(
     frame = Document(
         TITLE, author, [], facts(study, data, runs), context["date"], questions=questions,
         synthetic=synthetic, withheld=publish and not synthetic,
-        rerun=rerun_command(profile, "" if synthetic else data, handin=root != ROOT),
+        rerun=rerun_command(profile, data=not synthetic, handin=root != ROOT),
     )  # fmt: skip
     assemble = partial(_filled, frame, executed, runs, root, strict=not draft)
     inputs = _stated(_digest([*executed, *stated]), context, _renderer())
@@ -133,20 +132,12 @@ def _cited(blocks: list[Block], works: dict[str, str]) -> list[str]:
     return [key for key in dict.fromkeys(REFERENCE.findall(said)) if key in works]
 
 
-def rerun_command(profile: str, data: str, *, handin: bool = False) -> str:
-    """The command of a question, with {id} in its place; a path is shown as its last part.
-
-    Readers copy it into a shell, so a name with signs that mean something there is not shown.
-    """
-
-    def shown(path: str, otherwise: str) -> str:
-        name = Path(path).name
-        return shlex.quote(name) if re.fullmatch(r"[\w.+][\w.+ -]*", name) else otherwise
-
-    profile, data = shown(profile, "PROFILE"), shown(data, "IMAGES") if data else ""
+def rerun_command(profile: str, *, data: bool, handin: bool = False) -> str:
+    """The command of a question, with {id} in its place; paths are left to who copies it."""
+    profile = profile if profile.isalnum() else "PROFILE"
     if handin:
-        return f"make rerun QUESTION={{id}} PROFILE={profile}" + (f" DATA={data}" if data else "")
-    return f".venv/bin/hw3 rerun {{id}} --profile {profile}" + (f" --data {data}" if data else "")
+        return f"make rerun QUESTION={{id}} PROFILE={profile}" + " DATA=IMAGES" * data
+    return f".venv/bin/hw3 rerun {{id}} --profile {profile}" + " --data IMAGES" * data
 
 
 def dependencies(study: Study, runs: dict[str, Run]) -> str:

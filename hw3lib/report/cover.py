@@ -43,28 +43,24 @@ def read_author(path: Path) -> dict[str, Any]:
 
 
 def read_questions(path: Path) -> list[Question]:
-    """report/questions.toml: id -> titles, the notebook that answers, marks and key results.
+    """report/questions.toml: id -> titles, the notebook that answers, key results.
 
     Raises
     ------
     UserError
-        if the file is missing, no TOML, or a question lacks a field.
+        if the file is missing, no TOML, or a question lacks a field or has another.
     """
-    questions = []
+    questions, needed = [], {"zh", "en", "notebook"}
     for name, entry in read_toml(path, RESTORE).items():
         where = f"{path}: [{name}]"
-        if not isinstance(entry, dict) or {"zh", "en", "notebook"} - set(entry):
-            raise UserError(f"{where} needs zh, en and notebook")
-        if set(entry) - {"zh", "en", "notebook", "marks", "results"}:
-            raise UserError(f"{where}: known are zh, en, notebook, marks and results")
-        number, marks = str(entry["notebook"]).split("_")[0], entry.get("marks")
+        if not isinstance(entry, dict) or not needed <= set(entry) <= {*needed, "results"}:
+            raise UserError(f"{where} needs zh, en and notebook; it may have results, nothing else")
+        number = str(entry["notebook"]).split("_")[0]
         if not number.isdigit():
             raise UserError(f"{where}: notebook must begin with its number, as 05_name does")
-        if not isinstance(marks, (int, float, type(None))):
-            raise UserError(f"{where}: marks must be a number, not {marks!r}")
         title = _said({"zh": entry["zh"], "en": entry["en"]}, where)
         results = tuple(map(str, entry.get("results", ())))
-        questions.append(Question(name, title, marks, int(number), results))
+        questions.append(Question(name, title, int(number), results))
     return questions
 
 

@@ -83,7 +83,6 @@ class Question:
 
     id: str
     title: Text
-    marks: float | None
     chapter: int
     results: tuple[str, ...] = ()
 

@@ -9,7 +9,7 @@ import io
 import re
 from fnmatch import fnmatchcase
 from functools import cache, partial
-from itertools import chain, groupby, takewhile
+from itertools import groupby, takewhile
 from typing import Any
 from urllib.parse import quote
 
@@ -34,7 +34,6 @@ FACES = (  # the last one whole: signs of mathematics grow and change their form
 )
 LONG = 28  # letters of a cell in both languages, from which each stands on a line of its own
 SORTED = 5  # rows from which a table can be sorted
-KEY_RESULTS = 3  # of a question that names none
 PX_PER_POINT = 1.5  # 8.5 pt letters of ours beside text of 17 px
 UNQUOTED = " !$'()*+,-./:;=?@[]^_`{|}~"  # what a data URI may hold as it is, in double quotes
 # a formula in a line with the signs that must not part from it
@@ -51,7 +50,6 @@ WORDS = doc.WORDS | {
     "detail": Text("補充", "More"),
     "grader": Text("評分面板", "Grader’s panel"),
     "question": Text("題目", "Question"),
-    "marks": Text("配分", "Marks"),
     "results": Text("主要數值", "Key figures"),
     "checks": Text("通過的檢查", "Checks that passed"),
     "failed": Text("沒有通過的檢查", "Checks that failed"),
@@ -76,7 +74,6 @@ def render(document: Document, language: str = "both", problems: dict | None = N
         document=document, language=language, cover=cover, top=2 if cover else 1,
         answers=[_card(document, q) for q in document.questions],
         panel=[_panel_row(document, q) for q in document.questions],
-        marked=any(q.marks is not None for q in document.questions),
         words=WORDS, synthetic=SYNTHETIC_NOTE, fonts=FACES, version=__version__,
         style=Markup((TEMPLATES / "book.css").read_text(encoding="utf-8")),
         script=Markup((TEMPLATES / "book.js").read_text(encoding="utf-8")),
@@ -108,9 +105,7 @@ def _card(document: Document, question: Question) -> dict[str, Any]:
 
 def _panel_row(document: Document, question: Question) -> dict[str, Any]:
     chapter = next((c for c in document.chapters if c.number == question.chapter), None)
-    own = [r for r in document.results if chapter and r["notebook"] == chapter.notebook]
-    wanted = [[r for r in document.results if fnmatchcase(r["name"], p)] for p in question.results]
-    found = [*chain(*wanted)] or own[:KEY_RESULTS]
+    found = [r for p in question.results for r in document.results if fnmatchcase(r["name"], p)]
     rerun = document.rerun.replace("{id}", question.id)
     shown = [(_named(r["name"]), _number(r["value"]), r) for r in found]
     return {"question": question, "chapter": chapter, "results": shown, "rerun": rerun}

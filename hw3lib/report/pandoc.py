@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
 from pathlib import Path
 
 from hw3lib import UserError
@@ -55,16 +54,11 @@ def _with_alternative(found: re.Match) -> str:
     return f'<math {attributes} alttext="{tex.replace(chr(34), "&quot;").strip()}">{rest}'
 
 
-@cache
-def executable() -> str:
+def _run(snippets: list[tuple[str, str]], target: str) -> list[dict[str, str]]:
     import pypandoc
 
-    return pypandoc.get_pandoc_path()
-
-
-def _run(snippets: list[tuple[str, str]], target: str) -> list[dict[str, str]]:
     done = subprocess.run(
-        [executable(), "lua", str(SCRIPT), target],
+        [pypandoc.get_pandoc_path(), "lua", str(SCRIPT), target],
         input=json.dumps(snippets, ensure_ascii=False),
         capture_output=True,
         encoding="utf-8",

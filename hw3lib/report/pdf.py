@@ -25,8 +25,7 @@ from hw3lib.text import Text, known_language, same
 
 FONTS = ROOT / "report" / "fonts"
 TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf" / "report.typ"
-FAMILY = "Noto Sans TC"
-BUNDLED = ("DejaVu Sans Mono", "New Computer Modern Math")  # Typst's own, for other signs
+FAMILIES = ("Noto Sans TC", "DejaVu Sans Mono", "New Computer Modern Math")  # ours, then Typst's
 STANDARDS = ["ua-1", "a-2a"]  # accessible, and for the archive: both refuse what is incomplete
 SUFFIXES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp",
             "image/gif": "gif"}  # fmt: skip
@@ -86,7 +85,7 @@ class _Pages:
             "facts": [[self.plain(k), self.plain(v)] for k, v in document.facts.items()],
             "scores": [[self.plain(k), f"{v:.1%}"] for k, v in document.scores],
             "synthetic": self.plain(SYNTHETIC_NOTE) if document.synthetic else None,
-            "families": [*_characters(), *BUNDLED],
+            "families": FAMILIES,
             "words": {kind: self.plain(word) for kind, word in WORDS.items()},
             "questions": [self.question(q) for q in document.questions],
             "chapters": [
@@ -101,7 +100,7 @@ class _Pages:
         return {
             "id": question.id, "title": self.plain(question.title),
             "short": answer and self.said(answer.data["short"], block=answer),
-            "marks": question.marks, "chapter": question.chapter,
+            "chapter": question.chapter,
             "answered": answer is not None and _is_printed(answer),
         }  # fmt: skip
 
@@ -143,12 +142,9 @@ class _Pages:
         return {c: self.known(getattr(text, c), where) for c in codes}
 
     def known(self, text: str, where: str) -> str:
-        """The text with □ for what no font here has."""
-        fonts = _characters().values()
-        asked = {c for c in text if ord(c) >= EAST_ASIAN}
-        for c in {c for c in asked if not any(ord(c) in have for have in fonts)}:
-            problem = f"{where or 'the cover'}: no font in {FONTS} has {c!r}"
-            self.markup.problems[problem] = None
+        """The text with □ for Chinese that our font has not."""
+        for c in {c for c in text if ord(c) >= EAST_ASIAN and ord(c) not in _characters()}:
+            self.markup.problems[f"{where or 'the cover'}: {FAMILIES[0]} has no {c!r}"] = None
             text = text.replace(c, "□")
         return re.sub(r"[\x00-\x08\x0b-\x1f\x7f]", "", text)
 
@@ -196,15 +192,8 @@ def _fonts():
 
 
 @cache
-def _characters() -> dict[str, frozenset[int]]:
-    """Family -> its characters: ours first, then any other font put into report/fonts."""
+def _characters() -> frozenset[int]:
+    """The code points that our font has."""
     from matplotlib.ft2font import FT2Font
 
-    found: dict[str, frozenset[int]] = {FAMILY: frozenset()}
-    for font in _fonts().fonts():
-        if font.path and Path(font.path).parent == FONTS:
-            own = frozenset(FT2Font(font.path).get_charmap())
-            found[font.family] = found.get(font.family, frozenset()) | own
-    if not found[FAMILY]:
-        raise UserError(f"{FONTS}: {FAMILY} is missing; restore it with git or subset.py there")
-    return found
+    return frozenset(FT2Font(FONTS / "NotoSansTC-Regular.otf").get_charmap())

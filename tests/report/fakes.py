@@ -92,7 +92,7 @@ def document(*cells, works: dict | None = None, **changes) -> Document:
         "chapters": [chapter(*(cells or (cell(figure(), table(), answer()),)))],
         "facts": {Text("資料集", "Data set"): Text("合成", "drawn")},
         "date": "2026-11-20T08:00:00+00:00",
-        "questions": [Question("A3", Text("混淆", "Confused?"), 2, 5, ("best.*",))],
+        "questions": [Question("A3", Text("混淆", "Confused?"), 5, ("best.*",))],
     }
     return referenced(Document(**{**values, **changes}), works)
 

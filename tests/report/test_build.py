@@ -93,7 +93,7 @@ def test_page_pdfs_results_and_executed_notebooks_are_written(built):
     assert told >= {"05_confusion_matrix", "06_decision_rules", "10_mine", *names}
     page = (out / "hw3_report.html").read_text(encoding="utf-8")
     for said in ("準確率是 62.5%。", "The accuracy is 62.5%.", "請填姓名", "3 numbers read back.",
-                 "make rerun QUESTION=A3 PROFILE=tiny.toml", "Deep Residual Learning"):  # fmt: skip
+                 "make rerun QUESTION=A3 PROFILE=PROFILE", "Deep Residual Learning"):  # fmt: skip
         assert said in page, said
     assert str(out.parent.parent) not in page  # nothing of where it was made
 
@@ -211,15 +211,12 @@ ASKED = '[A1]\nzh = "a"\nen = "b"\n'
     ("read", "text", "told"),
     [
         (read_author, "name = ", "cannot be read as TOML"),
-        (read_author, "name = 3", r"name: must be a text, or \{ zh"),
-        (read_author, 'name = { zh = "王" }', "name: must be a text"),
+        (read_author, 'name = { zh = "王" }', r"name: must be a text, or \{ zh"),
         (read_author, 'email = "a"', "unknown field 'email'"),
         (read_author, 'collaborators = "甲"', "collaborators must be a list"),
-        (read_author, "collaborators = [1]", "collaborators: must be a text"),
         (read_questions, ASKED, r"\[A1\] needs zh, en and notebook"),
         (read_questions, ASKED + 'notebook = "model"', "must begin with its number"),
-        (read_questions, ASKED + 'notebook = "02_m"\nmarks = "1"', "marks must be a number"),
-        (read_questions, ASKED + 'notebook = "02_m"\npage = 1', "known are"),
+        (read_questions, ASKED + 'notebook = "02_m"\npage = 1', "nothing else"),
     ],
 )
 def test_a_fault_in_a_stated_file_is_one_line(tmp_path, read, text, told):
@@ -258,8 +255,10 @@ def test_works_that_only_details_cite_come_last_and_are_details():
     assert works == {"1": False, "2": True}
 
 
-@pytest.mark.parametrize("name", ["a; rm -rf ~", "$(id)", "`id`", '"x', "{evil}", "a\nb", "--out"])
-def test_a_command_to_copy_holds_no_name_that_a_shell_would_run(name):
-    told = rerun_command("demo", f"/some/where/{name}")
-    assert told == ".venv/bin/hw3 rerun {id} --profile demo --data IMAGES"
-    assert rerun_command("demo", "/x/FER 2013").endswith("--data 'FER 2013'")
+def test_a_command_to_copy_holds_no_name_that_a_shell_would_run():
+    """A profile of the project's by its name; no path of profile, data or a hand-in."""
+    for profile, told in (("cpu", "cpu"), ("a;id", "PROFILE"), ("/x/my.toml", "PROFILE")):
+        command = rerun_command(profile, data=True)
+        assert command == f".venv/bin/hw3 rerun {{id}} --profile {told} --data IMAGES"
+    asked = rerun_command("demo", data=False, handin=True)
+    assert asked == "make rerun QUESTION={id} PROFILE=demo"

@@ -192,7 +192,7 @@ def test_outputs_of_anyone_stay_text():
 
 def test_names_of_authors_and_files_stay_text():
     author = {"name": EVIL, "id": EVIL, "department": Text(EVIL, EVIL), "collaborators": [EVIL]}
-    asked = [Question("A3", Text(EVIL, EVIL), None, 5)]
+    asked = [Question("A3", Text(EVIL, EVIL), 5)]
     facts = {Text(EVIL, EVIL): Text(EVIL, EVIL)}
     made = harmless(render(document(author=author, facts=facts, questions=asked)))
     assert made.text.count(SCRIPT) >= 5
