@@ -32,11 +32,11 @@ AUGMENTED = Recipe(
 )  # fmt: skip
 
 
-def run_bench(data: str = "", quick: bool = False) -> None:
+def run_bench(data: str = "") -> None:
     """Print the table: what, ours, the other, ratio."""
     faces, threads, device = load(data), os.cpu_count() or 1, torch.device(device_of())
     folds = split_faces(faces)
-    few = 512 if quick else 4096
+    few = 4096
     recipe = replace(AUGMENTED, threads=threads)
     name = torch.cuda.get_device_name() if device.type == "cuda" else platform.machine()
     print(f"{name}, {threads} cores, torch {torch.__version__}, {arithmetic(recipe, device)}")
@@ -53,7 +53,7 @@ def run_bench(data: str = "", quick: bool = False) -> None:
         tell(f"epoch of ResNet-18, {few} images, s", ours, theirs, theirs / ours)
         cold, warm = starts(root, Path(folder) / "cache")
         tell("start of the data, s (warm, cold)", warm, cold, cold / warm)
-        score_files(faces, Path(folder), 500 if quick else 7000)
+        score_files(faces, Path(folder), 7000)
     rate, peak = achieved_rate(recipe, device), matrix_rate(recipe, device)
     tell("ResNet-18 training, GFLOP/s (a matrix product's)", rate, peak, rate / peak)
 

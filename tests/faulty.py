@@ -244,7 +244,7 @@ def tear(where: str) -> None:
     elif where == "before the rename":
         files.os.replace = die
     elif where == "between two renames":
-        rename, times = files.os.replace, iter((True,))
+        rename, times = files.os.replace, iter((True, True))  # a checkpoint's and the old folder's
         files.os.replace = lambda a, b: rename(a, b) if next(times, False) else die()
     elif where == "after the rename":
         files.sync_folder = die

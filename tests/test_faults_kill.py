@@ -18,9 +18,8 @@ from conftest import make_faces, same_weights
 from faulty import RNG, TORN, contents, ended, folds, killed, moments, start, tear
 
 from hw3lib.data import cache, load
-from hw3lib.data.split import Split
 from hw3lib.files import sweep, write_atomic
-from hw3lib.training.runs import checkpoint_of, get_run, open_run, run_path, score_again
+from hw3lib.training.runs import checkpoint_of, get_run, open_run, run_path
 
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 LONG, SHORT = replace(faulty.RECIPE, epochs=64), replace(faulty.RECIPE, epochs=1)
@@ -101,33 +100,23 @@ def test_the_same_run_asked_for_three_times_at_once(promise, tmp_path):
     promise.seen("one trained, two waited, the same logits", 3)
 
 
-def score_on(root: str, share: int) -> None:
-    score_again(open_run(run_path(SHORT, Path(root))), part_of_test(share))
-
-
-def part_of_test(share: int) -> Split:
-    whole = folds()
-    return replace(whole, test=whole.test[: len(whole.test) // share])
+def with_every_epoch(root: str) -> None:
+    get_run(SHORT, folds(), root=Path(root), progress=False, every_epoch=True)
 
 
 def test_replacing_a_run(promise, tmp_path):
-    promise("SIGKILL while a Run is replaced", "the training is never lost: the Run is there, "
-            "or whole under another name and taken from there")  # fmt: skip
-    first = get_run(SHORT, folds(), root=tmp_path, progress=False)
-    weights, kills = (first.path / "weights.safetensors").read_bytes(), 0
-    checkpoint_of(first.path).write_bytes(b"of a process killed before it could delete it")
-    moment = [{"torn": "between two renames"}, *moments(8, score_on, str(tmp_path), 2)]
-    for number, how in enumerate(moment):
-        kills += killed(score_on, str(tmp_path), 1 + number % 2, **how)
-        asked = part_of_test(1 + number % 3)
-        found = get_run(SHORT, asked, root=tmp_path, progress=False)
-        assert (found.path / "weights.safetensors").read_bytes() == weights
-        assert len(found.labels("test")) == len(asked.test)
-        assert found.record["seconds"] == first.record["seconds"]  # not trained again
-        assert {p.name for p in tmp_path.glob("[!.]*")} == {first.path.name}
-    get_run(SHORT, asked, root=tmp_path, progress=False)
-    assert not checkpoint_of(first.path).exists()
-    promise.seen(f"{kills} kills, never trained again", kills)
+    promise("SIGKILL while a Run is replaced by one with the logits of every epoch", "the old one, "
+            "the new one, or a checkpoint from which it is made again: the same bits")  # fmt: skip
+    kills, moment = 0, moments(8, with_every_epoch, str(tmp_path / "timed"))
+    for number, how in enumerate([{"torn": "between two renames"}, *moment]):
+        root = tmp_path / str(number)
+        first = get_run(SHORT, folds(), root=root, progress=False)
+        network = first.network()
+        kills += killed(with_every_epoch, str(root), **how)
+        found = get_run(SHORT, folds(), root=root, progress=False)
+        assert same_weights(found.network(), network)
+        assert [p.name for p in root.glob("[!.]*")] == [first.path.name]
+    promise.seen(f"{kills} kills, the same bits", kills)
 
 
 def read(path: str, folder: str, out: str = "") -> None:

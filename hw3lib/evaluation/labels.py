@@ -141,9 +141,5 @@ def error_verdicts(
     """
     wrong = np.asarray(labels) != np.asarray(predictions)
     seen, y, z = majority(votes)[wrong], labels[wrong], predictions[wrong]
-    return {
-        "network": int((seen == z).sum()),
-        "label": int((seen == y).sum()),
-        "other": int(((seen >= 0) & (seen != y) & (seen != z)).sum()),
-        "none": int((seen < 0).sum()),
-    }
+    kinds = np.select([seen < 0, seen == z, seen == y], ["none", "network", "label"], "other")
+    return {kind: int((kinds == kind).sum()) for kind in ("network", "label", "other", "none")}

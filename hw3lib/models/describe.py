@@ -10,11 +10,11 @@ import copy
 import operator
 from dataclasses import dataclass, replace
 from math import prod
-from typing import Any
 
 import pandas as pd
 import torch
 from torch import fx, nn
+from torch.fx.passes.shape_prop import ShapeProp
 
 from hw3lib.data.faces import SIZE
 from hw3lib.models.networks import count_parameters
@@ -41,10 +41,10 @@ def layer_table(model: nn.Module, in_channels: int = 1) -> pd.DataFrame:
                 {
                     "layer": node.target,
                     "kind": kind_of(module),
-                    "output shape": shape_text(node.meta["shape"]),
+                    "output shape": shape_text(shape_of(node)),
                     "receptive field": fields[node][0],
                     "parameters": count_parameters(module),
-                    "MACs": layer_macs(module, node.meta["shape"]),
+                    "MACs": layer_macs(module, shape_of(node)),
                 }
             )
     return pd.DataFrame(rows)
@@ -108,12 +108,12 @@ def main_path(units: tuple[Unit, ...]) -> list[int]:
 
 
 def _nodes(model: nn.Module, in_channels: int) -> list[tuple[fx.Node, nn.Module | None]]:
-    """The graph's nodes in order, each with its layer and, in `meta`, its output's shape."""
+    """The graph's nodes in order, each with its layer; `shape_of` knows their outputs."""
     graph = fx.symbolic_trace(copy.deepcopy(model).eval())
     weight = next(graph.parameters())
     image = torch.zeros(1, in_channels, SIZE, SIZE, dtype=weight.dtype, device=weight.device)
     with torch.inference_mode():
-        _Shaped(graph).run(image)
+        ShapeProp(graph).propagate(image)
     return [
         (node, graph.get_submodule(node.target) if node.op == "call_module" else None)
         for node in graph.graph.nodes
@@ -121,13 +121,9 @@ def _nodes(model: nn.Module, in_channels: int) -> list[tuple[fx.Node, nn.Module 
     ]
 
 
-class _Shaped(fx.Interpreter):
-    """Runs a graph and notes the shape of every output, without the batch axis."""
-
-    def run_node(self, n: fx.Node) -> Any:
-        output = super().run_node(n)
-        n.meta["shape"] = tuple(output.shape[1:])
-        return output
+def shape_of(node: fx.Node) -> tuple[int, ...]:
+    """Shape of a node's output, without the batch axis."""
+    return tuple(node.meta["tensor_meta"].shape[1:])
 
 
 def _seen(module: nn.Module | None, inputs: list[tuple[int, int]]) -> tuple[int, int]:
@@ -151,7 +147,7 @@ def _place(
     node: fx.Node, module: nn.Module | None, units: list[Unit], home: dict[fx.Node, int]
 ) -> int:
     """Put a node into its producer's unit, or open a new one; the unit's number."""
-    sources, shape = node.all_input_nodes, node.meta["shape"]
+    sources, shape = node.all_input_nodes, shape_of(node)
     if module is None:
         name = "input" if node.op == "placeholder" else node.name
         op = "input" if node.op == "placeholder" else JOINS.get(node.target, node.name)

@@ -12,11 +12,11 @@ import zlib
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from hw3lib import UserError
+from hw3lib.data.split import Split
 from hw3lib.files import new_folder, write_atomic
-from hw3lib.models.network import PUBLISHED, Network, load_network, save_network
+from hw3lib.models.network import PUBLISHED, evaluate_test, load_network, save_network
 from hw3lib.training.runs import RECORD, WEIGHT_FILE, Run, belongs, open_run, run_path, runs_folder
 
 RUN_NAME = re.compile(r"[a-z0-9_]+-[0-9a-f]{12}")
@@ -105,11 +105,10 @@ def _sound(folder: Path) -> Path:
     return folder
 
 
-def publish(run: Run, name: str, measure: Callable[[Network], dict[str, Any]]) -> Path:
+def publish(run: Run, name: str, folds: Split, *, views: str = "one") -> Path:
     """Write the Run's network as data/pretrained/<name>.safetensors in half precision.
 
-    measure : network -> figures that go into the file's metadata (accuracies, split); it is
-              given the network as it will be read back, rounded to half precision
+    Its metadata hold what it reaches on the test images, as it will be read back, rounded.
     """
     about = {k: run.record[k] for k in ("date", "device", "machine", "torch", "seconds")}
     about |= {
@@ -122,7 +121,8 @@ def publish(run: Run, name: str, measure: Callable[[Network], dict[str, Any]]) -
         draft = Path(place) / file.name
         save_network(draft, run.network(), half=True)
         rounded = load_network(draft)
-        metadata = {**rounded.metadata, **about, **measure(rounded)}
+        scores = evaluate_test(rounded, folds, views=views)
+        metadata = {**rounded.metadata, **about, **scores}
         save_network(draft, replace(rounded, metadata=metadata), half=True)
         write_atomic(file, draft.read_bytes())
     return file

@@ -1,11 +1,8 @@
-"""Progress of a training: a bar in a terminal, lines in a log, a live curve in JupyterLab."""
+"""Progress of a training: a line an epoch, in JupyterLab a live curve."""
 
 from __future__ import annotations
 
-import os
 import sys
-
-from tqdm import tqdm
 
 from hw3lib.training.recipe import Recipe
 
@@ -22,11 +19,7 @@ def in_notebook() -> bool:
 
 def reporter(name: str, recipe: Recipe) -> Lines:
     """The reporter that suits where this process runs."""
-    if in_notebook() and not os.environ.get("HW3_BATCH"):
-        return LiveCurve(name, recipe)
-    if sys.stderr.isatty() and os.environ.get("LOKY_WORKER_COUNT") is None:
-        return Bar(name, recipe)
-    return Lines(name, recipe)
+    return (LiveCurve if in_notebook() else Lines)(name, recipe)
 
 
 class Lines:
@@ -43,19 +36,6 @@ class Lines:
 
     def close(self) -> None:
         pass
-
-
-class Bar(Lines):
-    def __init__(self, name: str, recipe: Recipe):
-        super().__init__(name, recipe)
-        self.bar = tqdm(total=recipe.epochs, desc=name, unit="epoch")
-
-    def epoch(self, history: list[dict[str, float]]) -> None:
-        self.bar.update(len(history) - self.bar.n)
-        self.bar.set_postfix_str(figures(history[-1]))
-
-    def close(self) -> None:
-        self.bar.close()
 
 
 class LiveCurve(Lines):
@@ -92,12 +72,9 @@ def summary(history: list[dict[str, float]], recipe: Recipe) -> str:
     left = sum(row["seconds"] for row in history) / len(history) * (recipe.epochs - len(history))
     minutes = f"{left / 60:.0f} min" if left >= 90 else f"{left:.0f} s"
     told = f"epoch {len(history)}/{recipe.epochs}, {minutes} left" if left else "last epoch"
-    return f"{told}  {figures(history[-1])}"
-
-
-def figures(row: dict[str, float]) -> str:
+    row = history[-1]
     return (
-        f"loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}  "
+        f"{told}  loss {row['train_loss']:.3f} / {row['validation_loss']:.3f}  "
         f"accuracy {row['train_accuracy']:.1%} / {row['validation_accuracy']:.1%}  "
         f"{row['seconds']:.1f} s"
     )

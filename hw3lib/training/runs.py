@@ -1,18 +1,17 @@
 """Runs: ask by Recipe; the Run is found on disk, resumed where it was killed, or trained now.
 
 A Run is a folder: recipe, weights, history, logits on validation and test, and a record that
-says when and where it was made and the SHA-256 of each file. It is written whole or not at all.
+says when and where it was made and the SHA-256 of each file. It is written whole or not at all,
+and what was trained is never changed.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
 import re
-import shutil
 import time
 from copy import deepcopy
 from dataclasses import asdict, dataclass, replace
@@ -25,7 +24,7 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load_file, save
 
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES
@@ -45,11 +44,16 @@ WEIGHT_FILE = re.compile(r"weights\.safetensors|snapshot_\d+\.safetensors")
 
 @dataclass(frozen=True)
 class Run:
-    """The folder that a Recipe leaves, checked against the hashes in its record."""
+    """The folder that a Recipe leaves, checked against the hashes in its record.
+
+    scored : logits and labels of the split that was asked for, where it has another test set
+        than the training had; the test set is no part of a Run's name
+    """
 
     path: Path
     recipe: Recipe
     record: dict[str, Any]
+    scored: dict[str, np.ndarray] | None = None
 
     def __repr__(self) -> str:
         n, accuracy = len(self.history), self.accuracy("test")
@@ -68,16 +72,7 @@ class Run:
 
     @cached_property
     def _stored(self) -> dict[str, np.ndarray]:
-        return self._arrays(LOGITS)
-
-    def _arrays(self, name: str) -> dict[str, np.ndarray]:
-        data = (self.path / name).read_bytes()
-        if hashlib.sha256(data).hexdigest() != self.record["sha256"][name]:
-            raise UserError(
-                f"{self.path}: changed since it was opened, by a process with another test set or "
-                "by damage; give the command again when the other has ended"
-            )
-        return load(data)
+        return self.scored or load_file(self.path / LOGITS)
 
     def _of(self, split: str, stored: dict[str, np.ndarray]) -> np.ndarray:
         if split not in stored:
@@ -113,7 +108,7 @@ class Run:
         """
         if EPOCHS not in self.record["sha256"]:
             raise UserError(f"{self.path}: holds no logits of every epoch; train it with them")
-        return self._of(split, self._arrays(EPOCHS)).astype(np.float32)
+        return self._of(split, load_file(self.path / EPOCHS)).astype(np.float32)
 
     def network(self, device: str = "cpu", *, cycle: int = 0) -> Network:
         """The trained network; `cycle` (1, 2, …): the snapshot at the end of that cycle.
@@ -247,35 +242,33 @@ def get_run(
         )
     recipe, name = replace(recipe, data=folds.fingerprint), name or recipe.model
     path = run_path(recipe, root)
-    if path.exists() and _serves(run := open_run(path, recipe), folds, every_epoch):
-        with contextlib.suppress(OSError):  # of a kill between the Run and its end
-            checkpoint_of(path).unlink()
+    if not (run := _made(path, recipe, folds, every_epoch)):
+        waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
+        with locked(path, waiting):
+            sweep(path.parent, path.name, age=0)
+            sweep(path.parent, checkpoint_of(path).name, age=0)
+            if not (run := _made(path, recipe, folds, every_epoch)):
+                _train_into(path, recipe, folds, name, progress, every_epoch)
+                run = open_run(path, recipe)
+    if run.record["test_fingerprint"] == folds.test_fingerprint:
         return run
-    waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
-    with locked(path, waiting):
-        _recover(path, recipe)
-        sweep(path.parent, path.name, age=0)
-        sweep(path.parent, checkpoint_of(path).name, age=0)
-        if not path.exists() or (every_epoch and EPOCHS not in open_run(path).record["sha256"]):
-            _train_into(path, recipe, folds, name, progress, every_epoch)
-        run = open_run(path, recipe)
-        if not _serves(run, folds):
-            score_again(run, folds)
-    return open_run(path, recipe)
+    members = [run.network(cycle=c) for c in range(recipe.cycles)]
+    return replace(run, scored=_split_logits(members, recipe, folds, torch.device("cpu")))
 
 
-def _recover(path: Path, recipe: Recipe) -> None:
-    """A Run that was written whole, or put aside, by a process killed before the last rename."""
-    for part in path.parent.glob(f".{path.name}.*.part") if not path.exists() else ():
-        with contextlib.suppress(UserError):
-            open_run(part, recipe)
-            os.replace(part, path)
-            return
-
-
-def _serves(run: Run, folds: Split, every_epoch: bool = False) -> bool:
-    same = run.record["test_fingerprint"] == folds.test_fingerprint
-    return same and (not every_epoch or EPOCHS in run.record["sha256"])
+def _made(path: Path, recipe: Recipe, folds: Split, every_epoch: bool) -> Run | None:
+    """The Run, if it is there and holds the logits that are asked for."""
+    if not path.exists():
+        return None
+    run = open_run(path, recipe)
+    if every_epoch and (
+        EPOCHS not in run.record["sha256"]
+        or run.record["test_fingerprint"] != folds.test_fingerprint
+    ):
+        return None
+    with contextlib.suppress(OSError):  # of a kill between the Run and its end
+        checkpoint_of(path).unlink()
+    return run
 
 
 def _train_into(
@@ -324,8 +317,9 @@ def _train_into(
             "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
             "python": platform.python_version(),
             "torch": torch.__version__,
+            "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())},
         }
-        _write_record(part, record)
+        (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
     checkpoint.unlink(missing_ok=True)
 
 
@@ -365,20 +359,3 @@ def _split_logits(members: list[Network], recipe: Recipe, folds: Split, device) 
                 stored[f"{split}.{cycle}" if cycle else split] = logits(member, faces.images)
             stored[f"{split}_labels"] = faces.labels
     return stored
-
-
-def score_again(run: Run, folds: Split) -> None:
-    """The test set is no part of a Run's name: on another one the logits are computed again."""
-    members = [run.network(cycle=c) for c in range(run.recipe.cycles)]
-    stored = save(_split_logits(members, run.recipe, folds, torch.device("cpu")))
-    with new_folder(run.path) as part:
-        for name in set(run.record["sha256"]) - {LOGITS, EPOCHS}:  # these are the other test set's
-            shutil.copyfile(run.path / name, part / name)
-        (part / LOGITS).write_bytes(stored)
-        _write_record(part, {**run.record, "test_fingerprint": folds.test_fingerprint})
-
-
-def _write_record(part: Path, record: dict[str, Any]) -> None:
-    """The record, with the SHA-256 of every file that lies there."""
-    record = {**record, "sha256": {p.name: sha256(p) for p in sorted(part.iterdir())}}
-    (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")

@@ -109,7 +109,7 @@ def _on_workers(address: str, study: Study, names: list[str]) -> Iterator[str]:
         folds = client.submit(copy.copy, study.folds, pure=False)
         tasks = {
             client.submit(
-                _train_there, folds, study.recipes[n], n, study.keeps_epochs(n), _versions(),
+                _train_there, folds, study.recipes[n], n, study.keeps_epochs(n), _version(),
                 key=f"{n}-{study.recipes[n].hash}", pure=False, retries=3,
             ): n
             for n in names
@@ -152,24 +152,20 @@ def _connected(address: str):
     return client
 
 
-def _versions() -> dict[str, str]:
-    """What has to be the same here and where a Run is made."""
-    return {
-        "hw3lib's training code": str(TRAINING_VERSION),
-        "torch": torch.__version__.partition("+")[0],  # whichever GPU it was built for
-    }
+def _version() -> str:
+    """What has to be the same here and where a Run is made; whichever GPU torch was built for."""
+    return f"training code {TRAINING_VERSION}, torch {torch.__version__.partition('+')[0]}"
 
 
 def _train_there(
-    folds: Split, recipe: Recipe, name: str, every_epoch: bool, wanted: dict[str, str]
+    folds: Split, recipe: Recipe, name: str, every_epoch: bool, version: str
 ) -> dict[str, bytes]:
     """In a worker: the files of the Run, which is found, resumed or trained there."""
-    for what, version in _versions().items():
-        if wanted[what] != version:
-            raise UserError(
-                f"worker on {platform.node()}: {what} is {version} there and {wanted[what]} here; "
-                "install the same version"
-            )
+    if version != _version():
+        raise UserError(
+            f"worker on {platform.node()}: {_version()} there, {version} here; "
+            "install the same versions"
+        )
     with _one_at_a_time:
         cut = recut(folds, recipe.split, recipe.seed)
         run = get_run(recipe, cut, name=name, every_epoch=every_epoch)

@@ -23,7 +23,7 @@ from hw3lib.models import build
 from hw3lib.models.network import (
     Network,
     evaluate,
-    evaluate_folds,
+    evaluate_test,
     load_network,
     logits,
     predict,
@@ -205,12 +205,8 @@ def test_accuracies_are_counted_by_hand(run, folds, faces):
                        ("_without_near_copies", right[8:48])):  # fmt: skip
         assert facts[f"n{kind}"] == len(rows)
         assert facts[f"accuracy{kind}"] == pytest.approx(rows.mean())
-    told = evaluate_folds(run.network(), replace(folds, faces=near))
+    told = evaluate_test(run.network(), replace(folds, faces=near))
     assert all(told[f"test_{name}"] == facts[name] for name in facts if name[0] in "an")
-    validation = (run.logits("validation").argmax(1) == run.labels("validation")).mean()
-    assert told["validation_accuracy"] == pytest.approx(validation)
-    both = evaluate_folds(run.network(), folds, trained_on="train+validation")
-    assert "validation_accuracy" not in both
     assert "n_without_near_copies" not in evaluate(run.network(), faces, split="train")
     with pytest.raises(UserError, match="no labelled"):
         evaluate(run.network(), faces, split="private")

@@ -1,4 +1,4 @@
-"""Where progress is shown: a curve in a notebook only, else lines or a bar."""
+"""Where progress is shown: a curve in a notebook only, else lines."""
 
 from __future__ import annotations
 
@@ -33,7 +33,6 @@ def test_in_a_kernel_a_curve_is_redrawn_in_one_output(monkeypatch):
     handle, shown = MagicMock(), []
     handle.update.side_effect = lambda output, **options: shown.append(output)
     with monkeypatch.context() as kernel:
-        kernel.delenv("HW3_BATCH", raising=False)
         kernel.setattr(IPython, "get_ipython", Shell)
         kernel.setattr("IPython.display.display", lambda *_, **options: handle)
         reporter = progress.reporter("best", RECIPE)
