@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import glob
 import hashlib
-import json
 import os
 import secrets
 import shutil
@@ -130,14 +129,6 @@ def read_text(path: Path) -> str:
     if len(data) > LIMIT:
         raise ValueError(f"{path.name} has more than {LIMIT:,} bytes")
     return data.decode("utf-8")
-
-
-def parse_json(text: str) -> Any:
-    """What the JSON says; ValueError too where it is nested beyond reading."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
 
 
 def read_toml(path: Path, missing: str) -> dict[str, Any]:

@@ -11,8 +11,7 @@ import pytest
 import torch
 from fault_table import promise, pytest_addoption, pytest_terminal_summary  # noqa: F401
 
-from hw3lib.data.copies import exact_groups
-from hw3lib.data.faces import Faces
+from hw3lib.data.faces import Faces, exact_groups
 from hw3lib.data.split import Split, split_faces
 from hw3lib.training.recipe import Recipe
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw3lib.data.copies import exact_groups
-from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
+from hw3lib.data.faces import CLASSES, UNLABELLED, Faces, exact_groups
 
 USAGE = {"train": "Training", "test": "PublicTest", "private": "PrivateTest", "": ""}
 FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -5,7 +5,6 @@ What a file is, is told in `source` (KINDS, MAGIC); READERS says which module re
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,13 +71,13 @@ def _kept(
 ) -> Faces:
     """The Faces at `path`: from the cache if it is still true, else made now and kept."""
     files = files_now()
-    if (faces := cache.load_cached(path, files)) is not None:
+    stamped = cache.stamp(path, files)
+    if (faces := cache.load_cached(path, stamped)) is not None:
         return faces
-    stamped, keyed = cache.stamp(path, files), cache.content(path, files)
     faces = make(files)
     unchanged = stamped == cache.stamp(path, files_now())
-    if unchanged and cache.save(path, faces, stamped, keyed):
-        return cache.load_cached(path, files) or faces
+    if unchanged and cache.save(path, faces, stamped):
+        return cache.load_cached(path, stamped) or faces
     return faces
 
 
@@ -109,9 +108,9 @@ def read_faces(path: Path, files: list[Path] | None = None) -> Faces:
     """
     root = path.stem if path.is_file() else path.name
     base = path if path.is_dir() else path.parent
-    with door(path), contextlib.ExitStack() as stack:
+    with door(path):
         given = [entry_of(file, base) for file in files or files_of(path)]
-        every = sorted(_opened(given, path, stack), key=lambda entry: natural(entry.name))
+        every = sorted(_opened(given, path), key=lambda entry: natural(entry.name))
         of: dict[str, list] = {}  # what it is -> Entries, or Tables
         for entry in every:
             if not entry.unused:
@@ -138,9 +137,7 @@ def _entry(item: Entry | Table) -> Entry:
     return item.entry if isinstance(item, Table) else item
 
 
-def _opened(
-    entries: list[Entry], path: Path, stack: contextlib.ExitStack, depth: int = 0
-) -> Iterator[Entry]:
+def _opened(entries: list[Entry], path: Path, depth: int = 0) -> Iterator[Entry]:
     """The entries, with the members of archives in their place.
 
     Archives beside images are left alone: they usually lie beside what was unpacked from them.
@@ -149,14 +146,14 @@ def _opened(
     beside = packed and any(map(_holds_faces, entries))
     for entry in entries:
         if entry.kind == "npz":
-            inside = members(entry, entry.name + "/", stack)
+            inside = members(entry, entry.name + "/")
             if any(member.kind != "npy" for member in inside):
                 raise DataError(f"{entry.where}: holds something else than NumPy arrays")
             yield from inside
         elif entry.kind in ARCHIVES and not beside and depth < DEPTH:
             whole = entry.where == str(path)
             prefix = "" if whole else f"{entry.path.with_suffix('')}/"
-            yield from _opened(members(entry, prefix, stack), path, stack, depth + 1)
+            yield from _opened(members(entry, prefix), path, depth + 1)
         else:
             if entry.kind in ARCHIVES:
                 entry.unused = "images lie beside it" if beside else "too deep"

@@ -11,10 +11,16 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from hw3lib.data.copies import closest_copies
 from hw3lib.data.faces import CLASSES, SPLITS, UNLABELLED, Faces
 
 UNSPLIT = "unsplit"  # shown for images of which the data says no split
+SENTENCES = {  # of the counts in a section of the description
+    "duplicates": "{groups:,} groups of {images:,} images, {conflicting:,} with conflicting labels",
+    "copies": "{images:,} images stand in training too, {same_label:,} with the same label",
+    "near_copies": "{images:,} images ({exact:,} byte-identical, {mirrored:,} mirrored), "
+    "{conflicting:,} with another label",
+}
+KIN = 32  # images of a group that one is compared with to find its closest
 
 
 def describe(faces: Faces) -> dict:
@@ -83,10 +89,9 @@ def blank_images(images: np.ndarray) -> np.ndarray:
 
 def duplicate_counts(group: np.ndarray, labels: np.ndarray) -> dict[str, int]:
     """Groups of two or more byte-identical images, their images, groups of two labels."""
-    _, index, sizes = np.unique(group, return_inverse=True, return_counts=True)
-    known = labels != UNLABELLED
-    pairs = np.unique(np.stack([index[known], labels[known]]), axis=1)
-    labels_of = np.bincount(pairs[0], minlength=len(sizes))
+    table = pd.DataFrame({"group": group, "label": labels})
+    sizes = table.groupby("group").size()
+    labels_of = table[table.label != UNLABELLED].groupby("group").label.nunique()
     return {
         "groups": int((sizes > 1).sum()),
         "images": int(sizes[sizes > 1].sum()),
@@ -109,9 +114,7 @@ def near_copies(faces: Faces, first: np.ndarray, second: np.ndarray) -> dict[str
 
     first, second : (N,) bool
     """
-    rows, match, mirrored = closest_copies(
-        faces.images, faces.exact, faces.group, np.flatnonzero(first), np.flatnonzero(second)
-    ).T
+    rows, match, mirrored = closest_copies(faces, first, second).T
     if not len(rows):
         return {}
     labels, others = faces.labels[rows], faces.labels[match]
@@ -122,6 +125,27 @@ def near_copies(faces: Faces, first: np.ndarray, second: np.ndarray) -> dict[str
         "mirrored": int(mirrored.sum()),
         "conflicting": int((known & (labels != others)).sum()),
     }
+
+
+def closest_copies(faces: Faces, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """(M, 3) int64, a line for each image of `second` with a copy or near copy in `first`.
+
+    Its row, the row of its closest copy, and 1 where that one is mirrored.
+    """
+    twin: dict[int, int] = {}
+    kin: dict[int, list[int]] = {}
+    for row in np.flatnonzero(first).tolist():
+        if twin.setdefault(faces.exact[row], row) == row:
+            kin.setdefault(faces.group[row], []).append(row)
+    found = []
+    for row in np.flatnonzero(second).tolist():
+        if faces.exact[row] in twin:
+            found.append((row, twin[faces.exact[row]], 0))
+        elif faces.group[row] in kin:
+            from hw3lib.data.copies import closest  # with torch, which takes seconds
+
+            found.append((row, *closest(faces.images, row, kin[faces.group[row]][:KIN])))
+    return np.array(found, np.int64).reshape(-1, 3)
 
 
 def leak(faces: Faces) -> str:
@@ -150,21 +174,9 @@ def to_text(description: dict) -> str:
         f"pixels       mean {d['mean']:.6f}, standard deviation {d['std']:.6f} (training, 0 to 1)",
         f"\n{shown.map('{:,}'.format).to_string()}\n",
     ]
-    for name, found in d["duplicates"].items():
-        lines.append(
-            f"duplicates   {name}: {found['groups']:,} groups of {found['images']:,} images, "
-            f"{found['conflicting']:,} with conflicting labels"
-        )
-    for name, found in d["copies"].items():
-        lines.append(
-            f"copies       {name}: {found['images']:,} images stand in training too, "
-            f"{found['same_label']:,} with the same label"
-        )
-    for name, found in d["near_copies"].items():
-        lines.append(
-            f"near copies  {name}: {found['images']:,} images ({found['exact']:,} byte-identical, "
-            f"{found['mirrored']:,} mirrored), {found['conflicting']:,} with another label"
-        )
+    for section, sentence in SENTENCES.items():
+        for name, found in d[section].items():
+            lines.append(f"{section.replace('_', ' '):12} {name}: {sentence.format(**found)}")
     lines.append(f"blank        {d['blank']['n']:,} images of a single grey value")
     if d["votes"] is not None:
         lines.append(f"votes        {d['votes']:,} images with FER+ votes")

@@ -1,14 +1,12 @@
 """The decoded images of a path, kept in one memory-mapped file so that the next start is quick.
 
-A cache file is a safetensors file. It is found by the path of the data, believed while every file
-has the size and times it had, and otherwise while the content hash of the files is the same. It
-appears whole or not at all: temporary file, fsync, `os.replace`. A damaged one does not pass its
-checksum and is made again.
+A cache file is a safetensors file. It is found by the path of the data and believed while every
+file has the size and times it had. It appears whole or not at all: temporary file, fsync,
+`os.replace`. A damaged one does not pass its checksum and is made again.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -20,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as to_safetensors
 
 from hw3lib.data.faces import Faces
-from hw3lib.files import ROOT, sha256, sweep, write_atomic
+from hw3lib.files import ROOT, sweep, write_atomic
 
 VERSION = 5  # raise it whenever a reader would make other Faces from the same files
 ARRAYS = ("images", "labels", "ids", "split", "group", "votes")
@@ -39,7 +37,7 @@ def cache_file(path: Path) -> Path:
 
 
 def stamp(path: Path, files: list[Path]) -> str:
-    """A cheap key of what lies at `path`: names, sizes and times of its files."""
+    """The key of what lies at `path`: names, sizes and times of its files."""
     digest = hashlib.blake2b(f"{VERSION}|{path.resolve()}".encode(), digest_size=16)
     for file in files:
         info = file.stat()
@@ -47,49 +45,33 @@ def stamp(path: Path, files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def content(path: Path, files: list[Path]) -> str:
-    """The key of the content: names below `path` and every byte of the files."""
-    base = path if path.is_dir() else path.parent
-    digest = hashlib.blake2b(f"{VERSION}|{path.name}".encode(), digest_size=16)
-    for file in files:
-        digest.update(f"|{file.relative_to(base).as_posix()}|{sha256(file)}".encode())
-    return digest.hexdigest()
+def load_cached(path: Path, stamped: str) -> Faces | None:
+    """The Faces kept under this stamp, memory-mapped read-only; None where there are none."""
+    found, faces = read(cache_file(path))
+    return faces if found == stamped else None
 
 
-def load_cached(path: Path, files: list[Path]) -> Faces | None:
-    """The Faces kept for these very files, memory-mapped read-only; None where there are none."""
-    about, faces = read(cache_file(path))
-    fresh = about.get("stamp") == stamp(path, files)
-    if faces is None or (not fresh and about.get("content") != content(path, files)):
-        return None
-    if not fresh:  # same bytes, other times: remember the new times
-        save(path, faces, stamp(path, files), about["content"])
-    return faces
-
-
-def save(path: Path, faces: Faces, stamped: str, keyed: str) -> bool:
+def save(path: Path, faces: Faces, stamped: str) -> bool:
     """Keep `faces`, whole or not at all. False where the folder cannot be written to."""
     arrays = {name: getattr(faces, name) for name in ARRAYS if getattr(faces, name) is not None}
     for name in TEXT:
         arrays[name] = arrays[name].view((np.uint32, arrays[name].itemsize // 4))
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     about = {
-        "path": str(path.resolve()),
         "stamp": stamped,
-        "content": keyed,
         "faces": json.dumps({"layout": faces.layout, "problems": faces.problems}),
     }
     about["check"] = _check(about, arrays)
     try:
-        _tidy(cache_folder())
+        sweep(cache_folder())
         write_atomic(cache_file(path), to_safetensors(arrays, about))
     except OSError:  # a full or read-only disk: the data can still be used, only not kept
         return False
     return True
 
 
-def read(file: Path) -> tuple[dict[str, str], Faces | None]:
-    """What a cache file says of itself, and its Faces; {} and None for a missing or damaged one."""
+def read(file: Path) -> tuple[str, Faces | None]:
+    """The stamp and the Faces of a cache file; "" and None for a missing or damaged one."""
     try:
         with safe_open(file, "numpy") as kept:
             about = kept.metadata()
@@ -100,14 +82,14 @@ def read(file: Path) -> tuple[dict[str, str], Faces | None]:
             begin, _ = json.loads(stream.read(length))["images"]["data_offsets"]
         arrays["images"] = np.memmap(file, np.uint8, "r", 8 + length + begin, tuple(shape))
         if about.pop("check") != _check(about, arrays):
-            return {}, None
+            return "", None
         for name in TEXT:
             arrays[name] = arrays[name].view(f"<U{arrays[name].shape[1]}").reshape(-1)
         arrays["images"] = arrays["images"].view(np.ndarray)
         told = json.loads(about["faces"])
-        return about, Faces(**arrays, layout=told["layout"], problems=(*told["problems"],))
+        return about["stamp"], Faces(**arrays, layout=told["layout"], problems=(*told["problems"],))
     except (OSError, ValueError, TypeError, LookupError, RecursionError, SafetensorError):
-        return {}, None
+        return "", None
 
 
 def _check(about: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
@@ -117,15 +99,3 @@ def _check(about: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
         crc = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), crc)
         crc = zlib.crc32(array.reshape(-1).view(np.uint8), crc)
     return f"{crc:08x}"
-
-
-def _tidy(folder: Path) -> None:
-    """Remove what killed processes left, and caches of data that is no longer there."""
-    sweep(folder)
-    for file in folder.glob("*.safetensors"):
-        with contextlib.suppress(OSError, SafetensorError):
-            with safe_open(file, "numpy") as kept:
-                about = kept.metadata() or {}
-            drawn = '"layout": "synthetic"' in about.get("faces", "")  # from code, at no path
-            if not drawn and not os.path.exists(about.get("path", "")):
-                file.unlink()

@@ -18,12 +18,16 @@ does a chain of pairs lead from one photograph to another.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
+import torch
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import Tensor
+from torch.nn.functional import avg_pool2d, pad
 
-if TYPE_CHECKING:
-    import torch
+from hw3lib.data.faces import exact_groups
 
 COARSE, HALF, NEAR = 0.75, 0.7, 0.93  # least correlations of the three sieves
 FREQUENCIES = 8  # a side; 12 rank no better and take twice as long
@@ -31,16 +35,6 @@ NEIGHBOURS = 8  # that an image keeps of the first sieve, so that look-alikes co
 REACH = 5  # pixels of shift
 FLAT = 4  # standard deviation in grey levels, below which an image resembles anything
 CELLS = 2**24  # of the matrix of all pairs at a time: 64 MB
-KIN = 32  # images of a group that one is compared with to find its closest
-
-
-def exact_groups(images: np.ndarray) -> np.ndarray:
-    """(N, 48, 48) uint8 -> (N,) int64: equal for byte-identical images, by first appearance."""
-    seen: dict[bytes, int] = {}
-    return np.array(
-        [seen.setdefault(np.ascontiguousarray(image).tobytes(), len(seen)) for image in images],
-        dtype=np.int64,
-    )
 
 
 def near_groups(images: np.ndarray) -> np.ndarray:
@@ -48,9 +42,6 @@ def near_groups(images: np.ndarray) -> np.ndarray:
 
     The order of the images does not matter. Flat images have copies, but no near copies.
     """
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
     exact = exact_groups(images)
     _, first = np.unique(exact, return_index=True)
     spread = np.array([images[i].std() for i in first])
@@ -59,42 +50,12 @@ def near_groups(images: np.ndarray) -> np.ndarray:
     )
     pairs = exact[rows[near_pairs(images[rows])]]
     graph = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(first), len(first)))
-    linked = connected_components(graph, directed=False)[1][exact]
-    _, index, inverse = np.unique(linked, return_index=True, return_inverse=True)
-    return np.argsort(np.argsort(index))[inverse]
+    linked = connected_components(graph, directed=False)[1]
+    return pd.factorize(linked[exact])[0]
 
 
-def closest_copies(
-    images: np.ndarray,
-    exact: np.ndarray,
-    group: np.ndarray,
-    sources: np.ndarray,
-    targets: np.ndarray,
-) -> np.ndarray:
-    """(M, 3) int64, a line for each of `targets` with a copy or near copy among `sources`.
-
-    Its row, the row of its closest copy, and 1 where that one is mirrored.
-
-    exact, group : (N,) of exact_groups and near_groups;  sources, targets : row numbers
-    """
-    twin: dict[int, int] = {}
-    kin: dict[int, list[int]] = {}
-    for row in sources.tolist():
-        if twin.setdefault(exact[row], row) == row:
-            kin.setdefault(group[row], []).append(row)
-    found = []
-    for row in targets.tolist():
-        if exact[row] in twin:
-            found.append((row, twin[exact[row]], 0))
-        elif group[row] in kin:
-            found.append((row, *_closest(images, row, kin[group[row]][:KIN])))
-    return np.array(found, np.int64).reshape(-1, 3)
-
-
-def _closest(images: np.ndarray, row: int, others: list[int]) -> tuple[int, int]:
+def closest(images: np.ndarray, row: int, others: list[int]) -> tuple[int, int]:
     """The row of `others` that is most like `row`, and 1 if it is mirrored."""
-    import torch
-
     details = _details(torch.from_numpy(images[[row, *others]]).double())
     pairs = torch.tensor([(0, i) for i in range(1, len(details))])
     scores = torch.stack([_shifted_correlation(details, pairs, m, REACH) for m in (False, True)])
@@ -104,12 +65,10 @@ def _closest(images: np.ndarray, row: int, others: list[int]) -> tuple[int, int]
 
 def near_pairs(images: np.ndarray) -> np.ndarray:
     """(N, 48, 48) uint8, no two the same -> (P, 2) int64: the pairs that are near copies."""
-    import torch
-
     if len(images) < 2:
         return np.empty((0, 2), np.int64)
     full = torch.from_numpy(images)
-    half = _details(torch.nn.functional.avg_pool2d(full.float(), 2), scale=0.5)
+    half = _details(avg_pool2d(full.float(), 2), scale=0.5)
     kept = []
     for pairs in _alike(images):
         for mirrored in (False, True):
@@ -120,14 +79,12 @@ def near_pairs(images: np.ndarray) -> np.ndarray:
     return torch.cat(kept).unique(dim=0).numpy()
 
 
-def _alike(images: np.ndarray) -> Iterator[torch.Tensor]:
+def _alike(images: np.ndarray) -> Iterator[Tensor]:
     """Pairs (M, 2) that pass the first sieve.
 
     Mirroring turns the sign of the odd horizontal frequencies, so that one matrix product of the
     even and one of the odd ones give both correlations: even + odd and even - odd.
     """
-    import torch
-
     even, odd = map(torch.from_numpy, _low_frequencies(images))
     n = len(images)
     step = max(1, CELLS // n)
@@ -153,29 +110,23 @@ def _low_frequencies(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return tuple(x[:, :, odd::2].reshape(len(x), -1) for odd in (0, 1))
 
 
-def _details(images: torch.Tensor, scale: float = 1) -> torch.Tensor:
+def _details(images: Tensor, scale: float = 1) -> Tensor:
     """(N, H, W) floating: smoothed by a Gaussian of 1.2 pixels, less one of 4 pixels.
 
     The first forgives rotations, noise and encodings; without the second, strangers in the same
     light, one cheek dark, resemble each other.
     """
-    import torch
-
     place = torch.arange(images.shape[1], dtype=images.dtype)
     distance = (place[:, None] - place) ** 2
     fine, wide = (torch.softmax(-distance / (2 * (scale * s) ** 2), 1) for s in (1.2, 4))
     return fine @ images @ fine.T - wide @ images @ wide.T
 
 
-def _shifted_correlation(
-    images: torch.Tensor, pairs: torch.Tensor, mirrored: bool, reach: int
-) -> torch.Tensor:
+def _shifted_correlation(images: Tensor, pairs: Tensor, mirrored: bool, reach: int) -> Tensor:
     """(M,): the best correlation of the first's middle with any window of the second.
 
     In float64 where it decides, so that no two processors differ in which pairs they find.
     """
-    import torch
-
     side, shifts = images.shape[1], 2 * reach + 1
     middle, width = slice(reach, side - reach), side - 2 * reach
     best = [torch.empty(0, dtype=images.dtype)]
@@ -191,10 +142,8 @@ def _shifted_correlation(
     return torch.cat(best)
 
 
-def _window_sums(x: torch.Tensor, width: int) -> torch.Tensor:
+def _window_sums(x: Tensor, width: int) -> Tensor:
     """(M, H, W) -> (M, H - width + 1, W - width + 1): sums over every square window."""
-    from torch.nn.functional import pad
-
     total = pad(x.cumsum(1).cumsum(2), (1, 0, 1, 0))
     rows = total[:, width:] - total[:, :-width]
     return rows[:, :, width:] - rows[:, :, :-width]

@@ -9,7 +9,6 @@ from functools import cached_property
 import numpy as np
 
 from hw3lib import UserError
-from hw3lib.data.copies import exact_groups
 
 CLASSES = ("Angry", "Disgust", "Fear", "Happy", "Sad", "Surprise", "Neutral")
 SIZE = 48  # pixels a side
@@ -91,6 +90,15 @@ class Faces:
             group=self.group[index],
             votes=None if self.votes is None else self.votes[index],
         )
+
+
+def exact_groups(images: np.ndarray) -> np.ndarray:
+    """(N, 48, 48) uint8 -> (N,) int64: equal for byte-identical images, by first appearance."""
+    seen: dict[bytes, int] = {}
+    return np.array(
+        [seen.setdefault(np.ascontiguousarray(image).tobytes(), len(seen)) for image in images],
+        dtype=np.int64,
+    )
 
 
 def orientation_problem(images: np.ndarray) -> str:

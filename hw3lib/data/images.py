@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from hw3lib.data.faces import SIZE, DataError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "AVIF", "GIF", "BMP")  # what cameras and browsers save
 MAX_PIXELS = 32_000_000  # a large photograph; more is a mistake or an attack
@@ -20,7 +17,7 @@ MAX_SCANS = 64  # of a JPEG; progressive ones have about ten, and each costs as 
 _SCAN = b"\xff\xda"  # the marker before each; within a scan's own bytes it cannot stand
 
 
-def open_image(data: bytes, where: str) -> Image:
+def open_image(data: bytes, where: str) -> Image.Image:
     """The image that the bytes of a file hold; format and size are judged before it is decoded.
 
     Raises
@@ -28,8 +25,6 @@ def open_image(data: bytes, where: str) -> Image:
     DataError
         naming `where`: another format, too large. For damaged bytes, what Pillow raises.
     """
-    from PIL import Image, UnidentifiedImageError
-
     if len(data) > MAX_BYTES:
         raise DataError(f"{where}: {len(data):,} bytes is no image of a face; remove it")
     if data.startswith(b"\xff\xd8") and data.count(_SCAN) > MAX_SCANS:
@@ -57,14 +52,12 @@ def open_image(data: bytes, where: str) -> Image:
     return image
 
 
-def to_face(image: Image) -> np.ndarray:
+def to_face(image: Image.Image) -> np.ndarray:
     """An image of any size and mode -> (48, 48) uint8 grey.
 
     Turned upright by its EXIF tag; what is not square is cropped around its centre, then
     brought to size by an area-averaging bilinear filter. 48 x 48 grey passes unchanged.
     """
-    from PIL import Image, ImageOps
-
     if image.size == (SIZE, SIZE) and image.mode == "L":
         return np.array(image)
     if image.mode.startswith("I"):  # 16-bit PNG; convert("L") would clip it
@@ -75,7 +68,7 @@ def to_face(image: Image) -> np.ndarray:
     return np.array(image)
 
 
-def to_faces(images: Iterable[Image], places: list[str]) -> tuple[np.ndarray, list[str]]:
+def to_faces(images: Iterable[Image.Image], places: list[str]) -> tuple[np.ndarray, list[str]]:
     """(N, 48, 48) uint8 of the images at these N places, and a line if some had to be resized."""
     faces, resized = np.empty((len(places), SIZE, SIZE), np.uint8), []
     for row, (place, image) in enumerate(zip(places, images, strict=True)):
@@ -91,8 +84,6 @@ def as_faces(array: np.ndarray, where: str) -> tuple[np.ndarray, list[str]]:
 
     Shapes: (N, H, W), (N, H, W, 1 or 3), (N, 1, H, W), (N, 2304). Values as in `as_bytes`.
     """
-    from PIL import Image
-
     shape = array.shape
     if array.ndim == 2 and shape[1] == SIZE * SIZE:
         array = array.reshape(-1, SIZE, SIZE)

@@ -12,7 +12,6 @@ from typing import TypeVar
 import numpy as np
 
 from hw3lib import printable
-from hw3lib.data.copies import near_groups
 from hw3lib.data.faces import CLASSES, UNLABELLED, DataError, Faces, orientation_problem
 
 Meaning = TypeVar("Meaning")
@@ -60,6 +59,17 @@ _SPLIT_OF = {word: name for name, found in _words(_SPLITS).items() for word in f
 def plain(name: str) -> str:
     """The name of a column as COLUMNS spells it."""
     return re.sub(r"[\s_\"'-]", "", name).casefold()
+
+
+def find_columns(names: Sequence[str]) -> dict[str, int]:
+    """Role -> the position of its column, that of the first of its usual names that is there."""
+    found = [*map(plain, names)]
+    return {
+        role: found.index(word)
+        for role, words in COLUMNS.items()
+        for word in reversed(words)
+        if word in found
+    }
 
 
 def class_index(text: str, classes: Sequence[str] = CLASSES) -> int | None:
@@ -231,6 +241,8 @@ def concatenate(parts: list[Rows]) -> Rows:
 
 def assemble(rows: Rows, layout: str, where: str, problems: Sequence[str]) -> Faces:
     """Check what every layout must keep (some images, ids unique in a split) and make Faces."""
+    from hw3lib.data.copies import near_groups  # with torch, which takes seconds
+
     if not len(rows.images):
         raise DataError(f"{where}: holds no images; data/README.md lists the layouts")
     split, notes = rows.split, []

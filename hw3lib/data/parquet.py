@@ -8,18 +8,15 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow.parquet as pq
+from PIL import Image
 
 from hw3lib.data.faces import CLASSES, UNLABELLED, DataError
 from hw3lib.data.images import open_image, rows_of, to_faces
-from hw3lib.data.labels import COLUMNS, Rows, concatenate, make_rows, plain, split_of
+from hw3lib.data.labels import Rows, concatenate, find_columns, make_rows, split_of
 from hw3lib.data.source import MAX_MEMBERS, MAX_TOTAL, Entry, unpack_limit
-
-if TYPE_CHECKING:
-    import pyarrow.parquet as pq
-    from PIL.Image import Image
 
 BATCH = 256  # rows of images read at a time, at most
 BATCH_BYTES = 2**28  # that they may take, if the largest value stood in each
@@ -49,17 +46,11 @@ def read(entries: list[Entry], root: str) -> tuple[Rows, str]:
 def _read_file(entry: Entry, root: str) -> tuple[Rows, bool]:
     """The rows of one file, and whether it has a column of ids."""
     with _open(entry) as file:
-        names = {plain(name): name for name in reversed(file.schema_arrow.names)}
-        found = {
-            role: names[word]
-            for role in ("images", "labels", "ids", "split", "votes")
-            for word in reversed(COLUMNS[role])
-            if word in names
-        }
+        names = file.schema_arrow.names
+        found = {role: names[i] for role, i in find_columns(names).items() if role != "pixels"}
         if "images" not in found:
             raise DataError(
-                f"{entry.where}: no column of images, only "
-                f"{', '.join(file.schema_arrow.names)[:80]}; name it 'image'"
+                f"{entry.where}: no column of images, only {', '.join(names)[:80]}; name it 'image'"
             )
         image = found.pop("images")
         table = file.read(sorted(set(found.values())))
@@ -85,8 +76,6 @@ def _class_names(metadata: dict[bytes, bytes], column: str) -> Sequence[str]:
 
 def _open(entry: Entry) -> pq.ParquetFile:
     """The file, its size judged from its own header before a page of it is unpacked."""
-    import pyarrow.parquet as pq
-
     data = entry.read()
     file = pq.ParquetFile(io.BytesIO(data))
     size = sum(_bytes_of_groups(file))
@@ -113,7 +102,7 @@ def _text(value: object) -> str:
 
 def _images(
     file: pq.ParquetFile, column: str, entry: Entry, places: list[str], stems: list[str]
-) -> Iterator[Image]:
+) -> Iterator[Image.Image]:
     """The images; the stems of their file names, "" for none, go to `stems`.
 
     A few rows at a time: a value that stands in many rows is kept once in the file, and no value

@@ -185,7 +185,7 @@ def entry_of(file: Path, base: Path) -> Entry:
     return Entry(file.relative_to(base).as_posix(), str(file), size, size, lambda: file.open("rb"))
 
 
-def members(entry: Entry, prefix: str, stack: contextlib.ExitStack) -> list[Entry]:
+def members(entry: Entry, prefix: str) -> list[Entry]:
     """The files in an archive, their names below `prefix`; nothing is unpacked to the disk.
 
     Raises
@@ -194,11 +194,11 @@ def members(entry: Entry, prefix: str, stack: contextlib.ExitStack) -> list[Entr
         for an archive that leads outside, holds links, or unpacks to more than any data set.
     """
     if entry.kind in ("zip", "npz"):
-        found = list(_zip_members(entry, stack))
+        found = list(_zip_members(entry))
     else:
         data = entry.read() if entry.kind == "tar" else _unpacked(entry)
         if data[257:262] == b"ustar":
-            found = list(_tar_members(entry, data, stack))
+            found = list(_tar_members(entry, data))
         else:
             name = re.sub(r"\.(gz|bz2|xz)$", "", entry.path.name)
             found = [(name, len(data), "", lambda: io.BytesIO(data))]
@@ -221,11 +221,8 @@ def members(entry: Entry, prefix: str, stack: contextlib.ExitStack) -> list[Entr
 Member = tuple[str | bytes, int, str, Callable[[], BinaryIO]]
 
 
-def _zip_members(entry: Entry, stack: contextlib.ExitStack) -> Iterator[Member]:
-    stream = stack.enter_context(entry.open())
-    if isinstance(stream, zipfile.ZipExtFile):  # a zip in a zip: seeking there starts again
-        stream = io.BytesIO(entry.read())
-    archive = zipfile.ZipFile(stream)
+def _zip_members(entry: Entry) -> Iterator[Member]:
+    archive = zipfile.ZipFile(io.BytesIO(entry.read()))  # in a zip, seeking would start again
     infos = [info for info in archive.infolist() if info.filename and not info.is_dir()]
     total, packed = (sum(getattr(i, k) for i in infos) for k in ("file_size", "compress_size"))
     if len(infos) > MAX_MEMBERS or total > unpack_limit(min(packed, entry.disk), MAX_TOTAL):
@@ -246,8 +243,8 @@ def _zip_members(entry: Entry, stack: contextlib.ExitStack) -> Iterator[Member]:
         yield name, info.file_size, fault, lambda info=info: archive.open(info)
 
 
-def _tar_members(entry: Entry, data: bytes, stack: contextlib.ExitStack) -> Iterator[Member]:
-    archive = stack.enter_context(tarfile.open(fileobj=io.BytesIO(data), mode="r:"))  # noqa: SIM115
+def _tar_members(entry: Entry, data: bytes) -> Iterator[Member]:
+    archive = tarfile.open(fileobj=io.BytesIO(data), mode="r:")  # noqa: SIM115
     most = 10_000 + entry.size // 40  # each takes some bytes, however it is packed
     for count, info in enumerate(archive):
         if count > most:

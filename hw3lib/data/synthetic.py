@@ -14,7 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from hw3lib.data.faces import CLASSES, COURSE_COUNTS, SIZE, DataError, Faces
+from hw3lib.data.faces import CLASSES, COURSE_COUNTS, SIZE, Faces
 
 TEST_SHARE = 0.3
 COPY_SHARE = 0.08  # copies and near copies by turns: a tenth of the test images, in FER2013 a sixth
@@ -77,14 +77,7 @@ def synthetic_faces(n: int = 4000, seed: int = 0) -> Faces:
     Ids are five digits in row order, three tenths of the images are "test". As in FER2013, some
     images are copies or near copies of others, a few of those with another label, some across
     the two splits, and one in 2,000 is blank. The same arguments give the same bytes.
-
-    Raises
-    ------
-    DataError
-        if n is not at least 1.
     """
-    if n < 1:
-        raise DataError(f"synthetic faces: {n} images asked for; give a number of at least 1")
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.repeat(np.arange(len(CLASSES)), class_counts(n)))
     images = draw_images(labels, rng)

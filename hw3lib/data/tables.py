@@ -22,11 +22,11 @@ import numpy as np
 from hw3lib.data.faces import SIZE, DataError
 from hw3lib.data.images import as_bytes
 from hw3lib.data.labels import (
-    COLUMNS,
     VOTES,
     Rows,
     class_index,
     concatenate,
+    find_columns,
     make_rows,
     parse_splits,
     parse_votes,
@@ -163,21 +163,19 @@ def _holds_pixels(cell: str) -> bool:
 
 def _roles(names: list[str], row: list[str]) -> dict[str, list[int]]:
     """What the columns are, by their names and by what a row holds."""
-
-    def of(role: str) -> list[int]:
-        return [names.index(word) for word in COLUMNS[role] if word in names][:1]
-
+    of = {role: [position] for role, position in find_columns(names).items()}
     each = [i for i, name in enumerate(names) if re.fullmatch(r"\D{0,9}\d{1,4}", name)]
     votes = [names.index(name) for name in VOTES if name in names]
     classes = [class_index(name) if name.isalpha() else None for name in names]
     hot = [classes.index(i) for i in range(7) if i in classes]
-    pixels = [i for i, cell in enumerate(row) if _holds_pixels(cell)][:1] or of("pixels")
+    pixels = [i for i, cell in enumerate(row) if _holds_pixels(cell)][:1]
+    pixels = pixels or of.get("pixels", [])
     roles = {
         "pixels": pixels or each * (len(each) == N_PIXELS),
         "votes": votes if len(votes) == len(VOTES) else [],
-        "labels": of("labels") or hot * (len(hot) == 7 and len(votes) < len(VOTES)),
-        "ids": of("ids") or [i for i in of("images") if i not in pixels],
-        "split": of("split"),
+        "labels": of.get("labels") or hot * (len(hot) == 7 and len(votes) < len(VOTES)),
+        "ids": of.get("ids") or [i for i in of.get("images", []) if i not in pixels],
+        "split": of.get("split"),
     }  # fmt: skip
     return {role: positions for role, positions in roles.items() if positions}
 

@@ -29,7 +29,7 @@ from safetensors.numpy import load_file, save
 from hw3lib import UserError
 from hw3lib.data.faces import CLASSES
 from hw3lib.data.split import Split
-from hw3lib.files import ROOT, locked, new_folder, parse_json, read_text, sha256, sweep
+from hw3lib.files import ROOT, locked, new_folder, read_text, sha256, sweep
 from hw3lib.models.network import WEIGHTS, Network, load_network, logits, save_network
 from hw3lib.training.checkpoint import enough_memory, read_checkpoint, write_checkpoint
 from hw3lib.training.loop import State, arithmetic, exact, train
@@ -161,19 +161,19 @@ def open_run(path: Path, recipe: Recipe | None = None) -> Run:
         another Recipe's.
     """
     try:
-        record = parse_json(read_text(path / RECORD))
+        record = json.loads(read_text(path / RECORD))
         for name, digest in _hashes(record).items():
             left_out = WEIGHT_FILE.fullmatch(name) and record.get("packed")
             if not (left_out and not (path / name).exists()) and sha256(path / name) != digest:
                 raise ValueError(f"{name}: checksum mismatch")
-        values = parse_json(read_text(path / RECIPE))
+        values = json.loads(read_text(path / RECIPE))
         run = Run(path, Recipe(**values), record)
         _check_contents(run)
         if recipe and (run.recipe, record.get("hash")) != (recipe, recipe.hash):
             raise ValueError("it is the Run of another recipe or another version of the code")
     except PermissionError as error:
         raise UserError(f"{error.filename}: cannot be read ({error.strerror})") from None
-    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError,
+    except (UserError, OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError,
             SafetensorError) as error:  # fmt: skip
         raise UserError(
             f"{path}: damaged Run ({error}); delete the folder to train it again"

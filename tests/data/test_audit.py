@@ -13,8 +13,7 @@ import pytest
 
 from hw3lib.data import load
 from hw3lib.data.audit import describe, pixel_statistics, to_text
-from hw3lib.data.copies import exact_groups
-from hw3lib.data.faces import CLASSES, UNLABELLED
+from hw3lib.data.faces import CLASSES, UNLABELLED, exact_groups
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import os
 import shutil
-import subprocess
-import sys
 
 import layouts
 import numpy as np
@@ -87,76 +85,39 @@ def test_new_and_renamed_images_are_noticed(tmp_path, reads):
     assert len(reads) == 3
 
 
-def test_a_touched_file_is_compared_by_content(file, reads, monkeypatch):
+def test_other_readers_read_again(file, reads, monkeypatch):
     load(file)
-    for second in (1, 2, 2):
-        os.utime(file, (second, second))
-        load(file)
-    assert len(reads) == 1
-    monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)  # other readers read again
+    monkeypatch.setattr(cache, "VERSION", cache.VERSION + 1)
     load(file)
     assert len(reads) == 2
 
 
-def forged(data: bytes, change) -> bytes:
-    length = int.from_bytes(data[:8], "little")
-    text = json.dumps(change(json.loads(data[8 : 8 + length]))).encode()
-    return len(text).to_bytes(8, "little") + text + data[8 + length :]
-
-
-FORGED = [
-    lambda header: [header],
-    lambda header: {},
-    lambda header: {"__metadata__": header["__metadata__"]},
-    lambda header: {**header, "__metadata__": {**header["__metadata__"], "faces": "[" * 9**5}},
-    lambda header: {**header, "images": {**header["images"], "dtype": "O"}},
-    lambda header: {**header, "images": {**header["images"], "shape": [2**40, 48, 48]}},
-    lambda header: {**header, "images": {**header["images"], "shape": [-1, 48, 48]}},
-    lambda header: {**header, "labels": {**header["labels"], "data_offsets": [2**60, 2**61]}},
-    lambda header: {**header, "other": header["labels"]},
-]
-
-
 def test_a_damaged_cache_is_made_again(file, reads):
-    whole = load(file)
-    images, labels = np.array(whole.images), whole.labels.copy()
+    """Whichever byte it is, of the header or of the numbers, and wherever the file ends."""
+    images = np.array(load(file).images)
     kept = cache.cache_file(file)
     data = kept.read_bytes()
-    changes = [
-        *(cut_or_flipped(data, how, s) for how in ("flip", "cut") for s in (0, 0.01, 0.3, 0.7, 1)),
-        *(forged(data, change) for change in FORGED),
-    ]
-    for count, changed in enumerate(changes, start=2):
-        kept.unlink()
-        kept.write_bytes(changed)
-        again = load(file)
-        assert (again.images == images).all() and (again.labels == labels).all()
-        load(file)
-        assert len(reads) == count
+    shares = [*np.linspace(0, 0.02, 100), *np.linspace(0.02, 1, 20)]  # the header comes first
+    for how, share in itertools.product(("flip", "cut"), shares):
+        kept.write_bytes(cut_or_flipped(data, how, share))
+        assert cache.read(kept) == ("", None)
+    assert np.array_equal(load(file).images, images) and len(reads) == 2
+    load(file)
+    assert len(reads) == 2
 
 
 def test_an_interrupted_write_leaves_nothing(file, folder, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(os, "replace", stop)
-    with pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(os, "replace", stop)
         load(file)
     assert not list(folder.iterdir())
-
-
-def test_a_killed_write_leaves_no_cache(file, folder, reads):
-    code = (
-        "import os, signal, sys; from hw3lib.data import load; "
-        "os.fsync = lambda _: os.kill(os.getpid(), signal.SIGKILL); load(sys.argv[1])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, str(file)], timeout=60)
-    assert done.returncode == -9
-    assert not list(folder.glob("*.safetensors"))
-    (left,) = folder.glob(".*.part")
-    os.utime(left, (0, 0))  # what is older than a day goes
-    assert len(load(file)) == 42
-    assert not list(folder.glob(".*.part")) and len(reads) == 1
+    left = layouts.put(folder / ".x.0.part")  # of a killed process, older than a day
+    os.utime(left, (0, 0))
+    load(file)
+    assert not left.exists()
 
 
 def test_a_full_or_closed_disk_does_not_stop_the_reading(file, folder):
@@ -173,14 +134,6 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(file, folder, monkeypa
     monkeypatch.setattr(hw3lib.data, "read_faces", meddle)
     load(file)
     assert not folder.exists() or not list(folder.iterdir())
-
-
-def test_caches_of_vanished_data_are_removed(tmp_path, file, folder):
-    gone = layouts.write_npz(tmp_path / "gone.npz", layouts.small_faces())
-    load(gone)
-    gone.unlink()
-    load(file)
-    assert [*folder.glob("*.safetensors")] == [cache.cache_file(file)]
 
 
 def test_the_cache_lies_in_the_data_folder(monkeypatch):

@@ -15,8 +15,7 @@ from nbformat import v4
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from hw3lib.data.copies import exact_groups
-from hw3lib.data.faces import Faces
+from hw3lib.data.faces import Faces, exact_groups
 from hw3lib.files import ROOT
 from hw3lib.plotting import images
 from hw3lib.plotting import publishing as vouched
