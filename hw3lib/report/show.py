@@ -29,9 +29,8 @@ if TYPE_CHECKING:
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
 DPI, THUMB_DPI = 200, 40  # of figures that hold images; a chart stays vector
-HEAVY = 250_000  # letters of an SVG (a cloud of points), from which the raster is smaller
+HEAVY = 250_000  # letters of an SVG (a cloud of points, a mesh), from which the raster is smaller
 POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
-TALL, SCROLLS = 20, "max-height:32em;overflow:auto"  # rows of a table, beyond which it scrolls
 POWER = re.compile(r"(?<=\d)e([+-]\d+)$")
 RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NEGATIVE_ZERO = re.compile(r"-0(\.0*)?%?")
@@ -242,7 +241,7 @@ def _encoded(fig: Figure) -> dict[str, Any]:
     """MIME type -> the figure: a chart as SVG, what holds images as PNG."""
     import matplotlib.pyplot as plt
 
-    if not any(ax.images or any(map(_fine_mesh, ax.collections)) for ax in fig.axes):
+    if not any(ax.images for ax in fig.axes):
         drawn, unstated = io.StringIO(), dict.fromkeys(("Date", "Creator", "Format", "Type"))
         with plt.rc_context({"svg.hashsalt": "hw3"}):  # the same figure, the same bytes
             fig.savefig(drawn, format="svg", metadata=unstated)
@@ -267,13 +266,6 @@ def _png(fig: Figure, dpi: int) -> bytes:
     drawn = io.BytesIO()
     fig.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
     return drawn.getvalue()
-
-
-def _fine_mesh(collection: Any) -> bool:
-    """A mesh of as many cells as an image has; a confusion matrix or a colour bar is none."""
-    from matplotlib.collections import QuadMesh
-
-    return isinstance(collection, QuadMesh) and min(collection.get_coordinates().shape[:2]) > 24
 
 
 def _widget_view(widget: Any) -> dict[str, Any]:
@@ -325,7 +317,7 @@ def _numeric(column: pd.Series) -> bool:
 
 
 def _html_table(payload: dict) -> str:
-    """What JupyterLab shows; a tall table scrolls."""
+    """What JupyterLab shows."""
 
     def line(tag: str, texts: list[dict[str, str]]) -> str:
         cells = (
@@ -334,7 +326,6 @@ def _html_table(payload: dict) -> str:
         )
         return f"<tr>{''.join(cells)}</tr>"
 
-    head, rows = line("th", payload["columns"]), payload["rows"]
-    body = "".join(line("td", row) for row in rows)
-    shown = f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"
-    return shown if len(rows) <= TALL else f'<div style="{SCROLLS}">{shown}</div>'
+    head = line("th", payload["columns"])
+    body = "".join(line("td", row) for row in payload["rows"])
+    return f"<table><thead>{head}</thead><tbody>{body}</tbody></table>"

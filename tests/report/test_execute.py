@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import copy
-
 import nbformat
 import pytest
 from nbformat import v4
 
 from hw3lib import UserError
-from hw3lib.report.execute import INJECTED, code_cells, code_key, execute_notebooks, merged
+from hw3lib.report.execute import INJECTED, code_cells, code_key, execute_notebooks
 
 PARAMETERS = {"PROFILE": "demo", "DATA": "", "LANG": "both"}
 FIRST = 'PROFILE = "none"\nDATA = ""\nLANG = "both"'
@@ -71,22 +69,6 @@ def test_the_key_is_of_code_parameters_and_dependencies_alone():
         code_key(tiny("a = 1"), PARAMETERS, "library 2"),
     ]
     assert len({key, *changed}) == 5
-
-
-def test_merging_keeps_outputs_with_their_cells():
-    source = tiny("print('one')", "", "print('two')")
-    done = copy.deepcopy(source)
-    done.cells.insert(2, v4.new_code_cell("DATA = 1", metadata={"tags": [INJECTED]}))
-    for cell in code_cells(done):
-        cell.outputs = [v4.new_output("stream", text=f"output of {cell.source}")]
-    source.cells.insert(3, v4.new_markdown_cell("between"))
-    fresh = merged(source, done)
-    assert [c.outputs[0].text for c in code_cells(fresh)] == [
-        f"output of {c.source}" for c in code_cells(source)
-    ]
-    assert [c.source for c in fresh.cells] == [
-        "# Title", FIRST, "DATA = 1", "print('one')", "between", "", "print('two')",
-    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -111,19 +111,6 @@ def test_a_students_ordinary_outputs_are_printed(tmp_path):
     assert [*problems] == ["10_mine, cell 1: the image lost.png: no such file"]
 
 
-@pytest.mark.parametrize(("width", "rows"), [(216.0, 1), (300.0, 2)])
-def test_small_figures_stand_side_by_side(width, rows):
-    made, heights = pdf.render(document(cell(figure(width=width), figure(width=width))), "zh"), []
-
-    def visit(said, outer, inner, *_):
-        if "一條線" in said:
-            heights.append(round(outer[5] + inner[5]))
-
-    for page in read(made).pages:
-        page.extract_text(visitor_text=visit)
-    assert len(heights) == 2 and len({*heights}) == rows
-
-
 def test_a_reference_leads_to_its_figure():
     links = []
     for said in ("見 [@line]。", "見圖。"):
