@@ -1,13 +1,10 @@
-"""What the suite of faults promises and what it saw, as a table at the end of `make faults`."""
+"""What the suite of faults promises and what it saw, listed at the end of `make faults`."""
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass, field
 
 import pytest
-
-WIDTHS = (26, 44, 40)  # characters: fault, promise, seen
 
 
 @dataclass
@@ -44,12 +41,10 @@ def pytest_terminal_summary(terminalreporter, config) -> None:
     write = terminalreporter.write_line
     terminalreporter.section("faults")
     rows = [_row(value, r) for r in reports for name, value in r.user_properties if name == "fault"]
-    for row in [("fault", "promised", "seen", "times"), *sorted(rows)]:
-        cells = [textwrap.wrap(str(c), w) or [""] for c, w in zip(row[:3], WIDTHS, strict=True)]
-        for line in range(max(map(len, cells))):
-            texts = [(c[line] if line < len(c) else "").ljust(w + 2)
-                     for c, w in zip(cells, WIDTHS, strict=True)]  # fmt: skip
-            write("".join(texts) + (f"{row[3]:>5}" if line == 0 else ""))
+    for fault, promised, seen, count in sorted(rows):
+        write(f"{fault}, {count} times")
+        write(f"    promised: {promised}")
+        write(f"    seen:     {seen}")
     write("")
     made = sum(row[3] for row in rows)
     write(f"{len(rows)} promises, {made} faults made, {len(reports)} tests")

@@ -6,12 +6,9 @@ files and signals as a terminal would leave them.
 
 from __future__ import annotations
 
-import contextlib
 import multiprocessing
 import os
-import shutil
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +18,6 @@ from pathlib import Path
 import layouts
 import numpy as np
 import psutil
-import pytest
 from conftest import make_faces
 
 from hw3lib.data.split import split_faces
@@ -185,29 +181,6 @@ def flips(data: bytes, count: int) -> Iterator[tuple[int, bytes]]:
         changed = bytearray(data)
         changed[at] ^= 1 << int(rng.integers(8))
         yield int(at), bytes(changed)
-
-
-@contextlib.contextmanager
-def small_disk(place: Path, size: int) -> Iterator[Path]:
-    """A file system of `size` bytes at `place`; skips where this process may not mount one."""
-    place.mkdir(parents=True, exist_ok=True)
-    if not mounted("-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(place)):
-        pytest.skip("mounting a small disk needs root (and a container that allows it)")
-    try:
-        yield place
-    finally:
-        for _ in range(50):
-            if _quiet("umount", str(place)):
-                break
-            time.sleep(0.1)
-
-
-def mounted(*options: str) -> bool:
-    return shutil.which("mount") is not None and _quiet("mount", *options)
-
-
-def _quiet(*command: str) -> bool:
-    return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def die(*_, **__) -> None:

@@ -266,6 +266,13 @@ FULL: dict[str, Write] = {  # nothing of the faces is lost
     "images, labels": lambda d, f: npy_pairs(d / "n", f, "{}-images", "{}-labels"),
     "foreign names": lambda d, f: npy_pairs(d / "n", f, "{}_a", "b_{}"),
     "one-hot npz": lambda d, f: write_npz(d / "a.npz", f, labels=HOT[f.labels]),
+    "floats to 1": lambda d, f: write_npz(d / "a.npz", f, images=f.images.astype("f4") / 255),
+    "floats to 255": lambda d, f: write_npz(d / "a.npz", f, images=f.images.astype("f8")),
+    "flat": lambda d, f: write_npz(d / "a.npz", f, images=f.images.reshape(-1, 2304)),
+    "a last axis": lambda d, f: write_npz(d / "a.npz", f, images=f.images[..., None]),
+    "a channel": lambda d, f: write_npz(d / "a.npz", f, images=f.images[:, None].astype("i8")),
+    "three channels": lambda d, f: write_npz(
+        d / "a.npz", f, images=f.images[..., None].repeat(3, -1)),
     "one-hot Parquet": lambda d, f: write_parquet(d / "p" / "a.parquet", f, hot=True),
     "WebP": lambda d, f: write_class_folders(d / "i", f, "WEBP", lossless=True),
     "GIF": lambda d, f: write_class_folders(d / "i", f, "GIF"),

@@ -18,6 +18,7 @@ COURSE_COUNTS = (4009, 450, 4136, 7275, 4841, 3221, 4955)  # the course's traini
 COURSE_PIXELS = (0.508156, 0.264441)
 FER2013_COUNTS = (3995, 436, 4097, 7215, 4830, 3171, 4965)  # FER2013's Training: 28,709
 FER2013_PIXELS = (0.50774, 0.25501)
+ARRAYS = ("images", "labels", "ids", "split", "group", "votes")  # of Faces, a row for each image
 SPLITS = ("train", "test", "private")  # Training, PublicTest, PrivateTest in FER2013's words
 
 
@@ -58,6 +59,11 @@ class Faces:
     def synthetic(self) -> bool:
         return self.layout == "synthetic"
 
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Those of ARRAYS that are known, by name."""
+        return {name: getattr(self, name) for name in ARRAYS if getattr(self, name) is not None}
+
     @cached_property
     def exact(self) -> np.ndarray:
         """(N,) int64, equal for byte-identical images, numbered by first appearance."""
@@ -81,15 +87,7 @@ class Faces:
 
     def subset(self, index: np.ndarray) -> Faces:
         """The faces at `index` ((M,) integers or a (N,) mask), in that order."""
-        return replace(
-            self,
-            images=self.images[index],
-            labels=self.labels[index],
-            ids=self.ids[index],
-            split=self.split[index],
-            group=self.group[index],
-            votes=None if self.votes is None else self.votes[index],
-        )
+        return replace(self, **{name: array[index] for name, array in self.arrays.items()})
 
 
 def exact_groups(images: np.ndarray) -> np.ndarray:

@@ -8,15 +8,18 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow.parquet as pq
 from PIL import Image
 
 from hw3lib.data.faces import CLASSES, UNLABELLED, DataError
 from hw3lib.data.images import open_image, rows_of, to_faces
 from hw3lib.data.labels import Rows, concatenate, find_columns, make_rows, split_of
 from hw3lib.data.source import MAX_MEMBERS, MAX_TOTAL, Entry, unpack_limit
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 BATCH = 256  # rows of images read at a time, at most
 BATCH_BYTES = 2**28  # that they may take, if the largest value stood in each
@@ -76,6 +79,8 @@ def _class_names(metadata: dict[bytes, bytes], column: str) -> Sequence[str]:
 
 def _open(entry: Entry) -> pq.ParquetFile:
     """The file, its size judged from its own header before a page of it is unpacked."""
+    import pyarrow.parquet as pq  # which machines that only train may lack
+
     data = entry.read()
     file = pq.ParquetFile(io.BytesIO(data))
     size = sum(_bytes_of_groups(file))

@@ -158,24 +158,15 @@ def test_other_content(reader, place):
         outcome(write(place, reader, other), place.parents[3])
 
 
-def damage(reader: str, place: Path, seed: int, count: int) -> None:
-    rng, whole = np.random.default_rng(seed), GOOD[reader][1]
+@pytest.mark.parametrize("count", [25, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("reader", GOOD)
+def test_damaged(reader, count, place):
+    rng, whole = np.random.default_rng(0 if count == 25 else None), GOOD[reader][1]
     good = load(write(place, reader, whole))
     for _ in range(count):
         found = outcome(write(place, reader, damaged(whole, rng)), place.parents[3])
         if reader in CHECKED and reader not in ("tar.gz", "zip") and isinstance(found, Faces):
             assert np.array_equal(found.images, good.images)  # the damage was not in the images
-
-
-@pytest.mark.parametrize("reader", GOOD)
-def test_damaged(reader, place):
-    damage(reader, place, 0, 25)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("reader", GOOD)
-def test_damaged_often(reader, place):
-    damage(reader, place, int.from_bytes(os.urandom(4), "little"), 1000)
 
 
 # tables: what a cell may hold
@@ -546,6 +537,9 @@ FOLDERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "eight": (lambda d: several(d, "angry/1.png", "contempt/1.png"), ["contempt", "Neutral"]),
     "cats": (lambda d: several(d, "cats/1.png", "dogs/1.png"), ["cats", "rename"]),
     "markup": (lambda d: several(d, "sad/1.png", "<svg>\x1b[1m/1.png"), [r"\x1b[1m", "rename"]),
+    "nowhere": (lambda d: (d / "a.csv").symlink_to("/nowhere"), ["a.csv", "a broken link"]),
+    "no end": (lambda d: (d / "a.npy").symlink_to("/dev/zero"), ["a.npy", "no file"]),
+    "a pipe": (lambda d: os.mkfifo(d / "2.png"), ["2.png", "no file"]),
     "two sets": (lambda d: several(d, "1.png", "a.npy"), ["several data sets"]),
     "two parts": (lambda d: [put(d / f"{n}.csv", COURSE) for n in "ab"], ["one of them"]),
     "only labels": (lambda d: put(d / "train.csv", b"id,label\n0,1\n"), ["give the folder"]),
@@ -559,16 +553,6 @@ def test_folders(name, place):
     make, words = FOLDERS[name]
     make(place)
     outcome(place, place.parents[3], *words)
-
-
-@pytest.mark.parametrize("name", ["2.png", "a.csv", "x.npy", "a.npz", "a.parquet", "a.zip"])
-def test_no_ordinary_file(name, place):
-    (place / name).symlink_to("/nowhere/at/all")
-    refused(place, name, "a broken link")
-    for make in (os.mkfifo, lambda file: file.symlink_to("/dev/zero")):
-        (place / name).unlink()
-        make(place / name)
-        refused(place, name, "no file")
 
 
 def test_paths(place):

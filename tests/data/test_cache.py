@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 import hw3lib.data
 from hw3lib.data import cache, load
-from hw3lib.data.faces import Faces
+from hw3lib.data.faces import ARRAYS, Faces
 
 
 @pytest.fixture(autouse=True)
@@ -44,9 +44,8 @@ def file(tmp_path):
 
 
 def same(one: Faces, other: Faces) -> bool:
-    arrays = ("images", "labels", "ids", "split", "group", "votes")
     return (one.layout, one.problems) == (other.layout, other.problems) and all(
-        np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in ARRAYS
     )
 
 

@@ -15,7 +15,6 @@ import hw3lib.data
 from hw3lib.data import load
 from hw3lib.data.faces import CLASSES, SIZE, UNLABELLED, DataError
 from hw3lib.data.labels import class_index, majority
-from hw3lib.data.tables import parse_pixels
 
 WITH_IDS = ("kaggle-csv", "icml", "tar.bz2", "xz", "numpy", "parquet", "class-folders",
             "course-pictures", "WebP", "GIF", "BMP", "tar of folders")  # fmt: skip
@@ -120,13 +119,6 @@ def test_ferplus_folders(tmp_path, small):
     assert (read.images == small.images[rows]).all() and (read.votes == small.votes[rows]).all()
     assert (read.split == small.split[rows]).all()
     assert (read.labels == majority(small.votes[rows])).all()
-
-
-def test_pixel_text_against_numpy():
-    values = np.random.default_rng(0).integers(0, 256, (70, SIZE * SIZE))
-    for row in values:
-        text = "  " + "  ".join(map(str, row)) + " "
-        assert (parse_pixels(text, "") == row).all()
 
 
 # names of classes and splits
@@ -238,22 +230,6 @@ def test_other_sizes_are_resized_with_a_note(tmp_path, small):
 
 
 # arrays and Parquet
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda i: i.astype(np.float32) / 255,
-        lambda i: i.astype(np.float64),
-        lambda i: i.reshape(-1, SIZE * SIZE),
-        lambda i: i[..., None],
-        lambda i: i[:, None].astype(np.int64),
-        lambda i: i[..., None].repeat(3, -1),
-    ],
-)
-def test_shapes_and_scales_of_arrays(tmp_path, small, change):
-    file = layouts.write_npz(tmp_path / "a.npz", small, images=change(small.images))
-    assert load(file).fingerprint == small.fingerprint
 
 
 def test_npz_without_ids_and_labels(tmp_path, small):
