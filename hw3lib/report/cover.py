@@ -15,6 +15,9 @@ from hw3lib.training.runs import Run
 from hw3lib.training.study import Study
 
 TITLE = Text(zh="機器學習作業三：影像情緒分類", en="Homework 3: image sentiment classification")
+DEMO = Text(
+    "demo（小網路、少影像，只示範流程）", "demo (small networks, few images: the mechanics alone)"
+)
 RESTORE = "restore it, the report's first page is made of it"
 FIELDS = ("name", "id", "department", "course", "collaborators")
 LONGEST, MOST_PEOPLE = 500, 50  # letters of a text, collaborators
@@ -77,7 +80,7 @@ def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, Text]:
     return {
         Text("資料集", "Data set"): source,
         Text("影像數", "Images"): counts.format(n=len(faces), **sizes),
-        Text("設定檔", "Profile"): same(study.profile),
+        Text("設定檔", "Profile"): DEMO if study.profile == "demo" else same(study.profile),
         Text("最近一次訓練", "Last trained"): same(newest(runs)[:10] or "–"),
     }
 

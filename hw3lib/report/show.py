@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
+DEMO_NOTE = Text(
+    zh="demo 設定檔：小網路、少影像，只示範流程，不作為證據",
+    en="profile demo: small networks and few images show the mechanics, no evidence",
+)
 DPI, THUMB_DPI = 200, 40  # of figures that hold images; a chart stays vector
 HEAVY = 250_000  # letters of an SVG (a cloud of points, a mesh), from which the raster is smaller
 POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
@@ -41,7 +45,8 @@ _real = True  # are the faces of this process real people's? until `notebook` sa
 def notebook(study: Study, language: str = "both") -> None:
     """Open a notebook: its language ("zh", "en" or "both"), the look of its figures, its data.
 
-    Where the faces are synthetic, a note says so, here and on every page of what is exported.
+    A note says where the faces are synthetic, here and on every page of what is exported, and
+    where the profile is too small for evidence.
     """
     global _real
     # matplotlib, which the pages are made without
@@ -50,7 +55,8 @@ def notebook(study: Study, language: str = "both") -> None:
     set_language(language)
     apply_house_style()
     _real = not study.faces.synthetic
-    note = {} if _real else {"text/markdown": _quiet(SYNTHETIC_NOTE)}
+    notes = [SYNTHETIC_NOTE] * study.faces.synthetic + [DEMO_NOTE] * (study.profile == "demo")
+    note = {"text/markdown": "\n\n".join(map(_quiet, notes))} if notes else {}
     _show({"kind": "study", "synthetic": not _real, "language": language}, note)
 
 
