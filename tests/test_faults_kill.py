@@ -11,13 +11,11 @@ from functools import cache as cached
 from pathlib import Path
 
 import faulty
-import layouts
 import numpy as np
 import pytest
-from conftest import make_faces, same_weights
+from conftest import same_weights
 from faulty import RNG, TORN, contents, ended, folds, killed, moments, start, tear
 
-from hw3lib.data import cache, load
 from hw3lib.files import sweep, write_atomic
 from hw3lib.training.runs import checkpoint_of, get_run, open_run, run_path
 
@@ -117,47 +115,6 @@ def test_replacing_a_run(promise, tmp_path):
         assert same_weights(found.network(), network)
         assert [p.name for p in root.glob("[!.]*")] == [first.path.name]
     promise.seen(f"{kills} kills, the same bits", kills)
-
-
-def read(path: str, folder: str, out: str = "") -> None:
-    os.environ["HW3_CACHE"] = folder
-    images = load(path).images
-    if out:
-        np.save(out, np.array(images))
-
-
-def test_caching(promise, tmp_path, monkeypatch):
-    promise("SIGKILL while caching", "the cache is whole, the old one or the new, or absent; "
-            "the next load gives the same images and clears up")  # fmt: skip
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("HW3_CACHE", str(folder))
-    data, kills, whole = tmp_path / "faces.npz", 0, 0
-    sets = [make_faces(300, seed=seed) for seed in (1, 2)]
-    layouts.write_npz(data, sets[1])
-    for number, how in enumerate(moments(12, read, str(data), str(folder))):
-        faces = sets[number % 2]
-        layouts.write_npz(data, faces)
-        kills += killed(read, str(data), str(folder), **how)
-        for kept in folder.glob("*.safetensors"):
-            _, found = cache.read(kept)
-            assert any(np.array_equal(found.images, s.images) for s in sets)
-            whole += 1
-        assert np.array_equal(load(data).images, faces.images)
-    sweep(folder, age=0)
-    assert not list(folder.glob(".*.part"))
-    promise.seen(f"{kills} kills, {whole} caches found, all whole; every load right", kills)
-
-
-def test_the_same_cache_read_by_four_at_once(promise, tmp_path):
-    promise("four processes, one cache", "each reads the right images; one whole cache is left")
-    faces = make_faces(300)
-    file, folder = layouts.write_npz(tmp_path / "faces.npz", faces), tmp_path / "cache"
-    outs = [tmp_path / f"{i}.npy" for i in range(4)]
-    for process in [start(read, str(file), str(folder), str(out)) for out in outs]:
-        assert ended(process) == 0
-    assert all(np.array_equal(np.load(out), faces.images) for out in outs)
-    assert len(contents(folder)) == 1
-    promise.seen("4 loads right, one cache", 4)
 
 
 def write_file(path: str, size: int) -> None:
