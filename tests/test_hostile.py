@@ -95,7 +95,8 @@ def refused(reader: str, path: Path, *words: str) -> None:
 
 OTHER: dict[str, Data] = {
     "web page": "<html>404</html>", "picture": b"\x89PNG\r\n\x1a\n", "zip": b"PK\3\4" + bytes(60),
-    "JSON": '{"recipes": {}, "name": "x"}', "nothing but NUL": bytes(99), "brackets": "[" * 100_000,
+    "JSON": '{"recipes": {}, "name": "x"}', "nothing but NUL": bytes(99),
+    "brackets": "x = " + "[" * 100_000,
     "UTF-16": "name = 'x'\n".encode("utf-16"), "Big5": "name = '設定'\n".encode("big5"),
     "3 MB": lambda: b"# " + b"x" * 3 * 2**20,
 }  # fmt: skip
