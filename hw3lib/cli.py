@@ -276,13 +276,11 @@ def lab(context: typer.Context, data: Data = "", root: Root = ROOT) -> None:
 def new(
     folder: Annotated[Path, typer.Argument(help="a folder that is not there yet")],
     name: Annotated[str, typer.Option(help="whose hand-in it is")] = "",
-    number: Annotated[str, typer.Option("--id", help="student id")] = "",
-    department: Annotated[str, typer.Option(help="department")] = "",
 ) -> None:
     """Start your own hand-in: notebooks to edit, your name, the course's two scripts."""
     from hw3lib.report.handin import new_handin
 
-    files = new_handin(folder, name=name, number=number, department=department)
+    files = new_handin(folder, name=name)
     print(f"{len(files)} files in {folder}; its README.md says what to do with them")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import re
 from collections.abc import Callable, Iterable
@@ -18,12 +17,12 @@ import nbformat
 
 from hw3lib import PUBLISH, UserError
 from hw3lib.data.audit import leak
-from hw3lib.files import ROOT, write_atomic
+from hw3lib.files import ROOT, sha256, write_atomic
 from hw3lib.report.appendix import appendix, read_works
 from hw3lib.report.check import faults_of
 from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
 from hw3lib.report.document import REFERENCE, Block, Document, referenced
-from hw3lib.report.execute import execute_notebooks, parameters_of
+from hw3lib.report.execute import digest, execute_notebooks, parameters_of
 from hw3lib.report.notebook import chapter_of, collect, ran_through
 from hw3lib.text import LANGUAGES, known_language
 from hw3lib.training.runs import Run
@@ -84,7 +83,7 @@ def build_report(
         rerun=rerun_command(profile, data=not synthetic, handin=root != ROOT),
     )  # fmt: skip
     assemble = partial(_filled, frame, executed, runs, root, strict=not draft)
-    inputs = _stated(_digest([*executed, *stated]), context, _renderer())
+    inputs = digest(_contents([*executed, *stated]), context, _renderer())
     return write_files(assemble, context, inputs, out, lang, progress)
 
 
@@ -148,14 +147,14 @@ def dependencies(study: Study, runs: dict[str, Run]) -> str:
     faces, folds = study.faces, study.folds
     library = [p for p in sorted(LIBRARY.rglob("*.py")) if not _renders(p.relative_to(LIBRARY))]
     arrays = (faces.ids, faces.split, faces.votes, folds.train, folds.validation, folds.test)
-    return _stated(
+    return digest(
         study.settings,
         {name: recipe.hash for name, recipe in study.recipes.items()},
         {name: run.record for name, run in runs.items()},
         [faces.fingerprint, faces.layout, faces.problems, folds.fingerprint, folds.test_source],
-        [hashlib.sha256(b"" if a is None else a.tobytes()).digest() for a in arrays],
+        [hashlib.sha256(b"" if a is None else a.tobytes()).hexdigest() for a in arrays],
         [platform.python_version(), versions()],
-        _digest([*library, *sorted((ROOT / "report" / "fonts").glob("*.otf"))]),
+        _contents([*library, *sorted((ROOT / "report" / "fonts").glob("*.otf"))]),
     )
 
 
@@ -174,7 +173,7 @@ def write_files(
     names = [f"{NAME}.html", "results.json", *pdfs.values()]
     files = [out / name for name in names]
     stamp = out / STAMP
-    if stamp.is_file() and stamp.read_bytes() == _stated(inputs, lang, _digest(files)).encode():
+    if stamp.is_file() and stamp.read_bytes() == digest(inputs, lang, _contents(files)).encode():
         for name in names:
             progress(f"{name}: unchanged")
         return files
@@ -193,7 +192,7 @@ def write_files(
     for file, content in zip(files, contents, strict=True):
         write_atomic(file, content)
         progress(f"{file.name}: {len(content) / 1e6:.1f} MB")
-    write_atomic(stamp, _stated(inputs, lang, _digest(files)).encode())
+    write_atomic(stamp, digest(inputs, lang, _contents(files)).encode())
     for line in problems:
         progress(line)
     return files
@@ -226,25 +225,17 @@ def _context(study: Study, runs: dict[str, Run]) -> dict:
     }
 
 
-def _renderer() -> str:
-    """Digest of all that turns a Document into files."""
+def _renderer() -> list[tuple[str, str]]:
+    """All that turns a Document into files."""
     folders = [LIBRARY / "report", ROOT / "report" / "templates", ROOT / "report" / "fonts"]
     files = [p for f in folders for p in sorted(f.rglob("*")) if p.suffix in SUFFIXES]
-    return _digest([*files, LIBRARY / "text.py"])
+    return _contents([*files, LIBRARY / "text.py"])
 
 
 def _renders(path: Path) -> bool:
     return (path.parts[0] == "report" and path.name != "show.py") or path.parts == ("cli.py",)
 
 
-def _stated(*values: object) -> str:
-    return hashlib.blake2b(repr(values).encode(), digest_size=16).hexdigest()
-
-
-def _digest(files: Iterable[Path]) -> str:
-    """Digest of the files' names and contents; a missing one counts as empty."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in files:
-        content = path.read_bytes() if path.is_file() else b""
-        digest.update(os.fsencode(path.name) + b"\0" + str(len(content)).encode() + b"\0" + content)
-    return digest.hexdigest()
+def _contents(files: Iterable[Path]) -> list[tuple[str, str]]:
+    """Name and checksum of each file; a missing one has none."""
+    return [(path.name, sha256(path) if path.is_file() else "") for path in files]

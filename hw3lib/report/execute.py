@@ -134,9 +134,9 @@ def assigned(nb: NotebookNode) -> set[str] | None:
 
 
 def code_key(nb: NotebookNode, parameters: dict[str, str], depends: str = "") -> str:
-    """32 hex digits of everything that decides the notebook's outputs."""
+    """A digest of everything that decides the notebook's outputs."""
     cells = [[c.source, sorted(tags(c))] for c in code_cells(nb)]
-    return _digest([cells, sorted(parameters.items()), depends])
+    return digest(cells, parameters, depends)
 
 
 def merged(source: NotebookNode, executed: NotebookNode) -> NotebookNode:
@@ -267,9 +267,10 @@ def _check(executed: NotebookNode) -> str:
     """Digest of what an execution leaves in a notebook; damage to it executes it again."""
     code = [c for c in executed.cells if c.cell_type == "code"]
     left = [[c.source, c.outputs, c.execution_count] for c in code]
-    return _digest([left, {k: v for k, v in executed.metadata["hw3"].items() if k != "check"}])
+    return digest(left, {k: v for k, v in executed.metadata["hw3"].items() if k != "check"})
 
 
-def _digest(value: object) -> str:
-    text = json.dumps(value, sort_keys=True)
+def digest(*values: object) -> str:
+    """32 hex digits of values as JSON holds them."""
+    text = json.dumps(values, sort_keys=True, default=str)  # TOML has dates
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

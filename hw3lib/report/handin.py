@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -15,11 +16,11 @@ from hw3lib import UserError
 from hw3lib.files import ROOT, new_folder, write_atomic
 
 TEMPLATE = ROOT / "report" / "templates" / "handin"
-STATED = ("questions.toml", "bibliography.bib")
+STATED = ("author.toml", "questions.toml", "bibliography.bib")
 WEIGHTS = Path("weights") / "best.safetensors"
 
 
-def new_handin(folder: Path, *, name: str, number: str = "", department: str = "") -> list[Path]:
+def new_handin(folder: Path, *, name: str) -> list[Path]:
     """Make a hand-in in `folder`, which must not exist or be empty; its files, in order.
 
     Notebooks of one's own to edit, the questions, the author, the course's two scripts and the
@@ -36,15 +37,14 @@ def new_handin(folder: Path, *, name: str, number: str = "", department: str = "
     folder = folder.resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: exists already; choose a new folder")
-    author = {"name": name, "id": number, "department": department}
     with new_folder(folder) as staged:
-        _fill(staged, author, os.path.relpath(ROOT, folder))
+        _fill(staged, name, os.path.relpath(ROOT, folder))
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _fill(folder: Path, author: dict[str, str], library: str) -> None:
+def _fill(folder: Path, name: str, library: str) -> None:
     values = {
-        "{name}": author["name"], "{python}": shlex.quote(sys.executable),
+        "{name}": name, "{python}": shlex.quote(sys.executable),
         "{library}": shlex.quote(library), "{requirement}": _requirement(library),
     }  # fmt: skip
     for file in sorted(TEMPLATE.iterdir()):
@@ -64,9 +64,10 @@ def _fill(folder: Path, author: dict[str, str], library: str) -> None:
         (folder / part).mkdir()
         for file in files:
             shutil.copyfile(file, folder / part / file.name)
-    # a JSON string is a TOML string, too
-    lines = [f"{k} = {json.dumps(v, ensure_ascii=False)}\n" for k, v in author.items() if v]
-    (folder / "report" / "author.toml").write_text("".join(lines), encoding="utf-8")
+    author = folder / "report" / "author.toml"
+    named = f"name = {json.dumps(name, ensure_ascii=False)}"  # which is a TOML string, too
+    text = re.sub(r"^name = .*", lambda _: named, author.read_text("utf-8"), flags=re.MULTILINE)
+    author.write_text(text, encoding="utf-8")
 
 
 def _requirement(library: str) -> str:

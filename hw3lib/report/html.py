@@ -28,8 +28,8 @@ from hw3lib.text import Text, as_text, same
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
 FONTS = ROOT / "report" / "fonts"
 FACES = (  # the last one whole: signs of mathematics grow and change their form
-    ("hw3 Sans", 400, "NotoSansTC-Regular.woff2"),
-    ("hw3 Sans", 700, "NotoSansTC-Bold.woff2"),
+    ("hw3 Sans", 400, "NotoSansTC-Regular.otf"),
+    ("hw3 Sans", 700, "NotoSansTC-Bold.otf"),
     ("hw3 Math", 400, "STIXTwoMath.woff2"),
 )
 LONG = 28  # letters of a cell in both languages, from which each stands on a line of its own

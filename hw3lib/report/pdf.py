@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,7 @@ def render(document: Document, language: str, problems: dict | None = None) -> b
     import typst
 
     known_language(language)
+    date = datetime.fromisoformat(document.date or "1970-01-01T00:00:00+00:00")
     with tempfile.TemporaryDirectory(prefix="hw3-pdf-") as folder:
         pages = _Pages(document, language, Path(folder))
         written = json.dumps({"document": pages.whole()})
@@ -55,7 +56,7 @@ def render(document: Document, language: str, problems: dict | None = None) -> b
             pdf = typst.compile(
                 shutil.copy(TEMPLATE, folder), root=folder, font_paths=_fonts(), format="pdf",
                 ignore_system_fonts=True, pdf_standards=STANDARDS,
-                timestamp=_timestamp(document.date),
+                timestamp=int(date.timestamp()),
             )  # fmt: skip
         except typst.TypstError as error:
             hints = "".join(f"; {hint}" for hint in error.hints)
@@ -175,13 +176,6 @@ def _is_printed(block: Block) -> bool:
 
 def _missing(what: str) -> str:
     return f"#missing({json.dumps(what, ensure_ascii=False)});"
-
-
-def _timestamp(date: str) -> int:
-    if not date:
-        return 0
-    moment = datetime.fromisoformat(date)
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
 
 
 @cache

@@ -1,16 +1,19 @@
-"""Make the font files beside this script: Noto Sans TC cut down to what a report needs.
+"""Make the font files beside this script: Noto Sans TC and STIX Two Math, cut to what is needed.
 
 Run by hand, and only when the set of characters changes; the result is committed:
 
-    pip install "fonttools[woff]" manimgx-fonts-cjk    # the latter only for this script
+    pip install "fonttools[woff]" manimgx-fonts-cjk ziamath    # the last two only for this script
     python report/fonts/subset.py
 
-manimgx-fonts-cjk carries the variable Noto Sans CJK (SIL Open Font License 1.1, OFL.txt here).
+Noto Sans TC, for all texts: manimgx-fonts-cjk carries the variable Noto Sans CJK (OFL.txt here).
 Kept: Big5 level 1 (5,401 characters), some rarer ones of science and of people's names, Big5's
 symbols, Latin, Greek, Cyrillic, punctuation, mathematical operators, arrows, box drawing, check
 marks. Dropped: hints, vertical setting and the glyph forms of other regions (locl). The outlines
 are those of the Taiwan face. Curly quotes are the narrow ones: Chinese as written in Taiwan quotes
 with 「」, so they stand in English only.
+
+STIX Two Math, for the web page: MathML needs a font with a MATH table, which many systems lack;
+ziamath carries it. Kept: letters, Greek, operators, arrows, brackets and all their sizes.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 FOLDER = Path(__file__).resolve().parent
@@ -38,6 +42,14 @@ RARER = (
     "婞妘姸姈潁澂珩珽璠瓈昉曈炅煇峮鈁鉦銥鋆錞錩鍇顗驊驤菡萁萩蒔蘅譓諠"
 )
 FEATURES = ["kern", "palt", "halt", "mark", "mkmk", "ccmp", "liga", "frac", "pnum", "tnum"]
+MATH_RANGES = (
+    (0x0020, 0x007E), (0x00A0, 0x00FF), (0x02C6, 0x02DD), (0x0300, 0x0338), (0x0391, 0x03F6),
+    (0x2010, 0x2044), (0x2057, 0x2057), (0x2061, 0x2064), (0x20D0, 0x20DC), (0x2102, 0x2138),
+    (0x2190, 0x21D5), (0x2200, 0x22FF), (0x2308, 0x230B), (0x23B4, 0x23B5), (0x23DC, 0x23E1),
+    (0x25A0, 0x25CF), (0x27E6, 0x27EF), (0x27F5, 0x27FA), (0x2A00, 0x2A0C), (0x2A7D, 0x2AB0),
+    (0x1D400, 0x1D49F), (0x1D4D0, 0x1D503), (0x1D538, 0x1D56B), (0x1D6A4, 0x1D7E1),
+)  # fmt: skip
+MATH_FEATURES = ["ccmp", "dtls", "flac", "mark", "mkmk", "ssty"]
 
 
 def big5(first: int, last: int) -> set[int]:
@@ -50,11 +62,13 @@ def big5(first: int, last: int) -> set[int]:
     return found
 
 
+def within(ranges: tuple[tuple[int, int], ...]) -> set[int]:
+    return {code for first, last in ranges for code in range(first, last + 1)}
+
+
 def characters() -> set[int]:
-    wanted = big5(0xA140, 0xA3BF) | big5(0xA440, 0xC67E) | {ord(c) for c in RARER}
-    for first, last in RANGES:
-        wanted |= set(range(first, last + 1))
-    return wanted
+    rarer = {ord(c) for c in RARER}
+    return big5(0xA140, 0xA3BF) | big5(0xA440, 0xC67E) | rarer | within(RANGES)
 
 
 def face(weight: int):
@@ -96,8 +110,6 @@ def reread(font):
 
 
 def cut(font, *features: str, hinting: bool) -> None:
-    from fontTools.subset import Options, Subsetter
-
     options = Options()
     options.layout_features = [*FEATURES, *features]
     options.hinting = hinting
@@ -130,13 +142,28 @@ def rename(font, style: str) -> None:
     font.recalcTimestamp = False
 
 
+def mathematics():
+    import ziamath
+
+    source = Path(ziamath.__file__).parent / "fonts" / "STIXTwoMath-Regular.ttf"
+    font = TTFont(source, recalcTimestamp=False)
+    options = Options()
+    options.layout_features = MATH_FEATURES
+    options.hinting = False
+    options.notdef_outline = True
+    subsetter = Subsetter(options)
+    subsetter.populate(unicodes=within(MATH_RANGES))
+    subsetter.subset(font)
+    font.flavor = "woff2"
+    return font
+
+
 def main() -> None:
+    mathematics().save(FOLDER / "STIXTwoMath.woff2")
     for style, weight in WEIGHTS.items():
         font = face(weight)
         rename(font, style)
         font.save(FOLDER / f"NotoSansTC-{style}.otf")
-        font.flavor = "woff2"
-        font.save(FOLDER / f"NotoSansTC-{style}.woff2")
         print(f"{style}: {len(font.getBestCmap())} characters")
 
 
