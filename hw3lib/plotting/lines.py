@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
 from hw3lib.data.faces import CLASSES
 from hw3lib.plotting import style
@@ -18,6 +17,7 @@ from hw3lib.text import Text
 
 MARKS = 12  # markers along a curve
 BASELINE = {"color": style.BLACK, "ls": "--", "lw": 1.6}
+NATS = Text("損失（nats）", "loss (nats)")
 RUNAWAY = 4 * math.log(len(CLASSES))  # nats: a loss four times that of a guess would flatten all
 
 
@@ -69,48 +69,45 @@ def curves(
 
 @house_style()
 def history(frames: Mapping[Text | str, pd.DataFrame]) -> Figure:
-    """Accuracy (left) and loss (right) over the epochs: a colour a Run, a line style a set.
+    """Accuracy and loss over the epochs: side by side for one Run, above each other for several.
 
     frames : name -> Run.history (epoch, train_/validation_ accuracy and loss in nats); a dotted
         line marks the epoch of lowest validation loss. The loss axis becomes logarithmic where a
         loss runs away, so that no point leaves the frame.
     """
-    fig, axes = style.subplots(1, 2, height=2.1)
-    for i, frame in enumerate(frames.values()):
-        for ax, quantity in zip(axes, ("accuracy", "loss"), strict=True):
-            _both_sets(ax, frame, quantity, look(i))
-    for ax, name in zip(axes, ("accuracy", Text("損失（nats）", "loss (nats)")), strict=True):
-        ax.set(xlabel=label("epoch", " "), title=label(name, " "))
-        ax.grid(axis="y", alpha=0.3)
-        style.ticks(ax.xaxis, "1")
-    style.ticks(axes[0].yaxis, "%")
+    several = len(frames) > 1
+    shape = {"rows": 2, "columns": len(frames), "height": 3.2, "sharex": "col", "sharey": "row"}
+    fig, axes = style.subplots(**shape if several else {"columns": 2, "height": 2.1})
+    panels = axes.reshape(2, len(frames))
+    for column, (name, frame) in zip(panels.T, frames.items(), strict=True):
+        for ax, quantity in zip(column, ("accuracy", "loss"), strict=True):
+            _both_sets(ax, frame, quantity)
+        for ax in column[-1:] if several else column:
+            ax.set_xlabel(label("epoch", " "))
+        if several:
+            column[0].set_title(style.fit(label(name), 0.8 * style.WIDTH / len(frames)))
+    for ax, quantity in zip(panels[:, 0], ("accuracy", NATS), strict=True):
+        ax.set_ylabel(label(quantity)) if several else ax.set_title(label(quantity, " "))
+    style.ticks(panels[0, 0].yaxis, "%")
     if max(f.filter(like="_loss").max().max() for f in frames.values()) > RUNAWAY:
-        axes[1].set_yscale("log")
-    _history_legend(fig, list(frames))
+        panels[1, 0].set_yscale("log")
+    style.legend_below(fig)
     return fig
 
 
-def _both_sets(ax: Axes, frame: pd.DataFrame, quantity: str, mark: dict) -> None:
+def _both_sets(ax: Axes, frame: pd.DataFrame, quantity: str) -> None:
     every = max(1, len(frame) // MARKS)
-    for prefix, line in (("train", "-"), ("validation", "--")):
-        inside = mark["color"] if prefix == "train" else "white"
+    sets = {"training": ("train", look(0)), "validation": ("validation", look(1) | {"ls": "--"})}
+    for name, (prefix, mark) in sets.items():
         ax.plot(frame["epoch"], frame[f"{prefix}_{quantity}"], markevery=every,
-                **mark | {"ls": line, "mfc": inside, "ms": 3.5})  # fmt: skip
+                label=label(name, " "), **mark | {"ms": 3.5})  # fmt: skip
     loss = frame["validation_loss"]
     if loss.notna().any():
-        ax.axvline(frame["epoch"][loss.idxmin()], color=mark["color"], lw=0.9, ls=":")
-
-
-def _history_legend(fig: Figure, names: Sequence[Text | str]) -> None:
-    """Runs by colour and marker where there are several, sets by line style."""
-    handles = [Line2D([], [], label=label(name, " "), **look(i) | {"ls": ""})
-               for i, name in enumerate(names) if len(names) > 1]  # fmt: skip
-    lowest = Text("驗證損失最低", "lowest validation loss")
-    for name, line in (("training", "-"), ("validation", "--"), (lowest, ":")):
-        handles.append(Line2D([], [], color=style.BLACK, lw=1.2, ls=line, label=label(name, " ")))
-    for handle in handles:
-        fig.axes[0].add_line(handle)
-    style.legend_below(fig)
+        lowest = Text("驗證損失最低", "lowest validation loss")
+        ax.axvline(frame["epoch"][loss.idxmin()], color=style.BLACK, lw=0.9, ls=":",
+                   label=label(lowest, " "))  # fmt: skip
+    ax.grid(axis="y", alpha=0.3)
+    style.ticks(ax.xaxis, "1")
 
 
 @house_style()

@@ -36,16 +36,14 @@ def test_curves_draw_on_the_axes_that_is_given_and_leave_its_legend_alone():
 
 
 def test_history_has_both_sets_of_every_run_and_the_epoch_of_lowest_validation_loss():
-    accuracy, loss = plotting.history(HISTORIES).axes
-    for ax, kind in ((accuracy, "accuracy"), (loss, "loss")):
-        drawn = [line for line in ax.lines if len(line.get_xdata()) == 30]
-        wanted = [f[f"{s}_{kind}"] for f in HISTORIES.values() for s in ("train", "validation")]
-        for line, values in zip(drawn, wanted, strict=True):
-            np.testing.assert_array_equal(line.get_ydata(), values)
-    over = next(iter(HISTORIES.values()))
-    lowest = over["epoch"][over["validation_loss"].idxmin()]
-    assert lowest in [line.get_xdata()[0] for line in loss.lines if line.get_linestyle() == ":"]
-    assert loss.get_yscale() == "linear"
+    axes = np.reshape(plotting.history(HISTORIES).axes, (2, len(HISTORIES)))
+    for row, kind in zip(axes, ("accuracy", "loss"), strict=True):
+        for ax, frame in zip(row, HISTORIES.values(), strict=True):
+            train, validation, lowest = ax.lines
+            np.testing.assert_array_equal(train.get_ydata(), frame[f"train_{kind}"])
+            np.testing.assert_array_equal(validation.get_ydata(), frame[f"validation_{kind}"])
+            assert lowest.get_xdata()[0] == frame["epoch"][frame["validation_loss"].idxmin()]
+    assert axes[1, 0].get_yscale() == "linear"
 
 
 def test_a_loss_that_runs_away_is_drawn_and_hides_nothing():
