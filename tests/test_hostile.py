@@ -110,19 +110,20 @@ def test_other_content(reader, other, place):
     refused(reader, written(place, name, data), r"w\n<b>" if other == "zip" else name)
 
 
-def to_nowhere(file: Path) -> None:
-    file.symlink_to("/nowhere/at/all")
+UNUSUAL: dict[str, Callable[[Path], object]] = {
+    "a broken link": lambda file: file.symlink_to("/nowhere/at/all"),
+    "a device without end": lambda file: file.symlink_to("/dev/zero"),
+    "a pipe": os.mkfifo,
+    "a folder": os.mkdir,
+}
 
 
-def to_a_device_without_end(file: Path) -> None:
-    file.symlink_to("/dev/zero")
-
-
-@pytest.mark.parametrize("make", [to_nowhere, to_a_device_without_end, os.mkfifo, os.mkdir])
+@pytest.mark.parametrize("kind", UNUSUAL)
 @pytest.mark.parametrize("reader", READ)
-def test_no_ordinary_file(reader, make, place):
-    make(place / READ[reader][0])
-    refused(reader, place / READ[reader][0], READ[reader][0])
+def test_no_ordinary_file(reader, kind, place):
+    file = place / READ[reader][0]
+    UNUSUAL[kind](file)
+    refused(reader, file, file.name)
 
 
 def test_the_canary_sings(place):

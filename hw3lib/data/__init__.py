@@ -54,7 +54,7 @@ def load(path: str | Path = "", *, synthetic: int = 4000) -> Faces:
         return _synthetic(text.partition(":")[2] or str(synthetic))
     place = Path(text).expanduser()
     with door(place):
-        return _kept(place, lambda: files_of(place), lambda files: read_faces(place, files))
+        return _kept(place, lambda: files_of(place), lambda: read_faces(place))
 
 
 def _synthetic(n: str) -> Faces:
@@ -63,19 +63,16 @@ def _synthetic(n: str) -> Faces:
         raise DataError(f"synthetic:{n}: give a number of faces, such as synthetic:4000")
     code = Path(__file__).with_name(f"synthetic-{n}")  # names the cache alone
     files = sorted(code.parent.glob("*.py"))
-    return _kept(code, lambda: files, lambda _: synthetic_faces(int(n)))
+    return _kept(code, lambda: files, lambda: synthetic_faces(int(n)))
 
 
-def _kept(
-    path: Path, files_now: Callable[[], list[Path]], make: Callable[[list[Path]], Faces]
-) -> Faces:
+def _kept(path: Path, files: Callable[[], list[Path]], make: Callable[[], Faces]) -> Faces:
     """The Faces at `path`: from the cache if it is still true, else made now and kept."""
-    files = files_now()
-    stamped = cache.stamp(path, files)
+    stamped = cache.stamp(path, files())
     if (faces := cache.load_cached(path, stamped)) is not None:
         return faces
-    faces = make(files)
-    unchanged = stamped == cache.stamp(path, files_now())
+    faces = make()
+    unchanged = stamped == cache.stamp(path, files())
     if unchanged and cache.save(path, faces, stamped):
         return cache.load_cached(path, stamped) or faces
     return faces
@@ -98,7 +95,7 @@ def files_of(path: Path) -> list[Path]:
     return files
 
 
-def read_faces(path: Path, files: list[Path] | None = None) -> Faces:
+def read_faces(path: Path) -> Faces:
     """Find the one layout at `path` and read it now, past the cache.
 
     Raises
@@ -109,7 +106,7 @@ def read_faces(path: Path, files: list[Path] | None = None) -> Faces:
     root = path.stem if path.is_file() else path.name
     base = path if path.is_dir() else path.parent
     with door(path):
-        given = [entry_of(file, base) for file in files or files_of(path)]
+        given = [entry_of(file, base) for file in files_of(path)]
         every = sorted(_opened(given, path), key=lambda entry: natural(entry.name))
         of: dict[str, list] = {}  # what it is -> Entries, or Tables
         for entry in every:

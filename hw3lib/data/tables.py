@@ -16,6 +16,7 @@ import io
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 
@@ -77,28 +78,27 @@ class Table:
         DataError
             for a row that has more or fewer cells than the header, and for too many rows.
         """
-        with open_text(self.entry) as text:
-            lines = iter(lambda: text.readline(MAX_LINE), "")
-            reader = csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True, strict=True)
-            row = 0 - self.header
-            try:
-                for cells in reader:
-                    place = f"{self.entry.where}, row {row} (line {reader.line_num})"
-                    if not any(map(str.strip, cells)):
-                        continue
-                    if row >= MAX_ROWS:
-                        raise DataError(f"{place}: more than {MAX_ROWS:,} rows; split the table")
-                    if len(cells) != len(self.names):
-                        raise DataError(
-                            f"{place}: {len(cells)} fields, but the header names "
-                            f"{len(self.names)}; correct the row"
-                        )
-                    if row >= 0:
-                        yield place, cells
-                    row += 1
-            except csv.Error as error:
+        lines = lines_of(self.entry)
+        reader = csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True, strict=True)
+        row = 0 - self.header
+        try:
+            for cells in reader:
                 place = f"{self.entry.where}, row {row} (line {reader.line_num})"
-                raise DataError(f"{place}: not a row of CSV ({error}); correct it") from None
+                if not any(map(str.strip, cells)):
+                    continue
+                if row >= MAX_ROWS:
+                    raise DataError(f"{place}: more than {MAX_ROWS:,} rows; split the table")
+                if len(cells) != len(self.names):
+                    raise DataError(
+                        f"{place}: {len(cells)} fields, but the header names "
+                        f"{len(self.names)}; correct the row"
+                    )
+                if row >= 0:
+                    yield place, cells
+                row += 1
+        except csv.Error as error:
+            place = f"{self.entry.where}, row {row} (line {reader.line_num})"
+            raise DataError(f"{place}: not a row of CSV ({error}); correct it") from None
 
     def read(self) -> tuple[dict[str, list], list[str]]:
         """The texts of each role, pixels as arrays, and the places of the rows."""
@@ -113,19 +113,20 @@ class Table:
         return columns, places
 
 
-def open_text(entry: Entry) -> io.TextIOWrapper:
-    """The letters of a file, in whichever code page it is written."""
+def lines_of(entry: Entry) -> Iterator[str]:
+    """The lines of a file, in whichever code page it is written."""
     stream = io.BufferedReader(entry.open(), 2**20)
     head = stream.peek(2**16)
     utf16 = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))  # Excel's "Unicode text"
-    return io.TextIOWrapper(stream, "utf-16" if utf16 else code_page(head), "replace", newline="")
+    code = "utf-16" if utf16 else code_page(head)
+    with io.TextIOWrapper(stream, code, "replace", newline="") as text:
+        while line := text.readline(MAX_LINE):
+            yield line
 
 
 def open_table(entry: Entry) -> Table:
     """Find out the delimiter and the columns from the first two lines that are not blank."""
-    with open_text(entry) as text:
-        lines = iter(lambda: text.readline(MAX_LINE), "")
-        head = [line for _, line in zip(range(2), filter(str.strip, lines), strict=False)]
+    head = [*islice(filter(str.strip, lines_of(entry)), 2)]
     best = Table(entry, [], {})
     for delimiter in DELIMITERS:
         first, second = (_cells("".join(head[i : i + 1]), delimiter) for i in range(2))

@@ -107,13 +107,3 @@ def test_fer2013(real):
     )
     assert len(np.unique(real.exact[real.split == "train"])) == 27_473
     assert not d["problems"]
-
-
-@pytest.mark.slow
-def test_fer2013_in_other_layouts(real, tmp_path, monkeypatch):
-    """Some real faces: the same fingerprint from every lossless layout."""
-    monkeypatch.setenv("HW3_CACHE", str(tmp_path / "cache"))
-    some = real.subset(np.r_[0:200, 28_709:28_759])
-    some = replace(some, ids=np.arange(250).astype(str))
-    for name in ("kaggle-csv", "class-folders", "numpy", "parquet"):
-        assert load(layouts.EVERY[name](tmp_path / name, some)).fingerprint == some.fingerprint

@@ -247,29 +247,11 @@ def scans(count: int) -> bytes:
     return whole[:last] + whole[last:-2] * count + b"\xff\xd9"
 
 
-def resized(kind: str) -> bytes:
-    """A small image that says that it is very large."""
-    data = image(kind)
-    if kind == "JPEG":
-        at = data.index(b"\xff\xc0") + 5
-        return data[:at] + struct.pack(">HH", 65_500, 65_500) + data[at + 4 :]
-    if kind == "WEBP":  # an extended header before the small image
-        wide = (16_000 - 1).to_bytes(3, "little")
-        body = b"WEBPVP8X" + struct.pack("<I", 10) + bytes(4) + wide + wide + data[12:]
-        return b"RIFF" + struct.pack("<I", len(body)) + body
-    at = {"GIF": 6, "BMP": 18, "AVIF": data.find(b"ispe") + 8}[kind]
-    form = {"GIF": "<HH", "BMP": "<ii", "AVIF": ">II"}[kind]
-    return data[:at] + struct.pack(form, 16_000, 16_000) + data[at + struct.calcsize(form) :]
-
-
 HEADERS: list[tuple[Callable[[], bytes], list[str]]] = [
     (lambda: png(20_000, 20_000, 1), ["32 million pixels", "smaller"]),
     (lambda: png(2**31 - 1, 1), []), (lambda: png(0, 48), []), (lambda: png(48, 48, 3), []),
     (lambda: png(48, 48, colour=5), []),
     (lambda: png(48, 48, extra=chunk(b"zTXt", b"C\0\0" + zlib.compress(bytes(2 * 10**8), 1))), []),
-    *((lambda kind=kind: resized(kind), words) for kind, words in (
-        ("JPEG", ["million pixels"]), ("WEBP", []), ("GIF", ["million pixels"]),
-        ("BMP", ["million pixels"]), ("AVIF", []))),
     (lambda: scans(400), ["scans", "save it again"]),
     (lambda: bytes(70 * 2**20), ["73,400,320 bytes"]),
     (lambda: b'<svg xmlns="http://www.w3.org/2000/svg"/>', ["not an image", "save it as PNG"]),
@@ -353,13 +335,6 @@ MISFITS: list[tuple[dict[str, np.ndarray], list[str]]] = [
 def test_arrays_that_do_not_fit(place):
     for arrays, words in MISFITS:
         refused(layouts.write_npz(place / "a.npz", FACES, **arrays), "a.npz", *words)
-
-
-def test_an_npz_of_something_else(place):
-    trap = pickle.dumps(Trap(place.parents[3] / "canary"))
-    members = {"images.npy": array(FACES.images), "labels.pkl": trap}
-    refused(put(place / "a.npz", zipped(members)), "a.npz", "something else")
-    assert not (place.parents[3] / "canary").exists()
 
 
 # Parquet
@@ -472,11 +447,8 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], list[str]]] = {
                                                 setattr(i, "linkname", "/etc/passwd"))), [why])
        for kind, why in ((b"2", "is a link"), (b"1", "is a link"), (b"6", "no file"),
                          (b"3", "no file"))},
-    "encrypted": (lambda: altered(poke(8, "<H", 1)), ["encrypted"]),
     **{f"method {n}": (lambda n=n: altered(poke(10, "<H", n)), ["method"]) for n in (12, 14, 99)},
-    "a smaller size": (lambda: altered(poke(24, "<I", 10)), ["1.png"]),
     "4 GB": (lambda: altered(poke(24, "<I", 2**32 - 2)), ["a.zip"]),
-    "a checksum": (lambda: altered(poke(16, "<I", 1), 0), [".png"]),
     "one member, many names": (lambda: altered(poke(42, "<I", 0), 0), ["2.png"]),
     "zip bomb": (lambda: zipped({"train.csv": bytes(150 * 2**20)}), ["unpacks to"]),
     "bombs": (lambda: zipped({f"{i}.csv": bytes(50 * 2**20) for i in range(3)}), ["unpacks to"]),
@@ -484,6 +456,8 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "zip in zip in zip": (lambda: zipped({"b.zip": zipped({"c.zip": zipped(
         {f"{i}.csv": bytes(60 * 2**20) for i in range(3)})})}), ["unpacks"]),
     "npz bomb": (lambda: zipped({"a.npz": zipped({"x.npy": bytes(150 * 2**20)})}), ["unpacks"]),
+    "npz of more": (lambda: zipped({"a.npz": zipped(
+        {"images.npy": array(FACES.images), "labels.pkl": b"\x80\x04N."})}), ["something else"]),
     "gz bomb": (lambda: gzip.compress(bytes(150 * 2**20), 9), ["unpacks to more than"]),
     "xz bomb": (lambda: lzma.compress(bytes(150 * 2**20), preset=0), ["unpacks to more than"]),
     "tar bomb": (lambda: tar({"a.csv": bytes(150 * 2**20)}), ["unpacks to more than"]),

@@ -9,7 +9,7 @@ import zipfile
 import layouts
 import numpy as np
 import pytest
-from layouts import EVERY, FULL, files_of, kaggle, npy_pairs, pixel_text, put, tar, zipped
+from layouts import EVERY, FULL, files_of, kaggle, npy_pairs, put, tar, zipped
 
 import hw3lib.data
 from hw3lib.data import load
@@ -53,7 +53,7 @@ def test_every_family_holds_the_same_faces(name, tmp_path, small):
 
 
 @pytest.mark.parametrize("name", ["kaggle-csv", "class-folders", "numpy", "parquet",
-                                  "course-csv", "course-pictures"])  # fmt: skip
+                                  "torchvision", "course-csv", "course-pictures"])  # fmt: skip
 def test_zipped_it_is_the_same(name, tmp_path, small):
     path = EVERY[name](tmp_path / "d", small)
     whole = load(path)
@@ -76,25 +76,6 @@ def test_jpeg_keeps_ids_and_labels(tmp_path, small, write):
 
 
 # tables
-
-
-def test_torchvision_files(tmp_path, small):
-    train, test = (small.subset(small.split == name) for name in ("train", "test"))
-    rows = [f"{k},{pixel_text(i)}" for k, i in zip(train.labels, train.images, strict=True)]
-    put(tmp_path / "train.csv", "\n".join(["emotion,pixels", *rows]).encode())
-    put(tmp_path / "test.csv", "\n".join(["pixels", *map(pixel_text, test.images)]).encode())
-    read = load(tmp_path)
-    assert by_pixels(layouts.labelled(read)) == by_pixels(train)
-    assert (read.split == "test").sum() == len(test)
-
-
-def test_ids_that_a_spreadsheet_made_numbers_of(tmp_path, small):
-    folder = layouts.write_course_pictures(tmp_path / "fall", small)
-    head, *lines = (folder / "train.csv").read_text().splitlines()
-    before = load(folder)
-    plain = [f"{int(name)},{label}" for name, label in (line.split(",") for line in lines)]
-    (folder / "train.csv").write_text("\n".join([head, *plain]))
-    assert load(folder).labels.tolist() == before.labels.tolist()
 
 
 def test_ferplus_votes_join_by_row(tmp_path, small):
