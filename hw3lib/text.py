@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw3lib import UserError
@@ -277,14 +276,3 @@ def known_language(code: str) -> str:
     if code not in LANGUAGES:
         raise UserError(f"language {code!r}: choose one of {', '.join(LANGUAGES)}")
     return code
-
-
-@contextmanager
-def language(code: str) -> Iterator[None]:
-    """`set_language` for a block."""
-    before = current_language()
-    set_language(code)
-    try:
-        yield
-    finally:
-        set_language(before)

@@ -13,6 +13,7 @@ from fault_table import promise, pytest_addoption, pytest_terminal_summary  # no
 
 from hw3lib.data.faces import Faces, exact_groups
 from hw3lib.data.split import Split, split_faces
+from hw3lib.text import set_language
 from hw3lib.training.recipe import Recipe
 
 
@@ -33,6 +34,12 @@ def same_weights(a, b) -> bool:
     """Whether two Networks hold the same bits."""
     a, b = a.model.state_dict(), b.model.state_dict()
     return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
+
+
+@pytest.fixture(autouse=True)
+def _both_languages():
+    """Each test begins in both languages, whichever the one before it chose."""
+    set_language("both")
 
 
 @pytest.fixture(scope="session")

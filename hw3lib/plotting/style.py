@@ -44,16 +44,12 @@ def _family() -> str:
 @contextmanager
 def house_style() -> Iterator[None]:
     """Matplotlib settings of the report, undone on leaving; also a decorator."""
-    with plt.rc_context(_settings()):
+    with plt.rc_context(settings()):
         yield
 
 
-def apply_house_style() -> None:
-    """The same for all figures from now on, as a notebook wants it."""
-    plt.rcParams.update(_settings())
-
-
-def _settings() -> dict[str, Any]:
+def settings() -> dict[str, Any]:
+    """The same as a dict, for `rcParams` of a notebook."""
     return {
         "font.family": _family(),
         "font.size": POINTS,

@@ -50,10 +50,12 @@ def notebook(study: Study, language: str = "both") -> None:
     """
     global _real
     # matplotlib, which the pages are made without
-    from hw3lib.plotting.style import apply_house_style
+    import matplotlib.pyplot as plt
+
+    from hw3lib.plotting import style
 
     set_language(language)
-    apply_house_style()
+    plt.rcParams.update(style.settings())
     _real = not study.faces.synthetic
     notes = [SYNTHETIC_NOTE] * study.faces.synthetic + [DEMO_NOTE] * (study.profile == "demo")
     note = {"text/markdown": "\n\n".join(map(_quiet, notes))} if notes else {}

@@ -14,7 +14,7 @@ from hw3lib.interpretation import explorer
 from hw3lib.interpretation.explorer import Panel
 from hw3lib.plotting.saliency import compare
 from hw3lib.report import show
-from hw3lib.text import language
+from hw3lib.text import set_language
 from interpretation.networks import slim
 
 LOOKS = (("our network", "gradient"), ("mine", "Grad-CAM"))
@@ -53,8 +53,8 @@ def test_where_nobody_clicks_it_is_a_still_figure(monkeypatch):
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     faces = synthetic_faces(4, seed=0)
     assert explorer.panel(DRAW, list(NETWORKS), faces, faces.labels, LOOKS) is None
-    with language("en"):
-        ax = DRAW(faces.subset(np.array([0])), LOOKS, 3)
+    set_language("en")
+    ax = DRAW(faces.subset(np.array([0])), LOOKS, 3)
     assert len(ax.images) == 3
     left, right = (text.get_text() for text in ax.texts[1:])
     assert left.startswith("our network\ngradient\nHappy")

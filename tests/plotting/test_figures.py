@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.text import Text as Drawn
 
 from hw3lib.plotting import style
-from hw3lib.text import language
+from hw3lib.text import set_language
 
 from .figures import FIGURES
 
@@ -26,7 +26,8 @@ CASES = [
 def test_a_figure_can_be_read(name, code, monkeypatch):
     texts, draw = [], Drawn.draw
     monkeypatch.setattr(Drawn, "draw", lambda t, *args: (texts.append(t), draw(t, *args)))
-    with language(code), style.house_style():
+    set_language(code)
+    with style.house_style():
         fig = FIGURES[name]().figure
         fig.draw_without_rendering()
         texts.clear()

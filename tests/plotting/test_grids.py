@@ -12,7 +12,7 @@ from hw3lib.plotting import images
 from hw3lib.plotting.diagram import block_diagram
 from hw3lib.plotting.filters import filter_sheet, kernel_sheet
 from hw3lib.plotting.saliency import class_maps
-from hw3lib.text import Text, language, term
+from hw3lib.text import Text, set_language, term
 
 from .figures import FACES, NOISE
 
@@ -32,9 +32,9 @@ def cells(ax) -> dict[tuple[int, int], np.ndarray]:
 
 
 def test_a_grid_shows_every_image_in_its_place_under_its_title():
-    with language("en"):
-        ax = plotting.image_grid(plotting.rows_of(FACES.images[:5], 3),
-                                 titles=[["Sad", "", "x"], ["", ""]])  # fmt: skip
+    set_language("en")
+    rows, titles = plotting.rows_of(FACES.images[:5], 3), [["Sad", "", "x"], ["", ""]]
+    ax = plotting.image_grid(rows, titles=titles)
     shown = cells(ax)
     assert sorted(shown) == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1)]
     assert all((shown[r, c] == FACES.images[3 * r + c]).all() for r, c in shown)
@@ -44,10 +44,10 @@ def test_a_grid_shows_every_image_in_its_place_under_its_title():
 def test_titles_and_labels_follow_the_language():
     shown = {}
     for code in ("zh", "en", "both"):
-        with language(code):
-            ax = plotting.image_grid([FACES.images[:1]] * 2, columns=["Sad"],
-                                     labels=[Text("列", "row"), ""])  # fmt: skip
-            shown[code] = [t.get_text() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())]
+        set_language(code)
+        labels = [Text("列", "row"), ""]
+        ax = plotting.image_grid([FACES.images[:1]] * 2, columns=["Sad"], labels=labels)
+        shown[code] = [t.get_text() for t in (*ax.get_xticklabels(), *ax.get_yticklabels())]
     assert shown == {"zh": ["難過", "列"], "en": ["Sad", "row"], "both": ["難過\nSad", "列\nrow"]}
 
 
@@ -93,9 +93,9 @@ def test_signed_and_overlay_colours_tell_the_sign():
 def test_filters_stand_in_columns_and_kernels_in_rows_of_their_kind():
     kinds = {"kernel": [FACES.images[:2]], "top patches": [FACES.images[2:4], FACES.images[4:6]]}
     edge, bright = np.arange(9.0).reshape(3, 3) - 4, np.ones((3, 3))
-    with language("en"):
-        ax = filter_sheet(kinds, ["1", "2"])
-        kernels = kernel_sheet({"VGG-16": np.stack([edge, bright, 2 * edge])})
+    set_language("en")
+    ax = filter_sheet(kinds, ["1", "2"])
+    kernels = kernel_sheet({"VGG-16": np.stack([edge, bright, 2 * edge])})
     shown = cells(ax)
     assert sorted(shown) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
     assert (shown[2, 1] == FACES.images[5]).all()
@@ -108,8 +108,8 @@ def test_filters_stand_in_columns_and_kernels_in_rows_of_their_kind():
 @pytest.mark.parametrize("name", ["slim_resnet", "resnet18", "five_block", "dense"])
 def test_a_diagram_shows_every_unit_and_its_shape(name):
     model = build(name, width=0.25)
-    with language("en"):
-        ax = block_diagram(model)
+    set_language("en")
+    ax = block_diagram(model)
     written = "\n".join(t.get_text() for t in ax.texts).replace("/", " /").replace("  ", " ")
     for unit in trace(model):
         shape = "×".join(map(str, unit.shape))

@@ -6,15 +6,15 @@ import pandas as pd
 import pytest
 
 from hw3lib import plotting
-from hw3lib.text import Text, language
+from hw3lib.text import Text, set_language
 
 from .figures import HISTORIES, estimates, history
 
 
 @pytest.fixture(autouse=True)
 def _english():
-    with language("en"):
-        yield
+    set_language("en")
+    yield
     plt.close("all")
 
 

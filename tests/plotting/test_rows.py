@@ -6,15 +6,15 @@ import pytest
 
 from hw3lib import plotting
 from hw3lib.data.faces import CLASSES
-from hw3lib.text import language
+from hw3lib.text import set_language
 
 from .figures import estimates
 
 
 @pytest.fixture(autouse=True)
 def _chinese():
-    with language("zh"):
-        yield
+    set_language("zh")
+    yield
     plt.close("all")
 
 

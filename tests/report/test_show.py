@@ -12,7 +12,7 @@ import pytest
 
 from hw3lib.plotting.style import house_style
 from hw3lib.report import show
-from hw3lib.text import Text, as_text, language, listing
+from hw3lib.text import Text, as_text, listing, set_language
 
 from .fakes import both
 
@@ -32,8 +32,8 @@ def test_sentences_are_filled_in_each_language(shown):
     show.say("{who}：{name} {acc:.1%}", "{who}: {name} {acc:.1%}", who=who, name="Happy", acc=0.625)
     assert shown[0][0] == {"kind": "text", **both("我們：高興 62.5%", "ours: Happy 62.5%")}
     assert shown[0][1]["text/markdown"] == "我們：高興 62.5%\n\nours: Happy 62.5%"
-    with language("en"):
-        show.say("一", "one")
+    set_language("en")
+    show.say("一", "one")
     assert shown[1][1]["text/markdown"] == "one"
 
 
@@ -98,11 +98,8 @@ def test_the_notebook_chooses_language_and_look(shown, folds):
     plt.rcdefaults()
     before = plt.rcParams["font.family"]
     show.notebook(SimpleNamespace(faces=folds.faces, profile="cpu"), "zh")
-    try:
-        assert str(Text("甲", "a")) == "甲" and plt.rcParams["font.family"] != before
-        assert shown[0][0] == {"kind": "study", "synthetic": False, "language": "zh"}
-    finally:
-        show.set_language("both")
+    assert str(Text("甲", "a")) == "甲" and plt.rcParams["font.family"] != before
+    assert shown[0][0] == {"kind": "study", "synthetic": False, "language": "zh"}
 
 
 def test_words_of_the_glossary_are_found_by_their_english():
