@@ -9,7 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
-from fault_table import promise, pytest_addoption, pytest_terminal_summary  # noqa: F401
+from fault_table import observed, pytest_addoption, pytest_terminal_summary  # noqa: F401
 
 from hw3lib.data.faces import Faces, exact_groups
 from hw3lib.data.split import Split, split_faces

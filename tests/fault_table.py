@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
 
 import pytest
 
 
-@dataclass
-class Promise:
-    """What a test holds hw3 to, and how often it did."""
-
-    properties: list
-    index: int = field(init=False)
-
-    def __call__(self, fault: str, promised: str) -> None:
-        self.index = len(self.properties)
-        self.properties.append(("fault", [fault, promised, "", 0]))
-
-    def seen(self, text: str, count: int) -> None:
-        """count : times the fault was made"""
-        _, (fault, promised, _, _) = self.properties[self.index]
-        self.properties[self.index] = ("fault", [fault, promised, text, count])
-
-
 @pytest.fixture
-def promise(request) -> Promise:
-    """Call it with the fault and the promise first, then `seen` at the end."""
-    return Promise(request.node.user_properties)
+def observed(request) -> Callable[[str, int], None]:
+    """Call it at the end with what was seen, and how often the fault was made.
+
+    The fault and the promise are the test's docstring.
+    """
+    seen = [" ".join(request.function.__doc__.split()), "", 0]
+    request.node.user_properties.append(("fault", seen))
+
+    def tell(text: str, count: int) -> None:
+        seen[1:] = text, count
+
+    return tell
 
 
 def pytest_addoption(parser) -> None:
@@ -37,29 +29,17 @@ def pytest_addoption(parser) -> None:
 def pytest_terminal_summary(terminalreporter, config) -> None:
     if not config.getoption("--fault-table"):
         return
-    reports = [r for kind in terminalreporter.stats.values() for r in kind if _ended(r)]
-    write = terminalreporter.write_line
+    every = [r for kind in terminalreporter.stats.values() for r in kind]
+    reports = [r for r in every if getattr(r, "when", "") == "call"]
+    rows = [
+        (*seen, report.outcome)
+        for report in reports
+        for name, seen in report.user_properties
+        if name == "fault"
+    ]
     terminalreporter.section("faults")
-    rows = [_row(value, r) for r in reports for name, value in r.user_properties if name == "fault"]
-    for fault, promised, seen, count in sorted(rows):
-        write(f"{fault}, {count} times")
-        write(f"    promised: {promised}")
-        write(f"    seen:     {seen}")
-    write("")
-    made = sum(row[3] for row in rows)
-    write(f"{len(rows)} promises, {made} faults made, {len(reports)} tests")
-
-
-def _ended(report) -> bool:
-    """Whether a report is a test's last word: its call, or the set-up that skipped or failed it."""
-    when = getattr(report, "when", None)
-    return when == "call" or (when == "setup" and report.outcome != "passed")
-
-
-def _row(value: list, report) -> tuple[str, str, str, int]:
-    fault, promised, seen, count = value
-    if report.outcome == "failed":
-        seen = "BROKEN: see above"
-    elif report.outcome == "skipped":
-        seen = f"not tried: {str(report.longrepr[2]).removeprefix('Skipped: ')}"
-    return fault, promised, seen, count
+    for promise, seen, count, outcome in sorted(rows):
+        told = seen if outcome == "passed" else f"{outcome.upper()}: see above"
+        terminalreporter.write_line(f"{promise}\n    {told} ({count} times)")
+    made = sum(count for _, _, count, _ in rows)
+    terminalreporter.write_line(f"{len(rows)} promises, {made} faults, {len(reports)} tests")

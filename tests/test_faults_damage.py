@@ -33,9 +33,9 @@ def copy(run, tmp_path):
     return shutil.copytree(run.path, tmp_path / run.path.name)
 
 
-def test_a_run(promise, run, copy):
-    promise("a Run, one bit flipped, cut, longer or missing", "opening it is refused, whichever "
-            "byte of whichever file that its record has a checksum of")  # fmt: skip
+def test_a_run(observed, run, copy):
+    """A Run, one bit flipped, cut, longer or missing: opening it is refused, whichever byte of
+    whichever file that its record has a checksum of."""
     count, names = 0, sorted(run.record["sha256"])
     assert len(names) == 4
     for name in names:
@@ -48,12 +48,12 @@ def test_a_run(promise, run, copy):
             count += 1
         (copy / name).write_bytes(data)
     assert np.array_equal(open_run(copy).logits("test"), run.logits("test"))
-    promise.seen(f"{count} of {count} refused, in {len(names)} files", count)
+    observed(f"{count} of {count} refused, in {len(names)} files", count)
 
 
-def test_a_checkpoint(promise, tmp_path):
-    promise("a checkpoint, one bit flipped", "the training is not resumed from it; the line says "
-            "how to start again")  # fmt: skip
+def test_a_checkpoint(observed, tmp_path):
+    """A checkpoint, one bit flipped: the training is not resumed from it; the line says how to
+    start again."""
     _, state = train(SHORT, folds(), device=CPU)
     file, count = tmp_path / "checkpoint", 0
     write_checkpoint(file, state, SHORT, CPU)
@@ -66,11 +66,11 @@ def test_a_checkpoint(promise, tmp_path):
     file.write_bytes(data)
     again = read_checkpoint(file, SHORT, CPU)
     assert all(torch.equal(again.model[name], state.model[name]) for name in state.model)
-    promise.seen(f"{count} of {count} refused", count)
+    observed(f"{count} of {count} refused", count)
 
 
-def test_an_archive_of_runs(promise, run, tmp_path, monkeypatch):
-    promise("packed Runs, one bit flipped", "unpacking refuses, or what it unpacks is whole")
+def test_an_archive_of_runs(observed, run, tmp_path, monkeypatch):
+    """Packed Runs, one bit flipped: unpacking refuses, or what it unpacks is whole."""
     monkeypatch.setenv("HW3_RUNS", str(run.path.parent))
     archive = tmp_path / "runs.tar.gz"
     pack({"best": run}, archive, weights=lambda name: True)
@@ -84,21 +84,21 @@ def test_an_archive_of_runs(promise, run, tmp_path, monkeypatch):
         except UserError:
             refused += 1
             assert not root.exists() or not list(root.glob("[!.]*"))
-    promise.seen(f"{refused} of {number + 1} refused, the rest whole", number + 1)
+    observed(f"{refused} of {number + 1} refused, the rest whole", number + 1)
 
 
-def test_a_run_under_another_name(promise, run, copy):
-    promise("a Run under another Recipe's name", "it is refused")
+def test_a_run_under_another_name(observed, run, copy):
+    """A Run under another Recipe's name: it is refused."""
     other = replace(SHORT, seed=1)
     moved = copy.rename(run_path(other, copy.parent))
     with pytest.raises(UserError, match="another recipe"):
         get_run(other, folds(), root=moved.parent, progress=False)
-    promise.seen("refused", 1)
+    observed("refused", 1)
 
 
-def test_another_version_of_the_training_code(promise, run, copy, monkeypatch):
-    promise("another version of the training code", "Runs and checkpoints of the old one are kept "
-            "and never taken for new ones, even under the new name")  # fmt: skip
+def test_another_version_of_the_training_code(observed, run, copy, monkeypatch):
+    """Another version of the training code: Runs and checkpoints of the old one are kept and never
+    taken for new ones, even under the new name."""
     named = checkpoint_of(copy)
     write_checkpoint(named, train(SHORT, folds(), device=CPU)[1], SHORT, CPU)
     for module in (recipe, runs):
@@ -112,4 +112,4 @@ def test_another_version_of_the_training_code(promise, run, copy, monkeypatch):
     copy.rename(new)
     with pytest.raises(UserError, match="another version of the code"):
         get_run(SHORT, folds(), root=copy.parent, progress=False)
-    promise.seen("both refused", 2)
+    observed("both refused", 2)

@@ -47,9 +47,9 @@ def closed(*places: str) -> None:
     sys.addaudithook(refuse)
 
 
-def test_training_where_space_ends(promise, given, tmp_path):
-    promise("space ends while training", "one line and exit 2, nothing half-written; with "
-            "more space the same command goes on, to the same bits")  # fmt: skip
+def test_training_where_space_ends(observed, given, tmp_path):
+    """Space ends while training: one line and exit 2, nothing half-written; with more space the
+    same command goes on, to the same bits."""
     train, whole = given
     faults = 0
     for size in (MB // 100, MB // 4, MB, 2 * MB, 3 * MB, 4 * MB, 64 * MB):
@@ -63,11 +63,11 @@ def test_training_where_space_ends(promise, given, tmp_path):
     for split in ("validation", "test"):
         assert np.array_equal(open_run(made).logits(split), whole.logits(split))
     assert faults > 1
-    promise.seen("refused, then finished, same bits", faults)
+    observed("refused, then finished, same bits", faults)
 
 
-def test_predicting_where_space_ends(promise, given, tmp_path):
-    promise("space ends while predicting", "one line and exit 2; the predictions of before stay")
+def test_predicting_where_space_ends(observed, given, tmp_path):
+    """Space ends while predicting: one line and exit 2; the predictions of before stay."""
     out = tmp_path / "mine" / "p.csv"
     out.parent.mkdir()
     out.write_text("id,label\n")
@@ -76,12 +76,12 @@ def test_predicting_where_space_ends(promise, given, tmp_path):
     assert command.ended() == 2
     assert f"{out}: cannot be written (File too large)" in command.fault
     assert contents(out.parent) == {"p.csv": b"id,label\n"}
-    promise.seen("refused, the old file whole", 1)
+    observed("refused, the old file whole", 1)
 
 
-def test_read_only_folders(promise, given, tmp_path):
-    promise("read-only folders", "what is there is used; what must be written is refused in one "
-            "line that names the place and the way out")  # fmt: skip
+def test_read_only_folders(observed, given, tmp_path):
+    """Read-only folders: what is there is used; what must be written is refused in one line that
+    names the place and the way out."""
     train, whole = given
     place, runs = tmp_path / "closed", whole.path.parent
     (place / "empty").mkdir(parents=True)
@@ -108,4 +108,4 @@ def test_read_only_folders(promise, given, tmp_path):
         assert command.ended() == 2
         assert str(place) in command.fault and "Read-only file system" in command.fault
     assert contents(place) == before
-    promise.seen(f"{len(works)} commands worked, {len(fails)} refused", len(works) + len(fails))
+    observed(f"{len(works)} commands worked, {len(fails)} refused", len(works) + len(fails))

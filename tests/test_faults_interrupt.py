@@ -23,9 +23,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 STOPPED = "hw3: stopped; the same command goes on where it was"
 
 
-def test_training(promise, tmp_path):
-    promise("Ctrl-C while training", "one line, exit 130; the same command goes on to the same "
-            "bits")  # fmt: skip
+def test_training(observed, tmp_path):
+    """Ctrl-C while training: one line, exit 130; the same command goes on to the same bits."""
     arguments = "train", "--profile", str(profile(tmp_path)), "--data", str(pictures(tmp_path))
     command = hw3(tmp_path / "whole", *arguments)
     command.begun()
@@ -50,7 +49,7 @@ def test_training(promise, tmp_path):
     )
     for split in ("validation", "test"):
         assert np.array_equal(broken.logits(split), whole.logits(split))
-    promise.seen(f"{stopped} stopped, the same bits", stopped)
+    observed(f"{stopped} stopped, the same bits", stopped)
 
 
 def frozen(library: Path) -> None:
@@ -60,11 +59,11 @@ def frozen(library: Path) -> None:
     build.LIBRARY = library
 
 
-def test_the_report(promise, tmp_path):
+def test_the_report(observed, tmp_path):
+    """Ctrl-C while making the report: one line, exit 130, the kernels end too; finished notebooks
+    are not run again."""
     from report.test_build import write_notebook
 
-    promise("Ctrl-C while making the report", "one line, exit 130, the kernels end too; finished "
-            "notebooks are not run again")  # fmt: skip
     for name in ("notebooks", "report"):
         (tmp_path / name).mkdir()
     write_notebook(tmp_path / "notebooks" / "05_confusion_matrix.ipynb", "A3 B3", "Confusion")
@@ -98,7 +97,7 @@ def test_the_report(promise, tmp_path):
         assert f"{name}: unchanged" in command.out
     assert (build / "hw3_report.pdf").read_bytes().startswith(b"%PDF")
     assert stopped
-    promise.seen(f"{stopped} stopped, no process left", stopped)
+    observed(f"{stopped} stopped, no process left", stopped)
 
 
 # pytest's workers ignore Ctrl-C, and what they start would too
@@ -133,9 +132,8 @@ def told(text: str) -> list[str]:
     return [x for x in text.splitlines() if "  epoch " not in x and "hw3: warning" not in x]
 
 
-def test_trainings_side_by_side(promise, tmp_path):
-    promise("Ctrl-C in a terminal, two trainings side by side", "one line, exit 130; no process "
-            "is left")  # fmt: skip
+def test_trainings_side_by_side(observed, tmp_path):
+    """Ctrl-C in a terminal, two trainings side by side: one line, exit 130; no process is left."""
     process = start_side_by_side(tmp_path)
     below = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, signal.SIGINT)
@@ -143,12 +141,12 @@ def test_trainings_side_by_side(promise, tmp_path):
     assert (process.returncode, told(text)) == (130, [STOPPED])
     _, alive = psutil.wait_procs(below, timeout=30)
     assert not alive
-    promise.seen(f"stopped with {len(below)} processes below it", 1)
+    observed(f"stopped with {len(below)} processes below it", 1)
 
 
-def test_a_training_killed_from_outside(promise, tmp_path):
-    promise("SIGKILL of one training of two, as for want of memory", "one line that says so and "
-            "exit 2; the checkpoints stay")  # fmt: skip
+def test_a_training_killed_from_outside(observed, tmp_path):
+    """SIGKILL of one training of two, as for want of memory: one line that says so and exit 2; the
+    checkpoints stay."""
     process = start_side_by_side(tmp_path)
     below = psutil.Process(process.pid).children(recursive=True)
     workers = [p for p in below if "LokyProcess" in " ".join(p.cmdline())]
@@ -157,4 +155,4 @@ def test_a_training_killed_from_outside(promise, tmp_path):
     (line,) = told(text)
     assert process.returncode == 2 and "killed from outside" in line and "--jobs 1" in line
     assert len(list((tmp_path / "runs").glob(".*.checkpoint"))) == 2
-    promise.seen("told in one line", 1)
+    observed("told in one line", 1)

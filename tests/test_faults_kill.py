@@ -30,9 +30,9 @@ def train(root: str, told: str = os.devnull, torn: str = "", recipe=LONG) -> Non
     get_run(recipe, folds(), root=Path(root), name="best")
 
 
-def test_killed_again_and_again_it_ends_in_the_same_bits(promise, tmp_path):
-    promise("SIGKILL while training", "goes on at the last checkpoint, says so, and ends in the "
-            "bits of a training left alone")  # fmt: skip
+def test_killed_again_and_again_it_ends_in_the_same_bits(observed, tmp_path):
+    """SIGKILL while training: goes on at the last checkpoint, says so, and ends in the bits of a
+    training left alone."""
     root, whole = tmp_path / "killed", tmp_path / "whole"
     checkpoint, told = checkpoint_of(run_path(LONG, root)), str(tmp_path / "told")
     kills = RNG.permutation([*TORN, TORN[0], *[""] * 6])
@@ -58,12 +58,12 @@ def test_killed_again_and_again_it_ends_in_the_same_bits(promise, tmp_path):
         assert np.array_equal(broken.logits(split), unbroken.logits(split))
     assert broken.record["resumed"] and not unbroken.record["resumed"]
     assert {p.name for p in root.iterdir()} == {p.name for p in whole.iterdir()}
-    promise.seen("4 of them inside a checkpoint's writing; the same bits", len(kills))
+    observed("4 of them inside a checkpoint's writing; the same bits", len(kills))
 
 
-def test_the_one_who_trains_is_killed(promise, tmp_path):
-    promise("SIGKILL of the process that others wait for", "another takes over at its last "
-            "checkpoint, and says so")  # fmt: skip
+def test_the_one_who_trains_is_killed(observed, tmp_path):
+    """SIGKILL of the process that others wait for: another takes over at its last checkpoint, and
+    says so."""
     trains, waits = (start(train, str(tmp_path), str(tmp_path / name)) for name in ("a", "b"))
     while not checkpoint_of(run_path(LONG, tmp_path)).exists():
         time.sleep(0.01)
@@ -75,7 +75,7 @@ def test_the_one_who_trains_is_killed(promise, tmp_path):
     assert "best: another process is making this Run; waiting for it\n" in told
     assert "best: goes on after epoch " in told
     assert open_run(run_path(LONG, tmp_path)).record["resumed"]
-    promise.seen("the other said that it waits and went on", 1)
+    observed("the other said that it waits and went on", 1)
 
 
 def ask(root: str, told: str) -> None:
@@ -84,9 +84,8 @@ def ask(root: str, told: str) -> None:
     np.save(f"{told}.npy", run.logits("test"))
 
 
-def test_the_same_run_asked_for_three_times_at_once(promise, tmp_path):
-    promise("three processes, one Run", "one trains, the others say that they wait and get the "
-            "same Run")  # fmt: skip
+def test_the_same_run_asked_for_three_times_at_once(observed, tmp_path):
+    """Three processes, one Run: one trains, the others say that they wait and get the same Run."""
     tells = [tmp_path / name for name in "abc"]
     for process in [start(ask, str(tmp_path / "runs"), str(told)) for told in tells]:
         assert ended(process) == 0
@@ -95,16 +94,16 @@ def test_the_same_run_asked_for_three_times_at_once(promise, tmp_path):
     assert sum("waiting for it" in text for text in texts) == 2
     got = [np.load(f"{told}.npy") for told in tells]
     assert all(np.array_equal(one, got[0]) for one in got)
-    promise.seen("one trained, two waited, the same logits", 3)
+    observed("one trained, two waited, the same logits", 3)
 
 
 def with_every_epoch(root: str) -> None:
     get_run(SHORT, folds(), root=Path(root), progress=False, every_epoch=True)
 
 
-def test_replacing_a_run(promise, tmp_path):
-    promise("SIGKILL while a Run is replaced by one with the logits of every epoch", "the old one, "
-            "the new one, or a checkpoint from which it is made again: the same bits")  # fmt: skip
+def test_replacing_a_run(observed, tmp_path):
+    """SIGKILL while a Run is replaced by one with the logits of every epoch: the old one, the new
+    one, or a checkpoint from which it is made again: the same bits."""
     kills, moment = 0, moments(8, with_every_epoch, str(tmp_path / "timed"))
     for number, how in enumerate([{"torn": "between two renames"}, *moment]):
         root = tmp_path / str(number)
@@ -114,16 +113,16 @@ def test_replacing_a_run(promise, tmp_path):
         found = get_run(SHORT, folds(), root=root, progress=False)
         assert same_weights(found.network(), network)
         assert [p.name for p in root.glob("[!.]*")] == [first.path.name]
-    promise.seen(f"{kills} kills, the same bits", kills)
+    observed(f"{kills} kills, the same bits", kills)
 
 
 def write_file(path: str, size: int) -> None:
     write_atomic(Path(path), os.urandom(1) * size)
 
 
-def test_predictions_and_other_files(promise, tmp_path):
-    promise("SIGKILL while a file is written", "the old file or the new one, never half of "
-            "either; what the killed process left goes with the next writing")  # fmt: skip
+def test_predictions_and_other_files(observed, tmp_path):
+    """SIGKILL while a file is written: the old file or the new one, never half of either; what the
+    killed process left goes with the next writing."""
     path, size, kills = tmp_path / "p[1].csv", 2**23, 0
     for how in moments(12, write_file, str(path), size):
         kills += killed(write_file, str(path), size, **how)
@@ -132,7 +131,7 @@ def test_predictions_and_other_files(promise, tmp_path):
     write_atomic(path, b"end")
     sweep(tmp_path, age=0)
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
-    promise.seen(f"{kills} kills, the file always whole", kills)
+    observed(f"{kills} kills, the file always whole", kills)
 
 
 @cached
@@ -148,9 +147,9 @@ def export(out: str, inputs: str) -> None:
     write_files(document, {}, inputs, Path(out), "both", print)
 
 
-def test_exporting(promise, tmp_path, capfd):
-    promise("SIGKILL while exporting", "page, PDFs and results are whole files; the next report "
-            "makes what is missing, to the same bytes")  # fmt: skip
+def test_exporting(observed, tmp_path, capfd):
+    """SIGKILL while exporting: page, PDFs and results are whole files; the next report makes what
+    is missing, to the same bytes."""
     reference, out, kills = tmp_path / "reference", tmp_path / "out", 0
     moment = moments(8, export, str(reference), "0")
     whole = contents(reference)
@@ -165,4 +164,4 @@ def test_exporting(promise, tmp_path, capfd):
     assert contents(out).items() >= whole.items()
     told = capfd.readouterr().out.splitlines()
     assert len(told) == 5 and all("unchanged" in line for line in told)
-    promise.seen(f"{kills} kills, every file whole, at last the same bytes", kills)
+    observed(f"{kills} kills, every file whole, at last the same bytes", kills)

@@ -31,9 +31,9 @@ def execute(folder: str, out: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_report_is_killed(promise, tmp_path):
-    promise("SIGKILL while executing notebooks", "an executed notebook is there whole or not at "
-            "all; its kernel and temporary files go; finished ones are not run again")  # fmt: skip
+def test_the_report_is_killed(observed, tmp_path):
+    """SIGKILL while executing notebooks: an executed notebook is there whole or not at all; its
+    kernel and temporary files go; finished ones are not run again."""
     paths, out, kills = sources(tmp_path), tmp_path / "out", 0
     for after in RNG.uniform(0.5, 5, 4):
         for path in out.glob("*.ipynb"):
@@ -51,13 +51,13 @@ def test_the_report_is_killed(promise, tmp_path):
     execute_notebooks(paths, out, PARAMETERS, jobs=2, progress=lines.append)
     assert {line.partition(":")[0] for line in lines if "unchanged" in line} == done
     assert sorted(p.name for p in out.iterdir()) == [p.name for p in paths]
-    promise.seen(f"{kills} kills, nothing torn, no process left", kills)
+    observed(f"{kills} kills, nothing torn, no process left", kills)
 
 
 @pytest.mark.slow
-def test_a_kernel_is_killed(promise, tmp_path):
-    promise("SIGKILL of a kernel", "the line names the notebook, the others are finished, and the "
-            "next command runs that one alone")  # fmt: skip
+def test_a_kernel_is_killed(observed, tmp_path):
+    """SIGKILL of a kernel: the line names the notebook, the others are finished, and the next
+    command runs that one alone."""
     paths, out, lines = sources(tmp_path), tmp_path / "out", []
     paths[0] = notebook(paths[0], "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)")
     with pytest.raises(UserError, match=r"^01_a, cell .*: the kernel died \(if out of memory"):
@@ -66,12 +66,12 @@ def test_a_kernel_is_killed(promise, tmp_path):
     paths[0] = notebook(paths[0], "print(1)")
     execute_notebooks(paths, out, PARAMETERS, jobs=2, progress=lines.append)
     assert "02_b: unchanged" in lines and len(list(out.iterdir())) == 2
-    promise.seen("named; the other one finished", 1)
+    observed("named; the other one finished", 1)
 
 
-def test_an_executed_notebook(promise, tmp_path):
-    promise("an executed notebook, one bit flipped", "it is executed again, or its code and "
-            "outputs are as they were")  # fmt: skip
+def test_an_executed_notebook(observed, tmp_path):
+    """An executed notebook, one bit flipped: it is executed again, or its code and outputs are as
+    they were."""
     source, target = tiny("print('one')", "1 / 3"), tmp_path / "01_a.ipynb"
     executed = copy.deepcopy(source)
     for number, cell in enumerate(code_cells(executed), 1):
@@ -87,4 +87,4 @@ def test_an_executed_notebook(promise, tmp_path):
         again += kept is None
         assert kept is None or merged(source, kept) == whole
         count += 1
-    promise.seen(f"{again} of {count} executed again, the others harmless", count)
+    observed(f"{again} of {count} executed again, the others harmless", count)

@@ -84,10 +84,10 @@ def runs_in(folder: Path) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.faults
 def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(
-    promise, study, tmp_path, monkeypatch
+    observed, study, tmp_path, monkeypatch
 ):
-    promise("SIGKILL of a dask worker", "another one takes its task over; the Runs have the bits "
-            "of trainings here")  # fmt: skip
+    """SIGKILL of a dask worker: another one takes its task over; the Runs have the bits of
+    trainings here."""
     ours, *theirs = (tmp_path / name for name in ("ours", "first", "second"))
     monkeypatch.setenv("HW3_RUNS", str(ours))
     victims = []
@@ -126,7 +126,7 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(
         assert same_weights(runs[name].network(), local.network())
         for file in ("logits.safetensors", "recipe.json"):
             assert (runs[name].path / file).read_bytes() == (local.path / file).read_bytes()
-    promise.seen("4 Runs, the same bits", 1)
+    observed("4 Runs, the same bits", 1)
 
 
 @pytest.mark.slow
