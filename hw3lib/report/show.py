@@ -49,10 +49,9 @@ def notebook(study: Study, language: str = "both") -> None:
     where the profile is too small for evidence.
     """
     global _real
-    # matplotlib, which the pages are made without
-    import matplotlib.pyplot as plt
+    import matplotlib.pyplot as plt  # late, as the pages are made without it
 
-    from hw3lib.plotting import style
+    from hw3lib.plotting import style  # the same
 
     set_language(language)
     plt.rcParams.update(style.settings())
