@@ -78,7 +78,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def locked(path: Path, waiting: str = "") -> Iterator[None]:
+def locked(path: Path, waiting: str) -> Iterator[None]:
     """One process at a time for what lies at `path`; `waiting` is told where it is another's turn.
 
     The system frees the lock of a process that dies.
@@ -88,8 +88,7 @@ def locked(path: Path, waiting: str = "") -> Iterator[None]:
     try:
         lock.acquire(timeout=0)
     except Timeout:
-        if waiting:
-            print(waiting, file=sys.stderr, flush=True)
+        print(waiting, file=sys.stderr, flush=True)
         lock.acquire()
     try:
         yield

@@ -77,7 +77,7 @@ def recipe(folds: Split) -> Recipe:
 def run(recipe, folds, tmp_path_factory):
     from hw3lib.training.runs import get_run
 
-    return get_run(recipe, folds, root=tmp_path_factory.mktemp("runs"), progress=False)
+    return get_run(recipe, folds, root=tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture(scope="session")

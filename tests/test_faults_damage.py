@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    return get_run(SHORT, folds(), root=tmp_path_factory.mktemp("runs"), progress=False)
+    return get_run(SHORT, folds(), root=tmp_path_factory.mktemp("runs"))
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_run_under_another_name(observed, run, copy):
     other = replace(SHORT, seed=1)
     moved = copy.rename(run_path(other, copy.parent))
     with pytest.raises(UserError, match="another recipe"):
-        get_run(other, folds(), root=moved.parent, progress=False)
+        get_run(other, folds(), root=moved.parent)
     observed("refused", 1)
 
 
@@ -107,9 +107,9 @@ def test_another_version_of_the_training_code(observed, run, copy, monkeypatch):
     assert new != copy and open_run(copy).record == run.record
     named.rename(checkpoint_of(new))
     with pytest.raises(UserError, match="made by another recipe"):
-        get_run(SHORT, folds(), root=copy.parent, progress=False)
+        get_run(SHORT, folds(), root=copy.parent)
     checkpoint_of(new).unlink()
     copy.rename(new)
     with pytest.raises(UserError, match="another version of the code"):
-        get_run(SHORT, folds(), root=copy.parent, progress=False)
+        get_run(SHORT, folds(), root=copy.parent)
     observed("both refused", 2)

@@ -98,7 +98,7 @@ def test_the_same_run_asked_for_three_times_at_once(observed, tmp_path):
 
 
 def with_every_epoch(root: str) -> None:
-    get_run(SHORT, folds(), root=Path(root), progress=False, every_epoch=True)
+    get_run(SHORT, folds(), root=Path(root), every_epoch=True)
 
 
 def test_replacing_a_run(observed, tmp_path):
@@ -107,10 +107,10 @@ def test_replacing_a_run(observed, tmp_path):
     kills, moment = 0, moments(8, with_every_epoch, str(tmp_path / "timed"))
     for number, how in enumerate([{"torn": "between two renames"}, *moment]):
         root = tmp_path / str(number)
-        first = get_run(SHORT, folds(), root=root, progress=False)
+        first = get_run(SHORT, folds(), root=root)
         network = first.network()
         kills += killed(with_every_epoch, str(root), **how)
-        found = get_run(SHORT, folds(), root=root, progress=False)
+        found = get_run(SHORT, folds(), root=root)
         assert same_weights(found.network(), network)
         assert [p.name for p in root.glob("[!.]*")] == [first.path.name]
     observed(f"{kills} kills, the same bits", kills)

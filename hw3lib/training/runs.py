@@ -216,7 +216,6 @@ def get_run(
     *,
     name: str = "",
     root: Path | None = None,
-    progress: bool = True,
     every_epoch: bool = False,
 ) -> Run:
     """The Run of this Recipe on these images: found, resumed or trained.
@@ -226,7 +225,6 @@ def get_run(
     Parameters
     ----------
     name : shown in progress and error lines
-    progress : whether it is shown
     every_epoch : with the logits of every epoch; a Run that is there without them is trained again
 
     Raises
@@ -243,12 +241,11 @@ def get_run(
     recipe, name = replace(recipe, data=folds.fingerprint), name or recipe.model
     path = run_path(recipe, root)
     if not (run := _made(path, recipe, folds, every_epoch)):
-        waiting = f"{name}: another process is making this Run; waiting for it" if progress else ""
-        with locked(path, waiting):
+        with locked(path, f"{name}: another process is making this Run; waiting for it"):
             sweep(path.parent, path.name, age=0)
             sweep(path.parent, checkpoint_of(path).name, age=0)
             if not (run := _made(path, recipe, folds, every_epoch)):
-                _train_into(path, recipe, folds, name, progress, every_epoch)
+                _train_into(path, recipe, folds, name, every_epoch)
                 run = open_run(path, recipe)
     if run.record["test_fingerprint"] == folds.test_fingerprint:
         return run
@@ -271,16 +268,13 @@ def _made(path: Path, recipe: Recipe, folds: Split, every_epoch: bool) -> Run | 
     return run
 
 
-def _train_into(
-    path: Path, recipe: Recipe, folds: Split, name: str, progress: bool, every_epoch: bool
-) -> None:
+def _train_into(path: Path, recipe: Recipe, folds: Split, name: str, every_epoch: bool) -> None:
     device, checkpoint = torch.device(device_of()), checkpoint_of(path)
     resume = read_checkpoint(checkpoint, recipe, device)
     if resume and every_epoch and len(resume.logits) < len(resume.history):
         resume = None  # of a training that was not asked for them
-    due = 0.0
-    report = reporter(name, recipe) if progress else None
-    if report and resume:
+    due, report = 0.0, reporter(name, recipe)
+    if resume:
         report.resumed(len(resume.history))
 
     def after_epoch(state: State) -> None:
@@ -289,16 +283,14 @@ def _train_into(
             write_checkpoint(checkpoint, state, recipe, device)
             wrote = time.perf_counter()
             due = wrote + 20 * (wrote - now)  # checkpoints take at most 5 % of a training
-        if report:
-            report.epoch(state.history)
+        report.epoch(state.history)
 
     with enough_memory(name, recipe):
         network, state = train(
             recipe, folds, device=device, resume=resume, after_epoch=after_epoch,
             every_epoch=every_epoch,
         )  # fmt: skip
-    if report:
-        report.close()
+    report.close()
     with new_folder(path) as part:
         _write_files(part, recipe, folds, network, state, device)
         epochs, best = len(state.history), recipe.select == "best"

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import inf
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.special import softmax
 
 from hw3lib import UserError
 from hw3lib.data import load
 from hw3lib.data.faces import Faces
 from hw3lib.data.split import Split, recut, split_faces
 from hw3lib.files import ROOT, read_toml
-from hw3lib.models.network import WEIGHTS, Network, load_network, logits
 from hw3lib.training.recipe import Recipe
-from hw3lib.training.runs import Run, get_run, run_path
+from hw3lib.training.runs import Run, get_run
 
 PROFILES = ROOT / "report" / "profiles"
 MOST_FACES = 1_000_000  # drawn for a profile
@@ -103,75 +100,6 @@ class Study:
     def accuracies(self, prefix: str, split: str = "test") -> np.ndarray:
         """(seeds,) accuracy of each Run of one configuration on "validation" or "test"."""
         return np.array([run.accuracy(split) for run in self.seeds(prefix)])
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained network, and faces that it was not trained on.
-
-    faces     : of the validation split, or of the test split for a network that learned from both
-    logits    : (n, 7) float32 of these faces, one view
-    split     : "validation", or "test" where the network may have learned from the former
-    published : the published network, because the profile's Run or its weights are not there
-    """
-
-    name: str
-    network: Network
-    faces: Faces
-    logits: np.ndarray
-    split: str
-    published: bool
-
-    @property
-    def width(self) -> float:
-        return self.network.metadata["recipe"]["width"]
-
-    @cached_property
-    def probabilities(self) -> np.ndarray:
-        """(n, 7) softmax of the logits."""
-        return softmax(self.logits, axis=1)
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """(n,) class ids."""
-        return self.logits.argmax(1)
-
-    @property
-    def labels(self) -> np.ndarray:
-        return self.faces.labels
-
-    @property
-    def accuracy(self) -> float:
-        return float((self.predicted == self.labels).mean())
-
-
-def trained(study: Study, name: str) -> Trained:
-    """The network called `name` in the profile; nothing is trained.
-
-    Where the profile's Run is not on disk, or without its weights, the published network of that
-    name is taken.
-
-    Raises
-    ------
-    UserError
-        if there is neither.
-    """
-    if name in study.recipes and (run_path(study.recipes[name]) / WEIGHTS).exists():
-        run = study.run(name)
-        faces = study.folds_of(name).take("validation")
-        return Trained(name, run.network(), faces, run.logits("validation"), "validation", False)
-    try:
-        network = load_network(name)
-    except UserError:
-        raise UserError(
-            f"profile {study.profile}: no Run of {name!r} and no published network of that name; "
-            f"make the Run with hw3 train --profile {study.profile} --only {name}"
-        ) from None
-    learned_both = "validation" in network.metadata["recipe"].get("train_on", "")
-    same_split = network.metadata.get("fingerprint") == study.folds.fingerprint
-    unseen = "validation" if same_split and not learned_both else "test"
-    faces = study.folds.take(unseen)
-    return Trained(name, network, faces, logits(network, faces.images), unseen, True)
 
 
 def open_study(profile: str = "demo", data: str = "") -> Study:

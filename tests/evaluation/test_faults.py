@@ -49,7 +49,7 @@ def case(tmp_path_factory) -> Case:
         model="slim_resnet", width=0.25, epochs=2, batch_size=16, optimizer="muon", lr=0.02,
         precision="fp32",
     )  # fmt: skip
-    run = get_run(recipe, folds, root=tmp_path_factory.mktemp("runs"), progress=False)
+    run = get_run(recipe, folds, root=tmp_path_factory.mktemp("runs"))
     return Case.of(run, folds)
 
 

@@ -94,15 +94,6 @@ def test_reliability_agrees_with_scikit_learn(scored):
     assert metrics.ece(p, labels) == pytest.approx((gap * table["n"]).sum() / 600)
 
 
-def test_ece_by_hand():
-    p = np.zeros((4, C))
-    p[:2, 0], p[:2, 1] = 0.9, 0.1  # two images, 90 % confident, one right
-    p[2:, 2], p[2:, 3] = 0.6, 0.4  # two images, 60 % confident, both right
-    labels = np.array([0, 1, 2, 2])
-    assert metrics.ece(p, labels) == pytest.approx(0.5 * 0.4 + 0.5 * 0.4)
-    assert metrics.ece(np.eye(C), np.arange(C)) == 0  # certain and right
-
-
 def test_the_ece_of_a_calibrated_network_is_as_large_as_simulated():
     """Labels are drawn from the probabilities: then the ECE lies in the range that is given."""
     rng = np.random.default_rng(1)

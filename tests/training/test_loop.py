@@ -7,17 +7,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from conftest import make_faces, same_weights
+from conftest import same_weights
 
 from hw3lib import UserError
-from hw3lib.data.split import split_faces
 from hw3lib.models.network import logits
 from hw3lib.training.checkpoint import read_checkpoint, write_checkpoint
 from hw3lib.training.loop import (
     State,
     Training,
     arithmetic,
-    finished,
     images_of,
     normalization,
     train,
@@ -59,20 +57,6 @@ def test_twice_and_through_a_checkpoint_the_same_bits(recipe, folds, tmp_path):
         read_checkpoint(file, replace(short, precision="bf16"), CPU)
 
 
-def test_it_learns(run):
-    assert run.history["validation_accuracy"].max() > 0.5  # seven classes, chance is 0.14
-
-
-def test_patience_counts_from_the_best_epoch():
-    def state(*losses: float) -> State:
-        return State({}, {}, {}, {}, [{"validation_loss": x} for x in losses])
-
-    recipe = Recipe(model="x", epochs=9, patience=2, select="best")
-    assert not finished(recipe, state(3, 2, 2.5))
-    assert finished(recipe, state(3, 2, 2.5, 2.0))  # equal is not lower
-    assert not finished(replace(recipe, patience=0), state(3, 4, 5, 6))
-
-
 def test_normalization_is_the_training_images_mean_and_deviation(folds):
     images = images_of(folds, "train", CPU).images
     mean, std = normalization(Recipe(model="x"), images)
@@ -80,6 +64,7 @@ def test_normalization_is_the_training_images_mean_and_deviation(folds):
     assert mean == pytest.approx(values.mean().item(), abs=1e-12)
     assert std == pytest.approx(values.std(correction=0).item(), abs=1e-12)
     assert normalization(Recipe(model="x", normalize="none"), images) == (0.0, 1.0)
+    assert normalization(Recipe(model="x"), images * 0)[1] > 0  # blank images
 
 
 def test_training_leaves_the_process_as_it_was(recipe, folds):
@@ -107,14 +92,6 @@ def test_bf16_is_another_arithmetic_near_to_fp32(recipe, folds):
     )
     assert exact_loss != coarse_loss and exact_loss == pytest.approx(coarse_loss, rel=0.05)
     assert arithmetic(replace(recipe, precision="auto"), CPU) in ("fp32", "bf16")
-
-
-def test_blank_training_images_do_not_divide_by_zero():
-    faces = make_faces(60, test=10, copies=0)
-    faces.images[:] = 0
-    recipe = Recipe(model="dense", width=0.25, epochs=1, batch_size=16)
-    network, _ = train(recipe, split_faces(faces), device=CPU)
-    assert all(torch.isfinite(p).all() for p in network.model.parameters())
 
 
 @pytest.mark.gpu

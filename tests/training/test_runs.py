@@ -25,26 +25,21 @@ DENSE = Recipe(
 )
 
 
-def test_a_run_is_found_not_trained_again(run, recipe, folds):
-    before = (run.path / "record.json").stat().st_mtime_ns
-    again = get_run(recipe, folds, root=run.path.parent, progress=False)
-    assert again.path == run.path
-    assert (run.path / "record.json").stat().st_mtime_ns == before
-    assert not list(run.path.parent.glob(".*.checkpoint"))
-
-
 def test_a_run_belongs_to_its_data_whoever_asks(folds, tmp_path):
     """The same Recipe, its data left open, on other images, another split and another limit."""
-    first = get_run(DENSE, folds, root=tmp_path, progress=False)
+    first = get_run(DENSE, folds, root=tmp_path)
+    made = (first.path / "record.json").stat().st_mtime_ns
     for asked, on in (
         (DENSE, split_faces(make_faces(seed=5))), (DENSE, recut(folds, "stratified", 3)),
         (replace(DENSE, train_limit=60), folds),
     ):  # fmt: skip
-        run = get_run(asked, on, root=tmp_path, progress=False)
+        run = get_run(asked, on, root=tmp_path)
         assert run.path != first.path and run.recipe.data == on.fingerprint
         assert len(run.labels("validation")) == len(on.validation)
         assert same_weights(run.network(), train(asked, on, device=CPU)[0])
-    assert get_run(DENSE, folds, root=tmp_path, progress=False).path == first.path
+    assert get_run(DENSE, folds, root=tmp_path).path == first.path
+    assert (first.path / "record.json").stat().st_mtime_ns == made  # found, not trained again
+    assert not list(tmp_path.glob(".*.checkpoint"))
 
 
 def test_on_another_test_set_a_run_is_scored_again(run, recipe, folds, tmp_path):
@@ -52,7 +47,7 @@ def test_on_another_test_set_a_run_is_scored_again(run, recipe, folds, tmp_path)
     (copy,) = unpack(tmp_path / "run.tar.gz", tmp_path / "runs")
     before = [path.read_bytes() for path in sorted(copy.iterdir())]
     fewer = replace(folds, test=folds.test[: len(folds.test) // 2])
-    again = get_run(recipe, fewer, root=tmp_path / "runs", progress=False)
+    again = get_run(recipe, fewer, root=tmp_path / "runs")
     assert np.allclose(again.logits("test"), run.logits("test")[: len(fewer.test)], atol=1e-4)
     assert np.array_equal(again.labels("test"), folds.faces.labels[fewer.test])
     assert before == [path.read_bytes() for path in sorted(copy.iterdir())]  # nothing is changed
@@ -61,17 +56,17 @@ def test_on_another_test_set_a_run_is_scored_again(run, recipe, folds, tmp_path)
 def test_early_stopping_is_read_off_the_logits_of_every_epoch(folds, tmp_path):
     """At a constant rate the training that stops is the beginning of the one that does not."""
     full = replace(DENSE, epochs=12, lr=0.05, schedule="constant", ema=0.5)
-    without = get_run(full, folds, root=tmp_path, progress=False)
+    without = get_run(full, folds, root=tmp_path)
     with pytest.raises(UserError, match="no logits of every epoch"):
         without.epoch_logits("test")
-    run = get_run(full, folds, root=tmp_path, progress=False, every_epoch=True)
+    run = get_run(full, folds, root=tmp_path, every_epoch=True)
     assert run.path == without.path and same_weights(run.network(), without.network())
     for split in ("validation", "test"):
         each = run.epoch_logits(split)
         assert each.shape == (12, len(run.labels(split)), 7)
         assert np.allclose(each[-1], run.logits(split), rtol=1e-3, atol=1e-3)
     stopping = replace(full, patience=2, select="best")
-    stopped = get_run(stopping, folds, root=tmp_path, progress=False, every_epoch=True)
+    stopped = get_run(stopping, folds, root=tmp_path, every_epoch=True)
     kept, n, _ = stopped_at(run.history["validation_loss"], 2)
     assert n == kept + 2 < 12 and stopped.record["kept_epoch"] == kept
     columns = [c for c in run.history if c != "seconds"]
@@ -85,7 +80,7 @@ def test_a_checkpoint_without_the_logits_asked_for_is_not_gone_on_from(folds, tm
     short = replace(DENSE, epochs=2, data=folds.fingerprint)
     _, state = train(replace(short, epochs=1), folds, device=CPU)
     write_checkpoint(checkpoint_of(run_path(short, tmp_path)), state, short, CPU)
-    run = get_run(short, folds, root=tmp_path, progress=False, every_epoch=True)
+    run = get_run(short, folds, root=tmp_path, every_epoch=True)
     assert run.epoch_logits("validation").shape[0] == 2 and not run.record["resumed"]
 
 
@@ -103,7 +98,7 @@ def test_packed_runs_serve_elsewhere(run, tmp_path):
 def test_snapshots_are_the_ends_of_the_cycles(folds, tmp_path):
     """Each is what a training of so many epochs of the same schedule ends in."""
     cycles = replace(DENSE, epochs=6, cycles=3, schedule="cosine", optimizer="sgd", lr=0.05)
-    run = get_run(cycles, folds, root=tmp_path, progress=False)
+    run = get_run(cycles, folds, root=tmp_path)
     lr = run.history["lr"].to_numpy()
     assert np.allclose(lr[::2], lr[0]) and np.allclose(lr[1::2], lr[1]) and lr[1] < lr[0] / 2
     ends = []

@@ -122,7 +122,7 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(
     assert list(runs) == list(study.recipes)
     for name, recipe in study.recipes.items():
         assert runs[name].path.parent == ours
-        local = get_run(recipe, study.folds_of(name), root=tmp_path / "local", progress=False)
+        local = get_run(recipe, study.folds_of(name), root=tmp_path / "local")
         assert same_weights(runs[name].network(), local.network())
         for file in ("logits.safetensors", "recipe.json"):
             assert (runs[name].path / file).read_bytes() == (local.path / file).read_bytes()
