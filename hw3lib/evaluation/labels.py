@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
-from scipy.stats import entropy as shannon
 
 from hw3lib import UserError
 from hw3lib.data.labels import majority
@@ -21,7 +20,7 @@ VOTE_COLUMNS = [4, 5, 6, 1, 3, 2, 0]  # the column of each class in Faces.votes
 
 
 def label_noise(
-    labels: np.ndarray, copies: np.ndarray, group: np.ndarray | None = None
+    labels: np.ndarray, copies: np.ndarray, group: np.ndarray
 ) -> tuple[Estimate, pd.DataFrame]:
     """How often the same image, labelled twice, bears two labels.
 
@@ -29,7 +28,7 @@ def label_noise(
     all disagreements, 6.2 % instead of 4.1 %, and they show no face.
 
     copies : (n,) equal for copies of one image, as Faces.exact
-    group  : (n,) what the interval draws as a whole, as Faces.group; by default the copies
+    group  : (n,) what the interval draws as a whole, as Faces.group
 
     Returns
     -------
@@ -37,9 +36,7 @@ def label_noise(
     independent trials); and one row for each image that has copies: copies (its number), n, pairs,
     apart (pairs whose labels differ). Without any the share is NaN.
     """
-    copies = np.asarray(copies)
-    by_image = pd.DataFrame({"label": labels, "group": copies if group is None else group})
-    by_image = by_image.groupby(copies)
+    by_image = pd.DataFrame({"label": labels, "group": group}).groupby(copies)
     n, alike = by_image.size(), by_image["label"].value_counts()
     alike = (alike * (alike - 1) // 2).groupby(level=0).sum()
     pairs = n * (n - 1) // 2
@@ -121,14 +118,6 @@ def vote_confusion(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
     matrix = np.zeros((C, C))
     np.add.at(matrix, np.asarray(labels)[voted], shares[voted])
     return matrix
-
-
-def vote_entropy(votes: np.ndarray) -> np.ndarray:
-    """(n, 10) FER+ votes -> (n,) entropy in bits of the shares on the seven classes.
-
-    0 where all agree, log2 7 = 2.81 where the votes are spread evenly; NaN without votes.
-    """
-    return shannon(vote_shares(votes), base=2, axis=1)
 
 
 def error_verdicts(

@@ -194,9 +194,3 @@ def ensemble_growth(members: Sequence[np.ndarray], labels: np.ndarray) -> pd.Dat
         ]
         rows.append((size, float(np.mean(right)), min(right), max(right)))
     return pd.DataFrame(rows, columns=["size", "mean", "low", "high"])
-
-
-def disagreement(members: Sequence[np.ndarray]) -> float:
-    """Share of images on which two members differ, averaged over all pairs of them."""
-    pairs = list(combinations([as_classes(member) for member in members], 2))
-    return float(np.mean([np.mean(a != b) for a, b in pairs])) if pairs else 0.0

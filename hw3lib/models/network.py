@@ -334,7 +334,7 @@ def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> int:
     Raises
     ------
     UserError
-        for a folder that does not exist, or that cannot be written to.
+        for a folder that does not exist, or a name that is a folder's.
     """
     if not path.absolute().parent.is_dir():
         raise UserError(f"{path}: the folder {path.parent} does not exist; make it first")
@@ -345,8 +345,5 @@ def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> int:
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow(["id", "label"])
     writer.writerows(zip(texts, labels.tolist(), strict=True))
-    try:
-        write_atomic(path, buffer.getvalue().encode())
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror})") from None
+    write_atomic(path, buffer.getvalue().encode())
     return sum(text != name for text, name in zip(texts, ids.tolist(), strict=True))

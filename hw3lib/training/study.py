@@ -180,8 +180,7 @@ def read_recipes(table: dict, where: str) -> dict[str, Recipe]:
         if seeds is None:
             recipes[name] = Recipe.from_dict(values, place)
             continue
-        whole = isinstance(seeds, list) and all(_is_number(s, int, 0, inf) for s in seeds)
-        if not whole or len(seeds) > MOST_SEEDS:
+        if not isinstance(seeds, list) or len(seeds) > MOST_SEEDS:
             raise UserError(f"{place}: seeds must be a list of at most {MOST_SEEDS} whole numbers")
         for seed in seeds:
             recipes[f"{name}.{seed}"] = Recipe.from_dict({**values, "seed": seed}, place)

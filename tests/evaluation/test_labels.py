@@ -37,13 +37,13 @@ def test_a_class_counts_from_its_own_typical_confidence():
 def test_label_noise_counts_pairs_and_draws_groups():
     labels = np.array([0, 0, 1, 2, 2, 5])
     group = np.array([7, 7, 7, 3, 3, 1])
-    share, table = label_noise(labels, group)
+    share, table = label_noise(labels, group, group)
     assert share.value == 2 / 4 and table["copies"].tolist() == [3, 7]
     assert table["pairs"].tolist() == [1, 3] and table["apart"].tolist() == [0, 2]
     assert share.low == 0 and share.high == pytest.approx(2 / 3)  # one of the groups, twice
     together, _ = label_noise(labels, group, np.zeros(6))  # near copies: one draw holds both
     assert together == (0.5, 0.5, 0.5)
-    assert np.isnan(label_noise(labels[:1], group[:1])[0].value)
+    assert np.isnan(label_noise(labels[:1], group[:1], group[:1])[0].value)
 
 
 def test_the_interval_of_label_noise_holds_the_truth_though_groups_differ_in_size():
@@ -55,7 +55,7 @@ def test_the_interval_of_label_noise_holds_the_truth_though_groups_differ_in_siz
     for _ in range(50):
         wrong = rng.random(len(group)) < e
         labels = np.where(wrong, rng.integers(1, 7, len(group)), 0)
-        share, table = label_noise(labels, group)
+        share, table = label_noise(labels, group, group)
         held.append(share.low <= truth <= share.high)
         pooled = metrics.wilson(table["apart"].sum(), table["pairs"].sum())
         narrow.append(pooled.low <= truth <= pooled.high)
@@ -96,10 +96,6 @@ def test_people_votes():
     matrix = labelling.vote_confusion(votes, np.array([4, 4, 3, 3, 0]))
     assert matrix[4].tolist() == [0, 0, 0.3, 0, 1.2, 0, 0.5]
     assert matrix[3, 3] == 1 and matrix[0, 1] == 0.4
-    spread = np.zeros((4, 10), int)
-    spread[0, 1], spread[1, [0, 3]], spread[2, :7], spread[3, 8] = 10, 5, 1, 10
-    assert labelling.vote_entropy(spread)[:3] == pytest.approx([0, 1, np.log2(7)])
-    assert np.isnan(labelling.vote_entropy(spread)[3])  # all for "unknown"
 
 
 def test_verdicts_on_errors_by_hand():

@@ -22,21 +22,24 @@ def cases(n=400, classes=3, seed=0):
     return p, labels, p.mean(0)
 
 
-def fitted(rule, p=None):
-    p = np.array([[0.5, 0.3, 0.2]]) if p is None else p
-    return rule.fit(p, p.argmax(1), PRIORS)
+def fitted(rule):
+    return rule.fit(np.array([[0.5, 0.3, 0.2]]), np.array([0]), PRIORS)
 
 
-def test_above_prior_keeps_only_classes_above_their_prior():
-    p = np.array(
-        [
-            [0.55, 0.25, 0.20],  # only the third exceeds its prior
-            [0.50, 0.35, 0.15],  # second and third exceed: the more probable of them
-            [0.70, 0.10, 0.20],  # first and third exceed
-            PRIORS,  # none exceeds: argmax
-        ]
-    )
-    assert fitted(rules.AbovePrior()).predict(p).tolist() == [2, 1, 0, 0]
+@pytest.mark.parametrize(
+    ("rule", "probabilities", "decisions"),
+    [
+        # only the third exceeds its prior; second and third; first and third; none: argmax
+        (rules.AbovePrior(), [[0.55, 0.25, 0.20], [0.50, 0.35, 0.15], [0.7, 0.1, 0.2], PRIORS],
+         [2, 1, 0, 0]),
+        (rules.RatioToPrior(), [[0.55, 0.25, 0.20], [0.90, 0.05, 0.05]], [2, 0]),
+        # missing the third is dear
+        (rules.LeastCost(np.array([[0, 1, 1], [1, 0, 1], [10, 10, 0]])),
+         [[0.6, 0.2, 0.2], [0.95, 0.0, 0.05]], [2, 0]),
+    ],
+)  # fmt: skip
+def test_by_hand(rule, probabilities, decisions):
+    assert fitted(rule).predict(np.array(probabilities)).tolist() == decisions
 
 
 def test_above_prior_differs_from_argmax_exactly_where_the_proof_says():
@@ -49,8 +52,6 @@ def test_above_prior_differs_from_argmax_exactly_where_the_proof_says():
 
 def test_ratio_is_logit_adjustment_of_strength_one_and_least_cost_of_equal_classes():
     p, labels, priors = cases()
-    two = np.array([[0.55, 0.25, 0.20], [0.90, 0.05, 0.05]])
-    assert fitted(rules.RatioToPrior()).predict(two).tolist() == [2, 0]
     ratio = rules.RatioToPrior().fit(p, labels, priors).predict(p)
     for rule in (rules.LogitAdjustment(tau=1.0), rules.LeastCost()):
         np.testing.assert_array_equal(rule.fit(p, labels, priors).predict(p), ratio)
@@ -67,12 +68,6 @@ def test_logit_adjustment_chooses_the_best_strength_and_chooses_anew_when_refitt
     ]
     assert rule.chosen == rule.grid[int(np.argmax(scores))] > 0
     assert rule.fit(p, p.argmax(1), priors).chosen == 0
-
-
-def test_least_cost_follows_the_cost_matrix():
-    cost = np.array([[0, 1, 1], [1, 0, 1], [10, 10, 0]])  # missing the third is dear
-    rule = fitted(rules.LeastCost(cost=cost))
-    assert rule.predict(np.array([[0.6, 0.2, 0.2], [0.95, 0.0, 0.05]])).tolist() == [2, 0]
 
 
 def test_offsets_are_as_good_as_a_search_through_all_of_them():
