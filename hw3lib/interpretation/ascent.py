@@ -55,10 +55,12 @@ def maximise(
     spectrum = spectra(starts).to(network.device).requires_grad_(True)
     climber = torch.optim.Adam([spectrum], lr=RATE)
     generator = torch.Generator(network.device).manual_seed(seeds[0])
-    span = {"shift": shift, "rotate": rotate, "scale": scale, "generator": generator}
+    span = {"shift": shift, "rotate": rotate, "scale": scale}
     for _ in range(steps):
         climber.zero_grad()
-        seen = warp(picture(spectrum)[:, None], **span)[:, 0]
+        seen = picture(spectrum)
+        if any(span.values()):
+            seen = warp(seen[:, None], **span, generator=generator)[:, 0]
         (-strength(seen, leak=LEAK)).sum().backward()
         climber.step()
     with torch.no_grad():
