@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hw3lib.data import arrays, cache, folders, parquet, tables
 from hw3lib.data.faces import DataError, Faces
-from hw3lib.data.labels import assemble
+from hw3lib.data.labels import assemble, split_word
 from hw3lib.data.source import ARCHIVES, Entry, door, entry_of, list_files, members, natural
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.data.tables import Table, open_table
@@ -22,10 +22,10 @@ OURS = ("README.md", "pretrained")  # what lies there already
 FERPLUS = "fer2013new.csv"  # the name that the FER+ authors gave their votes
 DEPTH = 3  # archives in archives
 READERS = {  # what faces come as -> how they are read, from all that lies there
-    "parquet": lambda of, root: parquet.read(of["parquet"], root),
-    "npy": lambda of, root: arrays.read(of["npy"], root),
-    "pixels": lambda of, root: tables.read(of["pixels"], of.get("votes", []), root),
-    "image": lambda of, root: folders.read(of["image"], of.get("labels", []), root),
+    "parquet": lambda of: parquet.read(of["parquet"]),
+    "npy": lambda of: arrays.read(of["npy"]),
+    "pixels": lambda of: tables.read(of["pixels"], of.get("votes", [])),
+    "image": lambda of: folders.read(of["image"], of.get("labels", [])),
 }
 
 
@@ -103,8 +103,8 @@ def read_faces(path: Path) -> Faces:
     DataError
         where there is no layout, more than one, or anything in it that cannot be read.
     """
-    root = path.stem if path.is_file() else path.name
-    base = path if path.is_dir() else path.parent
+    # the name of a folder or archive that the user gave is free text, unless it is "test" alone
+    base = path if path.is_dir() and not split_word(path.name) else path.parent
     with door(path):
         given = [entry_of(file, base) for file in files_of(path)]
         every = sorted(_opened(given, path), key=lambda entry: natural(entry.name))
@@ -122,7 +122,7 @@ def read_faces(path: Path) -> Faces:
                 f"{path}: holds several data sets ({one} and {other}); "
                 "give the path of one, or move the other away"
             )
-        rows, layout = READERS[found[0]](of, root)
+        rows, layout = READERS[found[0]](of)
         joined = {"course-pictures": "labels", "course-csv": "votes", "kaggle-csv": "votes"}
         for kind in of.keys() - {found[0], joined.get(layout)}:
             for item in of[kind]:
@@ -148,9 +148,9 @@ def _opened(entries: list[Entry], path: Path, depth: int = 0) -> Iterator[Entry]
                 raise DataError(f"{entry.where}: holds something else than NumPy arrays")
             yield from inside
         elif entry.kind in ARCHIVES and not beside and depth < DEPTH:
-            whole = entry.where == str(path)
-            prefix = "" if whole else f"{entry.path.with_suffix('')}/"
-            yield from _opened(members(entry, prefix), path, depth + 1)
+            inside = entry.path.with_suffix("")
+            whole = entry.where == str(path) and not split_word(inside.name)
+            yield from _opened(members(entry, "" if whole else f"{inside}/"), path, depth + 1)
         else:
             if entry.kind in ARCHIVES:
                 entry.unused = "images lie beside it" if beside else "too deep"

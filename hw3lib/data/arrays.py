@@ -28,7 +28,7 @@ _ROLES = {  # what an array may be: patterns of a word in its name
 Arrays = dict[str, tuple[Entry, np.ndarray]]  # of the same images, by role
 
 
-def read(entries: list[Entry], root: str) -> tuple[Rows, str]:
+def read(entries: list[Entry]) -> tuple[Rows, str]:
     """Every group of arrays of one folder or `.npz` whose names differ only in their role."""
     sets: dict[tuple[PurePosixPath, str], Arrays] = {}
     for entry in entries:
@@ -56,7 +56,7 @@ def read(entries: list[Entry], root: str) -> tuple[Rows, str]:
     for lone in sets.values():
         if "images" not in lone:
             _join(lone, given)
-    return concatenate([_rows(found, root) for found in given]), "numpy"
+    return concatenate([_rows(found) for found in given]), "numpy"
 
 
 def _join(lone: Arrays, given: list[Arrays]) -> None:
@@ -82,7 +82,7 @@ def parse_name(name: str) -> tuple[str, str]:
     return "", "_".join(words)
 
 
-def _rows(found: Arrays, root: str) -> Rows:
+def _rows(found: Arrays) -> Rows:
     entry, array = found["images"]
     entry.now_reading()
     images, problems = as_faces(array, entry.where)
@@ -96,7 +96,7 @@ def _rows(found: Arrays, root: str) -> Rows:
             )
     columns = {role: _texts(*found[role]) for role in found if role != "images"}
     classes = columns.pop("classes", CLASSES)
-    split = split_of(entry.name, root)
+    split = split_of(entry.name)
     places = rows_of(entry.where, n)
     return make_rows(images, places, columns, split=split, classes=classes, problems=problems)
 

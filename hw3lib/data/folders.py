@@ -24,12 +24,12 @@ from hw3lib.data.tables import Table
 NONE = str(UNLABELLED)
 
 
-def read(entries: list[Entry], tables: list[Table], root: str) -> tuple[Rows, str]:
+def read(entries: list[Entry], tables: list[Table]) -> tuple[Rows, str]:
     """The images, and which of the layouts of image files it is."""
     if tables and all(class_index(entry.path.parent.name) is None for entry in entries):
-        return _read_labelled(entries, tables, root), "course-pictures"
+        return _read_labelled(entries, tables), "course-pictures"
     classes = _has_classes(entries)
-    return _read_folders(entries, root), "class-folders" if classes else "pictures"
+    return _read_folders(entries), "class-folders" if classes else "pictures"
 
 
 def _has_classes(entries: list[Entry]) -> bool:
@@ -61,7 +61,7 @@ def _decode(entries: list[Entry], columns: dict[str, list], problems: list[str])
     return make_rows(faces, places, columns, problems=[*problems, *resized])
 
 
-def _read_folders(entries: list[Entry], root: str) -> Rows:
+def _read_folders(entries: list[Entry]) -> Rows:
     """Labels by the name of the folder an image lies in, splits by file prefix or folder.
 
     A second copy of a file is dropped: one well-known Kaggle zip has its whole tree inside itself.
@@ -69,7 +69,7 @@ def _read_folders(entries: list[Entry], root: str) -> Rows:
     kept: dict[tuple, Entry] = {}
     twins = []
     for entry in entries:
-        key = (_split(entry, root), entry.path.parent.name, entry.path.name)
+        key = (_split(entry), entry.path.parent.name, entry.path.name)
         other = kept.setdefault(key, entry)
         if other is not entry and other.size == entry.size and other.read() == entry.read():
             twins.append(entry)
@@ -82,7 +82,7 @@ def _read_folders(entries: list[Entry], root: str) -> Rows:
     entries = list(kept.values())
     folders = [entry.path.parent.name for entry in entries]
     labels = [NONE if class_index(name) is None else name for name in folders]
-    splits = [_split(entry, root) for entry in entries]
+    splits = [_split(entry) for entry in entries]
     ids = [entry.path.stem for entry in entries]
     taken = Counter(zip(splits, ids, strict=True))
     clashes = [
@@ -95,13 +95,13 @@ def _read_folders(entries: list[Entry], root: str) -> Rows:
     return _decode(entries, {"labels": labels, "ids": ids, "split": splits}, problems)
 
 
-def _split(entry: Entry, root: str) -> str:
+def _split(entry: Entry) -> str:
     """By Kaggle's prefix ("PublicTest_12.jpg"), else by folder."""
     prefix = re.match("(Training|PublicTest|PrivateTest)_", entry.path.name, re.IGNORECASE)
-    return (split_word(prefix[1]) or "") if prefix else split_of(str(entry.path.parent), root)
+    return (split_word(prefix[1]) or "") if prefix else split_of(str(entry.path.parent))
 
 
-def _read_labelled(entries: list[Entry], tables: list[Table], root: str) -> Rows:
+def _read_labelled(entries: list[Entry], tables: list[Table]) -> Rows:
     """Every row of every table finds its image by id, never by position.
 
     A folder that no table speaks of is unlabelled (the course's test folder). The images come
@@ -127,7 +127,7 @@ def _read_labelled(entries: list[Entry], tables: list[Table], root: str) -> Rows
         keys = list(map(_key, names))
         folder = _folder_of(table, keys, folders)
         spoken[folder] = table
-        split = split_of(table.entry.name) or split_of(str(folder), root)
+        split = split_of(table.entry.name) or split_of(str(folder))
         told = make_rows(np.empty(len(keys)), places, columns, split=split)
         if told.votes is not None:
             told.labels = majority(told.votes)
@@ -135,20 +135,19 @@ def _read_labelled(entries: list[Entry], tables: list[Table], root: str) -> Rows
             if (entry := folders[folder].get(key)) is None:
                 raise DataError(
                     f"{places[row]}: the id {name[:40]!r} has no image in the folder "
-                    f"{folder.name or root!r}; add the image or remove the row"
+                    f"{str(folder)!r}; add the image or remove the row"
                 )
             if known.setdefault(entry.name, (told, row)) != (told, row):
                 raise DataError(
                     f"{places[row]}: the id {name[:40]!r} has a label already; remove one"
                 )
-    return _join(entries, known, spoken, root)
+    return _join(entries, known, spoken)
 
 
 def _join(
     entries: list[Entry],
     known: dict[str, tuple[Rows, int]],
     spoken: dict[PurePosixPath, Table],
-    root: str,
 ) -> Rows:
     for entry in entries:
         if entry.path.parent in spoken and entry.name not in known:
@@ -161,7 +160,7 @@ def _join(
     rows = _decode(entries, {"ids": [entry.path.stem for entry in entries]}, [line] * voted)
     votes = []
     for i, entry in enumerate(entries):
-        rows.split[i] = _split(entry, root) or "test"
+        rows.split[i] = _split(entry) or "test"
         if entry.name in known:
             told, row = known[entry.name]
             rows.labels[i], rows.split[i] = told.labels[row], told.split[row]

@@ -104,12 +104,8 @@ def split_word(text: str) -> str | None:
     return _SPLIT_OF.get(re.sub(r"[\W\d_]", "", text.casefold()))
 
 
-def split_of(path: str, root: str = "") -> str:
-    """The split that the path of a table or folder tells, the nearest name first.
-
-    `root` is the name of the folder or archive the user gave; it counts only as a whole word,
-    because such names are free text.
-    """
+def split_of(path: str) -> str:
+    """The split that the path of a table or folder tells, the nearest name first; "" for none."""
     for part in reversed(PurePosixPath(path).parts):
         stem = PurePosixPath(part).stem
         if ferplus := re.fullmatch("FER2013(Train|Valid|Test)", stem):  # the folders of FER+
@@ -118,7 +114,7 @@ def split_of(path: str, root: str = "") -> str:
         for word in re.findall(r"[^\W\d_]+", re.sub("^[xy](?=train|test|val)", "", stem)):
             if word in _SPLIT_OF:
                 return _SPLIT_OF[word]
-    return split_word(root) or ""
+    return ""
 
 
 def parse(

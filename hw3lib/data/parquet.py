@@ -25,13 +25,13 @@ BATCH = 256  # rows of images read at a time, at most
 BATCH_BYTES = 2**28  # that they may take, if the largest value stood in each
 
 
-def read(entries: list[Entry], root: str) -> tuple[Rows, str]:
+def read(entries: list[Entry]) -> tuple[Rows, str]:
     """Every Parquet file (shards, or one per split), in natural order.
 
     Ids are the column of that name, else the stems of the images' file names where each has
     its own, else row numbers that go on through the shards of a split.
     """
-    parts = [_read_file(entry, root) for entry in entries]
+    parts = [_read_file(entry) for entry in entries]
     rows = concatenate([part for part, _ in parts])
     names = set(zip(rows.split.tolist(), rows.ids.tolist(), strict=True))
     unique = len(names) == len(rows.ids) and all(name for _, name in names)
@@ -46,7 +46,7 @@ def read(entries: list[Entry], root: str) -> tuple[Rows, str]:
     return rows, "parquet"
 
 
-def _read_file(entry: Entry, root: str) -> tuple[Rows, bool]:
+def _read_file(entry: Entry) -> tuple[Rows, bool]:
     """The rows of one file, and whether it has a column of ids."""
     with _open(entry) as file:
         names = file.schema_arrow.names
@@ -64,7 +64,7 @@ def _read_file(entry: Entry, root: str) -> tuple[Rows, bool]:
         images, problems = to_faces(_images(file, image, entry, places, stems), places)
     entry.now_reading()
     classes = _class_names(table.schema.metadata or {}, found.get("labels", ""))
-    columns, split = {"ids": stems, **columns}, split_of(entry.name, root)
+    columns, split = {"ids": stems, **columns}, split_of(entry.name)
     rows = make_rows(images, places, columns, split=split, classes=classes, problems=problems)
     return rows, "ids" in found
 

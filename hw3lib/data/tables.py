@@ -29,8 +29,6 @@ from hw3lib.data.labels import (
     concatenate,
     find_columns,
     make_rows,
-    parse_splits,
-    parse_votes,
     plain,
     split_of,
     split_word,
@@ -199,10 +197,10 @@ def parse_pixels(text: str, place: str) -> np.ndarray:
     return as_bytes(pixels[None], [place])[0] if whole else np.array(pixels, np.float32)
 
 
-def read(tables: list[Table], votes: list[Table], root: str) -> tuple[Rows, str]:
+def read(tables: list[Table], votes: list[Table]) -> tuple[Rows, str]:
     """The images of all tables; FER+ votes join a table that has a Usage column."""
-    tables = _choose(tables, root)
-    rows = concatenate([_read_table(table, root) for table in tables])
+    tables = _choose(tables)
+    rows = concatenate([*map(_read_table, tables)])
     if votes and any("split" in table.roles for table in tables):
         rows.votes = _join_votes(votes[0], rows)
     elif votes:
@@ -211,7 +209,7 @@ def read(tables: list[Table], votes: list[Table], root: str) -> tuple[Rows, str]
     return rows, "course-csv" if course else "kaggle-csv"
 
 
-def _choose(tables: list[Table], root: str) -> list[Table]:
+def _choose(tables: list[Table]) -> list[Table]:
     """A table with a Usage column is the whole data set; without it, one table per split."""
     whole = [table for table in tables if "split" in table.roles]
     if len(whole) == 1:
@@ -221,7 +219,7 @@ def _choose(tables: list[Table], root: str) -> list[Table]:
         return whole
     seen: dict[str, Table] = {}
     for table in tables:
-        split = "all" if table in whole else split_of(table.entry.name, root)
+        split = "all" if table in whole else split_of(table.entry.name)
         if seen.setdefault(split, table) is not table:
             raise DataError(
                 f"{table.entry.where}: holds the same part as {seen[split].entry.where}; "
@@ -230,10 +228,10 @@ def _choose(tables: list[Table], root: str) -> list[Table]:
     return tables
 
 
-def _read_table(table: Table, root: str) -> Rows:
+def _read_table(table: Table) -> Rows:
     columns, places = table.read()
     pixels = np.array(columns["pixels"]).reshape(-1, SIZE, SIZE)
-    split = split_of(table.entry.name, root)
+    split = split_of(table.entry.name)
     return make_rows(as_bytes(pixels, places), places, columns, split=split)
 
 
@@ -246,13 +244,12 @@ def _join_votes(table: Table, rows: Rows) -> np.ndarray:
         if the two files do not have the same rows, by number and by their Usage column.
     """
     columns, places = table.read()
-    for place, one, other in zip(
-        places, parse_splits(columns["split"], places), rows.split, strict=False
-    ):
+    told = make_rows(np.empty(len(places)), places, columns)
+    for place, one, other in zip(places, told.split, rows.split, strict=False):
         if one != other:
             raise DataError(f"{place}: Usage is not that of {rows.places[0]}; {_FIX}")
     if len(places) != len(rows.split):
         raise DataError(
             f"{table.entry.where}: not the {len(rows.split)} rows of {rows.places[0]}; {_FIX}"
         )
-    return parse_votes(columns["votes"], places)
+    return told.votes

@@ -154,6 +154,8 @@ def test_course_test_folder_is_unlabelled_and_in_natural_order(tmp_path, small):
     read = load(tmp_path / "test_pictures")
     assert read.layout == "pictures" and read.ids.tolist() == ["2", "9", "10", "100"]
     assert (read.labels == UNLABELLED).all()
+    alone = (tmp_path / "test_pictures").rename(tmp_path / "test")
+    assert set(read.split) == {""} and set(load(alone).split) == {"test"}
 
 
 def test_one_name_in_several_classes(tmp_path, small):
