@@ -67,9 +67,9 @@ def _signless_zero(text: str) -> str:
     return text.lstrip("+-") if float(text) == 0 else text
 
 
-def by_class(values: np.ndarray, rows: Sequence[Text | str] = CLASSES) -> pd.DataFrame:
-    """(n, 7) numbers as a frame for `matrix`, a column for each class."""
-    return pd.DataFrame(values, index=list(rows), columns=list(CLASSES))
+def by_class(values: np.ndarray) -> pd.DataFrame:
+    """(7, 7) numbers as a frame for `matrix`, a row and a column for each class."""
+    return pd.DataFrame(values, index=list(CLASSES), columns=list(CLASSES))
 
 
 @house_style()

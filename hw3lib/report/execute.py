@@ -29,6 +29,7 @@ from hw3lib.files import absolute, sweep, write_atomic
 
 PARAMETERS, INJECTED = "parameters", "injected-parameters"
 HOUSE = re.compile(r"0[1-9]_")  # our nine notebooks; any other may lack parameters, tags, Pairs
+LINE = 300  # characters of a cell or an error that are shown
 STARTED = 120  # seconds a kernel may take to answer first
 DIED = "the kernel died (if out of memory, --jobs 1 runs one notebook at a time)"
 KERNEL = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | {
@@ -164,10 +165,10 @@ def tags(cell: NotebookNode) -> set[str]:
     return set(cell.metadata.get("tags", []))
 
 
-def one_line(text: str, limit: int = 300) -> str:
-    """The first line that says something, cut to `limit` characters."""
+def one_line(text: str) -> str:
+    """The first line that says something, cut to LINE characters."""
     first = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return first if len(first) <= limit else first[: limit - 1] + "…"
+    return first if len(first) <= LINE else first[: LINE - 1] + "…"
 
 
 def _run(work: Coroutine) -> None:

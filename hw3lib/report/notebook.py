@@ -202,7 +202,7 @@ def _output(output: NotebookNode, like: Block) -> list[Block]:
 def _shown(payload: dict, data: dict, like: Block) -> list[Block]:
     """The Blocks of what hw3lib.report.show left; results and checks show nothing here."""
     kind, known = payload["kind"], {k: payload.get(k) for k in ("name", "thumb")}
-    like = replace(like, kind=kind, detail=like.detail or bool(payload.get("detail")))
+    like = replace(like, kind=kind)
     if kind == "text":
         return [replace(like, kind="markdown", text=_said(payload))]
     if kind == "answer":

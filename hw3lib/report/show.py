@@ -117,7 +117,6 @@ def figure(
     ref: str = "",
     of: Faces | None = None,
     widget: Any = None,
-    detail: bool = False,
     **values: Any,
 ) -> None:
     """Show a matplotlib Figure, or the one that an Axes or an array of them is of, and close it.
@@ -128,7 +127,6 @@ def figure(
     of     : the faces that its images are made of, where they are those of `publishing.exhibit`;
              any other image of a face is covered in a published report
     widget : an ipywidget that stands in its place where somebody can click; exports show `drawn`
-    detail : on the web page only, as in a cell tagged "detail"
     """
     import matplotlib.pyplot as plt  # late, as those who only read the MIME type draw nothing
 
@@ -143,7 +141,7 @@ def figure(
     shown = _encoded(fig)
     payload = {
         "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
-        "width": width * POINTS, "height": height * POINTS, "detail": detail,
+        "width": width * POINTS, "height": height * POINTS,
         "thumb": base64.b64encode(_thumb(fig, shown)).decode(),  # for the first screen
     }  # fmt: skip
     plain = {"text/plain": str(alt), **shown, **_widget_view(widget)}
@@ -159,7 +157,6 @@ def table(
     en: str,
     formats: dict[str, str] | None = None,
     ref: str = "",
-    detail: bool = False,
     **values: Any,
 ) -> None:
     """Show a table with its caption.
@@ -167,7 +164,7 @@ def table(
     frame   : names of columns and cells are Text, words of the glossary, other strings or numbers;
               the index is shown where it has a name
     formats : column (its English text) -> format specification, e.g. ".1%"
-    ref, detail : as in `figure`
+    ref : as in `figure`
     """
     if any(name is not None for name in frame.index.names):
         frame = frame.reset_index()
@@ -178,7 +175,7 @@ def table(
         for row in frame.itertuples(index=False)
     ]
     payload = {
-        "kind": "table", "caption": _both(caption), "name": ref, "detail": detail,
+        "kind": "table", "caption": _both(caption), "name": ref,
         "columns": [_both(c) for c in columns], "rows": rows,
         "align": ["right" if _numeric(frame.iloc[:, i]) else "left" for i in range(len(columns))],
     }  # fmt: skip

@@ -53,7 +53,7 @@ def cell(*outputs: NotebookNode | dict, source: str = "secret_code = 1", tags=()
 def figure(ref: str = "", **changes) -> dict:
     payload = {"kind": "figure", "caption": both("一條線。", "A line."), "name": ref,
                "alt": both("由左下到右上的線", "a rising line"), "width": 216.0, "height": 144.0,
-               "detail": False, "thumb": base64.b64encode(png(9, 6)).decode()}  # fmt: skip
+               "thumb": base64.b64encode(png(9, 6)).decode()}  # fmt: skip
     return {MIME: {**payload, **changes}, "image/svg+xml": SVG, "text/plain": "a figure"}
 
 

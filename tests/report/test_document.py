@@ -76,12 +76,12 @@ def test_cells_are_counted_from_one_and_what_was_injected_is_none():
 def test_supplementary_numbers_and_sections():
     cells = [*pair("## 甲", "## A"), cell(figure("a")), *pair("## 補", "## More", "detail"),
              cell(figure("b"), table(), tags=["detail"]), *pair("## 乙", "## B"),
-             cell(figure("c", detail=True), figure("d"))]  # fmt: skip
+             cell(figure("c"))]  # fmt: skip
     blocks = chapter(*cells).blocks
     numbers = [(b.kind, b.number) for b in blocks if b.kind in ("heading", "figure", "table")]
     assert numbers == [
         ("heading", "5.1"), ("figure", "5.1"), ("heading", ""), ("figure", "S5.1"),
-        ("table", "S5.1"), ("heading", "5.2"), ("figure", "S5.2"), ("figure", "5.2"),
+        ("table", "S5.1"), ("heading", "5.2"), ("figure", "5.2"),
     ]  # fmt: skip
     assert [b.anchor for b in blocks if b.kind == "table"] == ["table-s5-1"]
 
