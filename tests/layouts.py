@@ -275,6 +275,8 @@ FULL: dict[str, Write] = {  # nothing of the faces is lost
     "fdataX": lambda d, f: npy_pairs(d / "n", f, "{}_fdataX", "{}_flabels"),
     "images, labels": lambda d, f: npy_pairs(d / "n", f, "{}-images", "{}-labels"),
     "foreign names": lambda d, f: npy_pairs(d / "n", f, "{}_a", "b_{}"),
+    "classes in the alphabet's order": lambda d, f: write_npz(
+        d / "a.npz", f, classes=np.sort(CLASSES), labels=np.argsort(np.argsort(CLASSES))[f.labels]),
     "one-hot npz": lambda d, f: write_npz(d / "a.npz", f, labels=HOT[f.labels]),
     "floats to 1": lambda d, f: write_npz(d / "a.npz", f, images=f.images.astype("f4") / 255),
     "floats to 255": lambda d, f: write_npz(d / "a.npz", f, images=f.images.astype("f8")),
