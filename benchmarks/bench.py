@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import timeit
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -82,12 +83,7 @@ def tell(what: str, ours: float, other: float, ratio: float) -> None:
 def best_of(action: Callable[[], object], repeats: int = 3) -> float:
     """Seconds of the fastest of several repeats, after one that does not count."""
     action()
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        action()
-        times.append(time.perf_counter() - began)
-    return min(times)
+    return min(timeit.repeat(action, number=1, repeat=repeats))
 
 
 def write_image_folder(faces: Faces, root: Path) -> Path:

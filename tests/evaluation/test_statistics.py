@@ -144,9 +144,3 @@ def test_growth_of_an_ensemble_against_the_sum_by_hand():
     assert (growth.loc[1, "low"], growth.loc[1, "high"]) == (min(alone), max(alone))
     together = sum(softmax(m, axis=1) for m in members).argmax(1)
     assert growth.loc[4, "mean"] == (together == labels).mean() > max(alone)
-
-
-def test_equal_members_do_not_gain():
-    member, labels = RNG.normal(size=(50, 7)), np.zeros(50, int)
-    growth = statistics.ensemble_growth([member] * 3, labels)["mean"]
-    assert growth.to_numpy() == pytest.approx(growth[0])
