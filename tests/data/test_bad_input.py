@@ -13,8 +13,8 @@ import json
 import lzma
 import os
 import pickle
+import shutil
 import struct
-import subprocess
 import sys
 import tarfile
 import zipfile
@@ -54,8 +54,7 @@ def _libraries_are_there():
 def place(tmp_path, monkeypatch) -> Path:
     """An input's folder; the test looks below its parents[3]."""
     monkeypatch.setenv("HW3_CACHE", "/dev/null/none")  # nothing is kept
-    yield folder_below(tmp_path / "x")
-    subprocess.run(["rm", "-rf", str(tmp_path / "x")], check=True)  # some are too deep for shutil
+    return folder_below(tmp_path / "x")
 
 
 def outcome(path: Path, root: Path, *words: str) -> Faces | str:
@@ -127,7 +126,7 @@ BINARY = (*CHECKED, "JPEG", "WEBP", "AVIF", "BMP", "npy", "Parquet")
 def write(folder: Path, reader: str, data: bytes) -> Path:
     """The reader's files, one of them changed; what to load."""
     name, _, beside = GOOD[reader]
-    subprocess.run(["rm", "-rf", str(folder)], check=True)
+    shutil.rmtree(folder, ignore_errors=True)
     for other, good in beside.items():
         put(folder / other, good)
     put(folder / name, data)
@@ -479,18 +478,6 @@ def test_archives(name, place):
 # folders
 
 
-def deep(folder: Path) -> None:
-    """1,100 folders deep: more than a recursive walk can bear."""
-    here = os.getcwd()
-    os.chdir(folder)
-    try:
-        for _ in range(1100):
-            os.mkdir("d")
-            os.chdir("d")
-    finally:
-        os.chdir(here)
-
-
 def not_utf8(folder: Path) -> None:
     with open(os.fsencode(folder) + b"/\xff\xfe.png", "wb") as file:
         file.write(PNG)
@@ -503,7 +490,6 @@ def several(folder: Path, *names: str) -> None:
 
 FOLDERS: dict[str, tuple[Callable[[Path], object], list[str]]] = {
     "a secret": (lambda d: (d / "2.png").symlink_to("/etc/passwd"), ["2.png", "not an image"]),
-    "deep": (deep, ["holds no images"]),
     "no UTF-8": (not_utf8, ["not UTF-8", "rename"]),
     "turned": (lambda d: put(d / "gnp.\u202eexe.png", PNG), [r"\u202e", "control characters"]),
     "line end": (lambda d: put(d / "<b>\n.png", PNG), [r"<b>\n", "control characters"]),

@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import resource
+import stat
 import struct
 import time
 from collections.abc import Iterator
@@ -87,15 +88,7 @@ def _status(field: str) -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(field))
 
 
-def tree(root: Path) -> dict[str, tuple[int, int]]:
+def tree(root: Path) -> dict[Path, tuple[int, int]]:
     """Every file and folder below `root` with its kind and size; links are not followed."""
-    found: dict[str, tuple[int, int]] = {}
-    folders = [str(root)]
-    while folders:
-        for item in os.scandir(folders.pop()):
-            info = item.stat(follow_symlinks=False)
-            is_folder = item.is_dir(follow_symlinks=False)
-            found[item.path] = (info.st_mode, 0 if is_folder else info.st_size)
-            if is_folder:
-                folders.append(item.path)
-    return found
+    every = {path: path.lstat() for path in root.rglob("*")}
+    return {p: (i.st_mode, 0 if stat.S_ISDIR(i.st_mode) else i.st_size) for p, i in every.items()}
