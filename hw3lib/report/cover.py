@@ -24,7 +24,7 @@ LONGEST, MOST_PEOPLE = 500, 50  # letters of a text, collaborators
 
 
 def read_author(path: Path) -> dict[str, Any]:
-    """report/author.toml: field -> str or Text; collaborators a list of them.
+    """report/author.toml: field -> Text; collaborators a list of them.
 
     Raises
     ------
@@ -104,8 +104,8 @@ def newest(runs: dict[str, Run]) -> str:
     return max((run.record["date"] for run in runs.values()), default="")
 
 
-def _said(value: Any, where: str) -> str | Text:
-    """A TOML value as what it says: one text, or one in each language."""
+def _said(value: Any, where: str) -> Text:
+    """What a TOML value says: one text for both languages, or one in each."""
     both = isinstance(value, dict) and set(value) == {"zh", "en"}
     said = list(value.values()) if both else [value]
     if not all(isinstance(text, str) for text in said):
@@ -114,4 +114,4 @@ def _said(value: Any, where: str) -> str | Text:
         raise UserError(f"{where}: more than {LONGEST} letters; shorten it")
     if any(printable(text) != text for text in said):
         raise UserError(f"{where}: holds line ends or control characters; remove them")
-    return Text(**value) if both else value
+    return Text(**value) if both else same(value)

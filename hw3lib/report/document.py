@@ -111,7 +111,7 @@ class Document:
     checks: list[dict] = field(default_factory=list)
 
     @property
-    def people(self) -> list[str | Text]:
+    def people(self) -> list[Text]:
         """Whose report it is, as its first page says."""
         said = [self.author.get(key) for key in ("name", "id", "department", "course")]
         return [*filter(None, [*said, *self.author.get("collaborators", [])])]

@@ -23,7 +23,7 @@ from hw3lib.report import pandoc
 from hw3lib.report.document import Block, Document, Question
 from hw3lib.report.pictures import Picture
 from hw3lib.report.show import SYNTHETIC_NOTE
-from hw3lib.text import Text, as_text, same
+from hw3lib.text import Text, as_text
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
 FONTS = ROOT / "report" / "fonts"
@@ -133,7 +133,6 @@ def _environment(document: Document, markup: pandoc.Markup) -> Environment:
         "paragraphs": doc.paragraphs,
         "groups": lambda blocks: groupby(blocks, lambda block: block.detail),
         "typeset": doc.typeset,
-        "text": same,
         "both": lambda text: text.in_language("both"),
         "px": lambda points: round(points * PX_PER_POINT),
         "uri": _uri,

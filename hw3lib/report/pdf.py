@@ -21,7 +21,7 @@ from hw3lib.report.document import WORDS, Block, Document, typeset
 from hw3lib.report.pandoc import Markup, pieces
 from hw3lib.report.pictures import Picture
 from hw3lib.report.show import SYNTHETIC_NOTE
-from hw3lib.text import Text, known_language, same
+from hw3lib.text import Text, known_language
 
 FONTS = ROOT / "report" / "fonts"
 TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf" / "report.typ"
@@ -137,8 +137,7 @@ class _Pages:
             r"#link\(<([\w-]+)>\)", lambda m: m[0] if m[1] in self.anchors else "#box", typst
         )
 
-    def plain(self, text: Text | str, where: str = "") -> dict[str, str]:
-        text = same(text)
+    def plain(self, text: Text, where: str = "") -> dict[str, str]:
         codes = self.codes if text.zh != text.en else self.codes[:1]
         return {c: self.known(getattr(text, c), where) for c in codes}
 

@@ -12,7 +12,7 @@ from PIL import Image
 from hw3lib.report.document import Chapter, Document, Question, referenced
 from hw3lib.report.notebook import chapter_of
 from hw3lib.report.show import MIME
-from hw3lib.text import Text
+from hw3lib.text import Text, same
 
 NAME = "05_confusion_matrix"
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="216pt" height="144pt" viewBox="0 0 216 144">
@@ -88,7 +88,7 @@ def chapter(*cells) -> Chapter:
 def document(*cells, works: dict | None = None, **changes) -> Document:
     values = {
         "title": Text("作業三", "Homework 3"),
-        "author": {"name": Text("王小明", "Wang"), "collaborators": ["李大華"]},
+        "author": {"name": Text("王小明", "Wang"), "collaborators": [same("李大華")]},
         "chapters": [chapter(*(cells or (cell(figure(), table(), answer()),)))],
         "facts": {Text("資料集", "Data set"): Text("合成", "drawn")},
         "date": "2026-11-20T08:00:00+00:00",

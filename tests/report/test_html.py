@@ -191,9 +191,9 @@ def test_outputs_of_anyone_stay_text():
 
 
 def test_names_of_authors_and_files_stay_text():
-    author = {"name": EVIL, "id": EVIL, "department": Text(EVIL, EVIL), "collaborators": [EVIL]}
-    asked = [Question("A3", Text(EVIL, EVIL), 5)]
-    facts = {Text(EVIL, EVIL): Text(EVIL, EVIL)}
+    evil = Text(EVIL, EVIL)
+    author = {"name": evil, "id": evil, "collaborators": [evil, evil]}
+    asked, facts = [Question("A3", evil, 5)], {evil: evil}
     made = harmless(render(document(author=author, facts=facts, questions=asked)))
     assert made.text.count(SCRIPT) >= 5
 

@@ -138,7 +138,8 @@ def test_no_heading_stands_alone_at_the_foot_of_a_page():
 
 def test_strings_from_outside_stay_strings():
     shown = cell(table(HOSTILE, ""), figure(caption=both("a\\]b #c")))
-    made = document(shown, author={"name": HOSTILE}, title=Text(HOSTILE, HOSTILE))
+    hostile = Text(HOSTILE, HOSTILE)
+    made = document(shown, author={"name": hostile}, title=hostile)
     told = text(pdf.render(made, "both"))
     assert told.count("".join(HOSTILE.split())) >= 3 and "a]b#c" in told
 
