@@ -74,7 +74,7 @@ def test_predicting_where_space_ends(observed, given, tmp_path):
     arguments = ("predict", BEST, "--data", given[0][-1], "--out", str(out))
     command = hw3(tmp_path, *arguments, before=partial(no_file_above, 1000))
     assert command.ended() == 2
-    assert f"{out}: cannot be written (File too large)" in command.fault
+    assert f"{out}: File too large; free some space" in command.fault
     assert contents(out.parent) == {"p.csv": b"id,label\n"}
     observed("refused, the old file whole", 1)
 
