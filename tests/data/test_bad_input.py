@@ -451,6 +451,8 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], list[str]]] = {
     "one member, many names": (lambda: altered(poke(42, "<I", 0), 0), ["2.png"]),
     "zip bomb": (lambda: zipped({"train.csv": bytes(150 * 2**20)}), ["unpacks to"]),
     "bombs": (lambda: zipped({f"{i}.csv": bytes(50 * 2**20) for i in range(3)}), ["unpacks to"]),
+    "a bomb beside much else": (lambda: zipped({"a": np.random.default_rng(0).bytes(7 * 2**19),
+                                                "b.csv": bytes(140 * 2**20)}), ["'b.csv'"]),
     "in a zip": (lambda: zipped({"b.zip": zipped({"c.csv": bytes(150 * 2**20)})}), ["unpacks"]),
     "zip in zip in zip": (lambda: zipped({"b.zip": zipped({"c.zip": zipped(
         {f"{i}.csv": bytes(60 * 2**20) for i in range(3)})})}), ["unpacks"]),
