@@ -18,7 +18,8 @@ from scipy.special import softmax
 from scipy.stats import t
 from statsmodels.stats.multitest import multipletests
 
-from hw3lib.evaluation.metrics import BINS, LEVEL, confidence_bins, nll
+from hw3lib.evaluation.intervals import LEVEL
+from hw3lib.evaluation.metrics import BINS, confidence_bins, nll
 from hw3lib.evaluation.statistics import draw_groups
 
 OUTCOMES = ("accuracy", "NLL", "ECE", "epochs")

@@ -10,7 +10,8 @@ from scipy.special import softmax
 
 from hw3lib import UserError
 from hw3lib.data.labels import majority
-from hw3lib.evaluation.metrics import C, Estimate, row_shares
+from hw3lib.evaluation.intervals import Estimate
+from hw3lib.evaluation.metrics import C, row_shares
 from hw3lib.evaluation.statistics import grouped_mean
 
 if TYPE_CHECKING:

@@ -7,51 +7,18 @@
 from __future__ import annotations
 
 from itertools import combinations
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize, minimize_scalar
 from scipy.special import log_softmax
 from scipy.stats import fisher_exact
-from statsmodels.stats.proportion import proportion_confint
 
 from hw3lib.data.faces import CLASSES
+from hw3lib.evaluation.intervals import Estimate, percentile, share_interval
 
 C = len(CLASSES)
-LEVEL = 0.95  # of every interval
 BINS = 15  # of confidence, as in Guo et al. 2017
-
-
-class Estimate(NamedTuple):
-    """A value with its interval; `format(e, ".1%")` gives "64.2% [62.6%, 65.7%]"."""
-
-    value: float
-    low: float
-    high: float
-
-    def __format__(self, spec: str) -> str:
-        value, low, high = (format(x, spec) for x in self)
-        return f"{value} [{low}, {high}]"
-
-    @property
-    def pp(self) -> Estimate:
-        """A difference of shares in percentage points."""
-        return Estimate(*(100 * x for x in self))
-
-
-def wilson(successes: int, n: int) -> Estimate:
-    """Share successes / n with Wilson's score interval (statsmodels); n = 0 gives NaNs."""
-    if n == 0:
-        return Estimate(np.nan, np.nan, np.nan)
-    low, high = proportion_confint(int(successes), int(n), alpha=1 - LEVEL, method="wilson")
-    return Estimate(int(successes) / int(n), float(low), float(high))
-
-
-def percentile(value: float, samples: np.ndarray) -> Estimate:
-    """The value with the central 95 % of its bootstrap samples."""
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Estimate(float(value), float(low), float(high))
 
 
 def as_classes(predictions: np.ndarray) -> np.ndarray:
@@ -61,8 +28,8 @@ def as_classes(predictions: np.ndarray) -> np.ndarray:
 
 
 def accuracy(predictions: np.ndarray, labels: np.ndarray) -> Estimate:
-    """Share of images classified right, with Wilson's interval."""
-    return wilson(int((as_classes(predictions) == labels).sum()), len(labels))
+    """Share of images classified right, with its interval."""
+    return share_interval(int((as_classes(predictions) == labels).sum()), len(labels))
 
 
 def confusion(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -118,7 +85,7 @@ def per_class(predictions: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     """
     matrix = confusion(predictions, labels)
     hits, n, called = np.diag(matrix), matrix.sum(1), matrix.sum(0)
-    recall, low, high = np.transpose([wilson(h, m) for h, m in zip(hits, n, strict=True)])
+    recall, low, high = np.transpose([share_interval(h, m) for h, m in zip(hits, n, strict=True)])
     return pd.DataFrame({
         "class": CLASSES, "n": n, "predicted": called,
         "precision": hits / np.where(called > 0, called, np.nan), "recall": recall,
@@ -149,7 +116,7 @@ def confused_pairs(matrix: np.ndarray) -> pd.DataFrame:
     n, rows = matrix.sum(1), []
     for a, b in combinations(range(len(matrix)), 2):
         there, here = int(matrix[a, b]), int(matrix[b, a])
-        forth, back = wilson(there, n[a]), wilson(here, n[b])
+        forth, back = share_interval(there, n[a]), share_interval(here, n[b])
         below = np.hypot(forth.value - forth.low, back.value - back.low) / 2
         above = np.hypot(forth.high - forth.value, back.high - back.value) / 2
         share = (forth.value + back.value) / 2
@@ -180,7 +147,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     where, rows = confidence_bins(sure), []
     for b in np.unique(where):
         inside = where == b
-        estimate = wilson(int(right[inside].sum()), int(inside.sum()))
+        estimate = share_interval(int(right[inside].sum()), int(inside.sum()))
         rows.append((b / BINS, (b + 1) / BINS, inside.sum(), sure[inside].mean(), *estimate))
     columns = ["left", "right", "n", "confidence", "accuracy", "low", "high"]
     return pd.DataFrame(rows, columns=columns)

@@ -18,6 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from hw3lib import UserError
 from hw3lib.evaluation import metrics
+from hw3lib.evaluation.intervals import Estimate
 from hw3lib.evaluation.statistics import mcnemar
 
 TINY = 1e-12  # keeps log-probabilities finite
@@ -235,7 +236,7 @@ def class_recall(
     rows = []
     for rule, z in zip(rules, predicted, strict=True):
         scores = metrics.per_class(z, labels).iloc[class_id]
-        recall = metrics.Estimate(scores["recall"], scores["low"], scores["high"])
+        recall = Estimate(scores["recall"], scores["low"], scores["high"])
         hits = int((z[inside] == class_id).sum())
         p = mcnemar(z[inside], predicted[0][inside], labels[inside]).p
         accuracy = metrics.accuracy(z, labels)

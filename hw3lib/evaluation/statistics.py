@@ -3,7 +3,7 @@
 McNemar's test and the bootstrap speak of given networks: another seed is another network. Over
 seeds, a seed is a block: the configurations of one seed share what it decides, so differences are
 taken within seeds, and their spread gives the interval. That speaks of recipes. The interval of one
-accuracy (Wilson's) is in `metrics`.
+accuracy is in `intervals`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from scipy.stats import rankdata, t, ttest_1samp, zscore
 from statsmodels.stats.contingency_tables import mcnemar as exact_test
 
 from hw3lib.evaluation import metrics
-from hw3lib.evaluation.metrics import LEVEL, C, Estimate, as_classes, percentile
+from hw3lib.evaluation.intervals import LEVEL, Estimate, percentile
+from hw3lib.evaluation.metrics import C, as_classes
 
 
 def p_value(p: float) -> str:

@@ -19,7 +19,7 @@ from scipy.signal.windows import gaussian
 from scipy.stats import rankdata
 from torch import Tensor
 
-from hw3lib.evaluation.metrics import Estimate
+from hw3lib.evaluation.intervals import Estimate
 from hw3lib.evaluation.statistics import grouped_mean
 from hw3lib.interpretation.attribution import (
     CONTRIBUTIONS,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hw3lib import UserError
 from hw3lib.data.faces import SIZE
-from hw3lib.evaluation.metrics import Estimate
+from hw3lib.evaluation.intervals import Estimate
 from hw3lib.interpretation.attribution import class_means, features, frozen_copy, layers
 from hw3lib.interpretation.checks import mean_interval
 from hw3lib.interpretation.regions import REGIONS, region_masks

@@ -12,7 +12,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.special import softmax
 
 from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
-from hw3lib.evaluation.metrics import Estimate
+from hw3lib.evaluation.intervals import Estimate
 from hw3lib.interpretation.attribution import attribute_all, relative
 from hw3lib.interpretation.checks import mean_interval
 from hw3lib.interpretation.regions import REGIONS, region_masks

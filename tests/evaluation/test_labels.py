@@ -5,7 +5,7 @@ import pytest
 
 from hw3lib import UserError
 from hw3lib.evaluation import labels as labelling
-from hw3lib.evaluation import metrics
+from hw3lib.evaluation.intervals import share_interval
 from hw3lib.evaluation.labels import label_noise, out_of_fold, suspects
 from hw3lib.training.study import open_study
 
@@ -57,7 +57,7 @@ def test_the_interval_of_label_noise_holds_the_truth_though_groups_differ_in_siz
         labels = np.where(wrong, rng.integers(1, 7, len(group)), 0)
         share, table = label_noise(labels, group, group)
         held.append(share.low <= truth <= share.high)
-        pooled = metrics.wilson(table["apart"].sum(), table["pairs"].sum())
+        pooled = share_interval(table["apart"].sum(), table["pairs"].sum())
         narrow.append(pooled.low <= truth <= pooled.high)
     assert 0.87 <= np.mean(held) <= 0.99
     assert np.mean(narrow) < np.mean(held) - 0.05  # pairs of one group are no independent trials

@@ -5,17 +5,18 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from hw3lib.evaluation import metrics
+from hw3lib.evaluation.intervals import Estimate, share_interval
 
 C = metrics.C
 
 
-def test_wilson_by_hand():
+def test_the_interval_of_a_share_is_wilsons_by_hand():
     z, n, p = 1.959963984540054, 50, 0.8
     centre = (p + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(p * (1 - p) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    assert metrics.wilson(40, 50) == pytest.approx((0.8, centre - half, centre + half))
-    assert metrics.wilson(0, 10).low == 0 and np.isnan(metrics.wilson(0, 0).value)
-    shown = metrics.Estimate(0.5, 0.25, 0.75)
+    assert share_interval(40, 50) == pytest.approx((0.8, centre - half, centre + half))
+    assert share_interval(0, 10).low == 0 and np.isnan(share_interval(0, 0).value)
+    shown = Estimate(0.5, 0.25, 0.75)
     assert f"{shown:.0%}" == "50% [25%, 75%]" and f"{shown.pp:+.0f}" == "+50 [+25, +75]"
 
 
@@ -62,7 +63,7 @@ def test_a_pair_is_ranked_by_the_mean_of_its_two_rates_and_not_by_the_larger_cla
     pairs = metrics.confused_pairs(matrix)
     first, second = pairs.iloc[0], pairs.iloc[1]
     assert (first.a, first.b, first.a_as_b, first.b_as_a) == (0, 1, 0, 23)
-    assert first.back == metrics.wilson(23, 50) and first.forth == metrics.wilson(0, 900)
+    assert first.back == share_interval(23, 50) and first.forth == share_interval(0, 900)
     assert first.share == pytest.approx(0.23) and first.p < 1e-9
     assert (second.a, second.b) == (4, 6) and second.forth.value == pytest.approx(200 / 1100)
     assert len(pairs) == 21 and pairs["p"].iloc[-1] == 1
