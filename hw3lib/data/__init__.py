@@ -1,6 +1,8 @@
 """Faces from any layout: `load(path)` finds out how the images lie and reads them.
 
-What a file is, is told in `source` (KINDS, MAGIC); READERS says which module reads it.
+What a file is, is told in `source` (KINDS, MAGIC); READERS says which module reads it. Every reader
+gives Rows to `labels.assemble`, which checks images and ids at loading. `split` and `copies` part
+the Faces, `audit` is what `hw3 data` says of them.
 """
 
 from __future__ import annotations

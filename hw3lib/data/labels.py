@@ -1,4 +1,4 @@
-"""What people call columns, classes and splits; and Rows, what every reader returns."""
+"""What people call columns, classes and splits; Rows, what every reader returns, and their checks."""
 
 from __future__ import annotations
 
