@@ -1,4 +1,4 @@
-"""What people call columns, classes and splits; Rows, what every reader returns, and their checks."""
+"""What people call columns, classes and splits; Rows, what every reader returns, and its checks."""
 
 from __future__ import annotations
 
