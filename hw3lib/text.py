@@ -151,7 +151,7 @@ SETTINGS: dict[str, str] = {
     "vertical": "上下",
     "alternating": "左右輪流",
     "constant": "固定",
-    "onecycle": "單週期（先升後降）",
+    "onecycle": "OneCycle（先升後降）",
     "linear": "線性下降",
     "cosine": "餘弦下降",
     "last": "最後一個",
@@ -240,6 +240,7 @@ def same(value: object) -> Text:
 def setting(value: object) -> Text:
     """A setting of a Recipe for a table: words in both languages, anything else as it is."""
     shown = f"{value:g}" if isinstance(value, float) else str(value)
+    shown = f"{value:,}" if isinstance(value, int) else shown
     return Text(SETTINGS.get(shown, shown), shown)
 
 

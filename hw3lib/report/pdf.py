@@ -112,9 +112,6 @@ class _Pages:
         for key, value in block.data.items():
             if key in ("width", "height", "align", "questions"):
                 made[key] = value
-        if block.kind == "answer":
-            asked = block.data["questions"]
-            made["answered"] = [q for q in asked if self.document.answer(q) is block]
         if block.kind == "table":
             rows = [block.data["columns"], *block.data["rows"]]
             made["rows"] = [[self.plain(typeset(c), block.where) for c in row] for row in rows]
