@@ -32,7 +32,7 @@ DEMO_NOTE = Text(
     zh="demo 設定檔：小網路、少影像，只示範流程，不作為證據",
     en="profile demo: small networks and few images show the mechanics, no evidence",
 )
-DPI, THUMB_DPI = 200, 40  # of figures that hold images; a chart stays vector
+DPI, THUMB_DPI = 160, 40  # of figures that hold images; a chart stays vector
 HEAVY = 250_000  # letters of an SVG (a cloud of points, a mesh), from which the raster is smaller
 POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
 POWER = re.compile(r"(?<=\d)e([+-]\d+)$")
