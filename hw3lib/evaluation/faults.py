@@ -226,6 +226,16 @@ def overflow(case: Case) -> np.ndarray:
     return raw(case, torch.from_numpy(wrapped)[:, None].float() / 255 / case.network.std)
 
 
+def bytes_in_floats(case: Case) -> np.ndarray:
+    """Our normalisation against float64 arithmetic, then the prediction."""
+    images = np.array(case.faces.images)
+    exact = (images / 255 - case.network.mean) / case.network.std
+    ours = case.network.prepare(images)[:, 0].numpy()
+    if not np.allclose(ours, exact, atol=1e-5):
+        raise UserError("normalisation differs from float64 arithmetic")
+    return right(case, images)
+
+
 def resized(resize: Callable[[Image.Image], np.ndarray]) -> Way:
     """The images as another camera would deliver them, 40 x 40, enlarged again."""
 
@@ -308,8 +318,7 @@ FAULTS = (
     *(Fault(name, lambda case, scale=scale: raw(case, scale(grey(case))),
             lambda case, scale=scale: right(case, scale(grey(case))[:, 0].numpy()), UINT8)
       for name, scale in SCALES.items()),
-    Fault("uint8 overflow", overflow, lambda case: right(case, case.faces.images),
-          "floats before any arithmetic"),
+    Fault("uint8 overflow", overflow, bytes_in_floats, "floats before any arithmetic"),
     Fault("rows and columns swapped", lambda case: raw(case, normal(case, grey(case)).mT),
           lambda case: right_as_read(case, turned(case)),
           "on reading, the mean face must be symmetric left to right",

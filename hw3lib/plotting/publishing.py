@@ -29,7 +29,8 @@ from hw3lib.text import Text
 
 SMALL = 16  # pixels a side, below which a picture is nobody's portrait
 SPREAD = 1.5  # power of a mean face's grey values in a published report
-CROWD = 30  # pictures in a mean, from which it is nobody's portrait
+MANY = 10  # maps in a mean, from which it is nobody's portrait; a report has 15 of each class
+CROWD = 30  # faces in a mean face, from which it is
 WITHHELD = Text(
     "（照片不公開，以灰色剪影代替。）", " (The photographs are withheld; silhouettes stand in.)"
 )

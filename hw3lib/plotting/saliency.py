@@ -21,7 +21,7 @@ from hw3lib.plotting import style
 from hw3lib.plotting.images import Scale, image_grid, overlay
 from hw3lib.plotting.intervals import interval_rows
 from hw3lib.plotting.lines import curves
-from hw3lib.plotting.publishing import CROWD, exhibit, mean_face, release
+from hw3lib.plotting.publishing import MANY, exhibit, mean_face, release
 from hw3lib.plotting.style import house_style, label
 from hw3lib.text import Text, listing, term, tr
 
@@ -118,7 +118,7 @@ def class_maps(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[in
                 if counts[c]
                 else None
             )
-            row[c] = release(drawn) if counts[c] >= CROWD else drawn
+            row[c] = release(drawn) if counts[c] >= MANY else drawn
     heads = [f"{label(name)}\nn = {n:,}" for name, n in zip(CLASSES, counts, strict=True)]
     name = Text("每張圖除以自己的第 99 百分位數", "each map divided by its own 99th percentile")
     labels = [Text("平均臉", "mean face"), *maps]

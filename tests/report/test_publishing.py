@@ -23,6 +23,7 @@ from hw3lib.data.faces import Faces, exact_groups
 from hw3lib.files import ROOT
 from hw3lib.plotting import images
 from hw3lib.plotting import publishing as vouched
+from hw3lib.plotting.saliency import class_maps
 from hw3lib.plotting.style import house_style
 from hw3lib.report import show
 from hw3lib.report.build import build_report
@@ -143,6 +144,14 @@ def test_means_of_many_stay_and_means_of_few_do_not(faces, others, published, sh
         show.figure(images.mean_faces(some), zh="平均。", en="Means.")
     assert shown[0] == shown[1] and shown[0][0] == "Means."
     assert shown[2][0] == "Means." + vouched.WITHHELD.en
+
+
+def test_class_means_of_maps_stay_where_a_report_has_as_many_as_profiles_ask_for(faces, published):
+    """Notebook 07 takes 105 images, 15 a class."""
+    for count, silhouettes in ((15, 0), (9, 7)):
+        maps = {"gradient": np.random.default_rng(count).random((7, 48, 48))}
+        figure = class_maps(faces, maps, np.full(7, count))
+        assert vouched.cover(figure) == silhouettes
 
 
 def test_a_mean_face_keeps_away_from_the_face_that_is_most_like_it(faces, monkeypatch):
