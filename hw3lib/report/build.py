@@ -7,7 +7,6 @@ import json
 import platform
 import re
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache, partial
 from importlib import metadata
@@ -92,9 +91,7 @@ def _sources(folder: Path, parameters: dict[str, str], *, strict: bool) -> list[
     sources = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not sources:
         raise UserError(f"{folder}: no notebooks; restore them with git")
-    with ThreadPoolExecutor() as threads:  # each waits for a process of pandoc
-        found = threads.map(partial(faults_of, parameters=parameters), sources)
-    faults = [line for lines in found for line in lines]
+    faults = [line for path in sources for line in faults_of(path, parameters)]
     if faults and strict:
         raise UserError("; ".join(faults))
     return sources

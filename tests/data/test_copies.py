@@ -138,5 +138,6 @@ def test_commands_warn_of_copies_before_anyone_trains(command, leaky, monkeypatc
         monkeypatch.setattr(place, lambda *_, **__: leaky)
     monkeypatch.setattr("hw3lib.training.workers.make_runs", stop)
     monkeypatch.setattr("hw3lib.report.build.make_runs", stop)
-    told = CliRunner().invoke(cli.app, [command]).output
-    assert told.count("10 of 40 test images (25.0%) are copies") == 1
+    done = CliRunner().invoke(cli.app, [command])
+    told = done.output + repr(done.exception)
+    assert told.count("10 of 40 test images (25.0%) are copies") == 1, told
