@@ -10,14 +10,7 @@ import numpy as np
 
 from hw3lib.data.faces import CLASSES, UNLABELLED, DataError
 from hw3lib.data.images import MAX_BYTES, open_image, to_faces
-from hw3lib.data.labels import (
-    Rows,
-    class_index,
-    majority,
-    make_rows,
-    split_of,
-    split_word,
-)
+from hw3lib.data.labels import Rows, class_index, majority, make_rows, split_of, split_word
 from hw3lib.data.source import KINDS, Entry
 from hw3lib.data.tables import Table
 
@@ -145,9 +138,7 @@ def _read_labelled(entries: list[Entry], tables: list[Table]) -> Rows:
 
 
 def _join(
-    entries: list[Entry],
-    known: dict[str, tuple[Rows, int]],
-    spoken: dict[PurePosixPath, Table],
+    entries: list[Entry], known: dict[str, tuple[Rows, int]], spoken: dict[PurePosixPath, Table]
 ) -> Rows:
     for entry in entries:
         if entry.path.parent in spoken and entry.name not in known:

@@ -215,11 +215,7 @@ def expected_scores(posteriors: np.ndarray, predictions: np.ndarray) -> tuple[fl
 
 
 def class_recall(
-    rules: Sequence[Rule],
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    *,
-    class_id: int,
+    rules: Sequence[Rule], probabilities: np.ndarray, labels: np.ndarray, *, class_id: int
 ) -> pd.DataFrame:
     """How the recall of one class depends on the decision, the network and its images the same.
 
@@ -245,11 +241,7 @@ def class_recall(
 
 
 def cross_fitted(
-    rule: Rule,
-    probabilities: np.ndarray,
-    labels: np.ndarray,
-    priors: np.ndarray,
-    group: np.ndarray,
+    rule: Rule, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray, group: np.ndarray
 ) -> np.ndarray:
     """(n,) predictions of a rule for each fifth of the images, fitted on the other four.
 

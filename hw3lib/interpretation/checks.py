@@ -131,12 +131,7 @@ def mean_of_others(maps: np.ndarray) -> np.ndarray:
 
 
 def deletion(
-    network,
-    inputs: Tensor,
-    target,
-    maps: np.ndarray,
-    *,
-    insert: bool = False,
+    network, inputs: Tensor, target, maps: np.ndarray, *, insert: bool = False
 ) -> np.ndarray:
     """(N, STEPS + 1) probability of the target as the blocks of largest value are blurred away.
 

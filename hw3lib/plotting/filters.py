@@ -9,13 +9,7 @@ from matplotlib.axes import Axes
 
 from hw3lib.data.faces import CLASSES, Faces
 from hw3lib.interpretation.ascent import Ascent
-from hw3lib.interpretation.filters import (
-    KINDS,
-    FilterLayer,
-    Survey,
-    kernel_kinds,
-    top_patches,
-)
+from hw3lib.interpretation.filters import KINDS, FilterLayer, Survey, kernel_kinds, top_patches
 from hw3lib.plotting.images import Scale, image_grid, signed
 from hw3lib.plotting.publishing import release
 from hw3lib.text import Text, as_text, term

@@ -137,8 +137,7 @@ def reliability(series: Mapping[Text | str, pd.DataFrame]) -> Figure:
 
 @house_style()
 def trade_off(
-    sweeps: Mapping[Text | str, pd.DataFrame],
-    rules: Mapping[Text | str, tuple[float, float]],
+    sweeps: Mapping[Text | str, pd.DataFrame], rules: Mapping[Text | str, tuple[float, float]]
 ) -> Axes:
     """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
 

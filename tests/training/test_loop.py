@@ -12,14 +12,7 @@ from conftest import same_weights
 from hw3lib import UserError
 from hw3lib.models.network import logits
 from hw3lib.training.checkpoint import read_checkpoint, write_checkpoint
-from hw3lib.training.loop import (
-    State,
-    Training,
-    arithmetic,
-    images_of,
-    normalization,
-    train,
-)
+from hw3lib.training.loop import State, Training, arithmetic, images_of, normalization, train
 from hw3lib.training.recipe import Recipe
 
 CPU = torch.device("cpu")
