@@ -141,19 +141,25 @@ def trade_off(
 ) -> Axes:
     """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
 
-    Rules at one place stand around each other, the first innermost, so that none is hidden.
+    Rules at one place stand around each other, the first innermost, so that none is hidden. The
+    panel shows the surroundings of the rules, and of the sweeps the part that lies there.
 
     sweeps : name -> frame with tau, accuracy, balanced
     rules : name -> (accuracy, balanced accuracy)
     """
     panel = style.subplots(height=3.0)[1]
+    places = np.array(list(rules.values()))
+    low, high = places.min(axis=0), places.max(axis=0)
+    margin = np.maximum(0.4 * (high - low), 0.01)
+    panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
+    panel.set_ylim(low[1] - margin[1], high[1] + margin[1])
     for (name, frame), line in zip(sweeps.items(), style.LINES, strict=False):
-        panel.plot(frame["accuracy"], frame["balanced"], color="0.35", ls=line, lw=1.2,
+        curve = frame[["accuracy", "balanced"]]
+        curve = curve.where(((curve >= low - margin) & (curve <= high + margin)).all(axis=1))
+        panel.plot(curve["accuracy"], curve["balanced"], color="0.35", ls=line, lw=1.2,
                    label=label(name, " "))  # fmt: skip
     _taus(panel, next(iter(sweeps.values())))
-    places = np.array(list(rules.values()))
-    near = 0.012 * np.ptp(np.vstack([places, *(f[["accuracy", "balanced"]]
-                                               for f in sweeps.values())]), axis=0)  # fmt: skip
+    near = 0.012 * (high - low + 2 * margin)
     for i, (name, place) in enumerate(rules.items()):
         below = int((np.abs(places[:i] - place) <= near).all(axis=1).sum())
         panel.plot(*place, ls="", marker=style.MARKERS[i % len(style.MARKERS)], ms=6 + 5 * below,
@@ -171,9 +177,12 @@ def trade_off(
 def _taus(ax: Axes, frame: pd.DataFrame) -> None:
     """Values of tau beside the curve; those at nearly one place share a label."""
     places = frame[["accuracy", "balanced"]].to_numpy()
-    near, labelled = 0.05 * np.ptp(places, axis=0), {}
+    view = np.array([ax.get_xlim(), ax.get_ylim()])
+    near, labelled = 0.05 * np.ptp(view, axis=1), {}
     for tau in (0, 0.5, 1, 2):
         place = places[(frame["tau"] - tau).abs().argmin()]
+        if (place < view[:, 0]).any() or (place > view[:, 1]).any():
+            continue
         ax.plot(*place, "|", color=style.BLACK, ms=6)
         beside = (p for p in labelled if (np.abs(place - p) <= near).all())
         labelled.setdefault(next(beside, tuple(place)), []).append(f"{tau:g}")

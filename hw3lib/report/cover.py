@@ -16,7 +16,8 @@ from hw3lib.training.study import Study
 
 TITLE = Text(zh="機器學習作業三：影像情緒分類", en="Homework 3: image sentiment classification")
 DEMO = Text(
-    "demo（小網路、少影像，只示範流程）", "demo (small networks, few images: the mechanics alone)"
+    "demo（小網路、少影像，僅供示範流程）",
+    "demo (small networks, few images: to show how it works)",
 )
 RESTORE = "restore it, the report's first page is made of it"
 FIELDS = ("name", "id", "department", "course", "collaborators")

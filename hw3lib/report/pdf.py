@@ -30,6 +30,7 @@ STANDARDS = ["ua-1", "a-2a"]  # accessible, and for the archive: both refuse wha
 SUFFIXES = {"image/svg+xml": "svg", "image/png": "png", "image/jpeg": "jpg", "image/webp": "webp",
             "image/gif": "gif"}  # fmt: skip
 EAST_ASIAN = 0x2E80  # from this character on, our font or none
+LINK = re.compile(r"#link\(<([\w-]+)>\)")  # to a place in the document
 ALONE = "#let inline-image(..a) = none\n#let missing(a) = none\n"  # what texts may call
 
 
@@ -75,6 +76,7 @@ class _Pages:
         self.markup = Markup(document, "typst", self.codes, self.inline, _missing)
         printed = [b for b in document.blocks if _is_printed(b)]
         self.anchors = {b.anchor for b in printed if b.number or b.kind == "work"}
+        self.shown = {b.anchor for b in printed if b.kind in ("figure", "table") and b.number}
 
     def whole(self) -> dict[str, Any]:
         document = self.document
@@ -98,11 +100,14 @@ class _Pages:
 
     def question(self, question) -> dict[str, Any]:
         answer = self.document.answer(question.id)
+        form, parts = pieces(answer) if answer else ("", [])
+        said = "".join(t for part in parts for t in self.said(part, form, answer).values())
         return {
             "id": question.id, "title": self.plain(question.title),
             "short": answer and self.said(answer.data["short"], block=answer),
             "chapter": question.chapter,
             "answered": answer is not None and _is_printed(answer),
+            "evidence": [a for a in LINK.findall(said) if a in self.shown],
         }  # fmt: skip
 
     def block(self, block: Block) -> dict[str, Any]:
@@ -130,9 +135,7 @@ class _Pages:
 
     def linked(self, typst: str) -> str:
         """References to what is on the web page alone lead nowhere."""
-        return re.sub(
-            r"#link\(<([\w-]+)>\)", lambda m: m[0] if m[1] in self.anchors else "#box", typst
-        )
+        return LINK.sub(lambda m: m[0] if m[1] in self.anchors else "#box", typst)
 
     def plain(self, text: Text, where: str = "") -> dict[str, str]:
         codes = self.codes if text.zh != text.en else self.codes[:1]

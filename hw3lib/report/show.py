@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 MIME = "application/vnd.hw3+json"
 SYNTHETIC_NOTE = Text(zh="合成人臉，非真人資料", en="synthetic faces, not real people")
 DEMO_NOTE = Text(
-    zh="demo 設定檔：小網路、少影像，只示範流程，不作為證據",
+    zh="demo 設定檔：小網路、少影像，僅供示範流程，不作為證據",
     en="profile demo: small networks and few images show the mechanics, no evidence",
 )
 DPI, THUMB_DPI = 160, 40  # of figures that hold images; a chart stays vector
