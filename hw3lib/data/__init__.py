@@ -1,8 +1,7 @@
-"""Faces from any layout: `load(path)` finds out how the images lie and reads them.
+"""Faces from any layout (`load`): a new layout is a reader of `folders`, `tables`, ... in READERS.
 
-What a file is, is told in `source` (KINDS, MAGIC); READERS says which module reads it. Every reader
-gives Rows to `labels.assemble`, which checks images and ids at loading. `split` and `copies` part
-the Faces, `audit` is what `hw3 data` says of them.
+A new type of file is told in `source` (KINDS, MAGIC), too. Every reader gives Rows to
+`audit.assemble`, which checks them at loading. `split` and `copies` part the Faces.
 """
 
 from __future__ import annotations
@@ -12,8 +11,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from hw3lib.data import arrays, cache, folders, parquet, tables
+from hw3lib.data.audit import assemble
 from hw3lib.data.faces import DataError, Faces
-from hw3lib.data.labels import assemble, split_word
+from hw3lib.data.labels import split_word
 from hw3lib.data.source import ARCHIVES, Entry, door, entry_of, list_files, members, natural
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.data.tables import Table, open_table

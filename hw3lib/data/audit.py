@@ -1,17 +1,20 @@
-"""What `hw3 data PATH` tells of a data set: counts, duplicates, blanks, problems.
+"""Checks of images and labels: at loading (`assemble`), and for `hw3 data PATH` (`describe`).
 
-The problems themselves are found as the images are loaded (`labels.assemble`) and cached with them
-(raise `cache.VERSION` with a new check); `leak` is the one that every command shows.
+What is found at loading is cached with the images (raise `cache.VERSION` with a new check); `leak`
+is what every command shows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
-from hw3lib.data.faces import CLASSES, SPLITS, UNLABELLED, Faces
+from hw3lib import printable
+from hw3lib.data.faces import CLASSES, SPLITS, UNLABELLED, DataError, Faces
+from hw3lib.data.labels import VALIDATION, Rows
 
 UNSPLIT = "unsplit"  # shown for images of which the data says no split
 SENTENCES = {  # of the counts in a section of the description
@@ -21,6 +24,54 @@ SENTENCES = {  # of the counts in a section of the description
     "{conflicting:,} with another label",
 }
 KIN = 32  # images of a group that one is compared with to find its closest
+
+
+def assemble(rows: Rows, layout: str, where: str, problems: Sequence[str]) -> Faces:
+    """Check what every layout must keep (some images, ids unique in a split) and make Faces."""
+    from hw3lib.data.copies import near_groups  # with torch, which takes seconds
+
+    if not len(rows.images):
+        raise DataError(f"{where}: holds no images; data/README.md lists the layouts")
+    split, notes = rows.split, []
+    if (held := split == VALIDATION).any():
+        target = "train" if (split == "test").any() else "test"
+        why = "we split our own validation set" if target == "train" else "no other test set"
+        notes.append(f"{held.sum()} images marked as validation are taken as {target} ({why})")
+        split = np.where(held, target, split)
+    first: dict[tuple[str, str], int] = {}
+    for i, key in enumerate(zip(split.tolist(), rows.ids.tolist(), strict=True)):
+        if first.setdefault(key, i) != i:
+            raise DataError(
+                f"{rows.places[i]}: the id {key[1]!r} stands already at {rows.places[first[key]]}; "
+                "ids must be unique, rename or remove one"
+            )
+    if line := orientation_problem(rows.images):
+        notes.append(f"{where}: {line}")
+    return Faces(
+        images=np.ascontiguousarray(rows.images),
+        labels=rows.labels,
+        ids=rows.ids,
+        split=split,
+        group=near_groups(rows.images),
+        votes=rows.votes,
+        layout=layout,
+        problems=tuple(map(printable, (*problems, *rows.problems, *notes))),
+    )
+
+
+def orientation_problem(images: np.ndarray) -> str:
+    """A line if the images (N, 48, 48) look transposed, "" if they do not or cannot be judged.
+
+    Seen upright, the mean of many faces is nearly its own mirror image and nothing like itself
+    upside down; with rows and columns swapped it is the other way round.
+    """
+    if len(images) < 300:
+        return ""
+    mean = np.asarray(images[:4096]).mean(axis=0)
+    mirrored, upside_down = np.abs(mean - mean[:, ::-1]).mean(), np.abs(mean - mean[::-1]).mean()
+    if upside_down >= 0.5 * mirrored:
+        return ""
+    return "the images look transposed (rows and columns swapped): turn them before training"
 
 
 def describe(faces: Faces) -> dict:

@@ -99,21 +99,6 @@ def exact_groups(images: np.ndarray) -> np.ndarray:
     )
 
 
-def orientation_problem(images: np.ndarray) -> str:
-    """A line if the images (N, 48, 48) look transposed, "" if they do not or cannot be judged.
-
-    Seen upright, the mean of many faces is nearly its own mirror image and nothing like itself
-    upside down; with rows and columns swapped it is the other way round.
-    """
-    if len(images) < 300:
-        return ""
-    mean = np.asarray(images[:4096]).mean(axis=0)
-    mirrored, upside_down = np.abs(mean - mean[:, ::-1]).mean(), np.abs(mean - mean[::-1]).mean()
-    if upside_down >= 0.5 * mirrored:
-        return ""
-    return "the images look transposed (rows and columns swapped): turn them before training"
-
-
 def digest_of(digests: np.ndarray) -> str:
     """16 hex digits of a set of row digests; the order of the rows does not matter."""
     return hashlib.blake2b(

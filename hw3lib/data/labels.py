@@ -1,4 +1,4 @@
-"""What people call columns, classes and splits; Rows, what every reader returns, and its checks."""
+"""What people call columns, classes and splits; Rows, what every reader returns."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 
 from hw3lib import printable
-from hw3lib.data.faces import CLASSES, UNLABELLED, DataError, Faces, orientation_problem
+from hw3lib.data.faces import CLASSES, UNLABELLED, DataError
 
 Meaning = TypeVar("Meaning")
 MAX_ID = 512  # letters; a file name has at most 255 bytes
@@ -232,37 +232,4 @@ def concatenate(parts: list[Rows]) -> Rows:
         places=[place for part in parts for place in part.places],
         votes=np.concatenate([part.votes for part in parts]) if voted else None,
         problems=[line for part in parts for line in part.problems],
-    )
-
-
-def assemble(rows: Rows, layout: str, where: str, problems: Sequence[str]) -> Faces:
-    """Check what every layout must keep (some images, ids unique in a split) and make Faces."""
-    from hw3lib.data.copies import near_groups  # with torch, which takes seconds
-
-    if not len(rows.images):
-        raise DataError(f"{where}: holds no images; data/README.md lists the layouts")
-    split, notes = rows.split, []
-    if (held := split == VALIDATION).any():
-        target = "train" if (split == "test").any() else "test"
-        why = "we split our own validation set" if target == "train" else "no other test set"
-        notes.append(f"{held.sum()} images marked as validation are taken as {target} ({why})")
-        split = np.where(held, target, split)
-    first: dict[tuple[str, str], int] = {}
-    for i, key in enumerate(zip(split.tolist(), rows.ids.tolist(), strict=True)):
-        if first.setdefault(key, i) != i:
-            raise DataError(
-                f"{rows.places[i]}: the id {key[1]!r} stands already at {rows.places[first[key]]}; "
-                "ids must be unique, rename or remove one"
-            )
-    if line := orientation_problem(rows.images):
-        notes.append(f"{where}: {line}")
-    return Faces(
-        images=np.ascontiguousarray(rows.images),
-        labels=rows.labels,
-        ids=rows.ids,
-        split=split,
-        group=near_groups(rows.images),
-        votes=rows.votes,
-        layout=layout,
-        problems=tuple(map(printable, (*problems, *rows.problems, *notes))),
     )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import make_faces
 
-from hw3lib.data.faces import orientation_problem
+from hw3lib.data.audit import orientation_problem
 from hw3lib.data.split import split_faces
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.evaluation.faults import FAULTS, Case, inject
