@@ -1,7 +1,7 @@
 """Two languages from one source: the current language, the glossary, `tr` and `Text`.
 
-A new class, rule, method or setting needs its word here. A third language is more than a word: it
-goes through every Text, the notebooks and `report/`.
+A new class, rule, method or setting needs its word here. A third language starts at
+LANGUAGES and Text and goes through every Text, the notebooks and `report/`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Faces from any layout (`load`): a new layout is a reader of `folders`, `tables`, ... in READERS.
+"""Faces from any layout: `load(path)` finds out how the images lie and reads them.
 
-A new type of file is told in `source` (KINDS, MAGIC), too. Every reader gives Rows to
-`audit.assemble`, which checks them at loading. `split` and `copies` part the Faces.
+A new layout of image files goes into `folders`, of columns into `tables`; a new type of file is a
+reader in READERS, told by `source` (KINDS, MAGIC). All give Rows to `audit.assemble`, which checks
+them at loading. `split` and `copies` part the Faces.
 """
 
 from __future__ import annotations
