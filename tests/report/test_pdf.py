@@ -85,6 +85,19 @@ def test_the_first_page_answers_and_names_the_page_of_each_answer():
     assert page > 2 and f"A3混淆短答四{page}" in made[0]
 
 
+def test_the_pages_of_an_answer_are_those_of_the_figures_it_refers_to_too():
+    """Figure, far from it the answer: both pages; on pages that follow each other, the range."""
+    for between in (40, 12):
+        told = answer(zh="答案是四，見[@line]。", en="It is four, see [@line].")
+        made = pages(pdf.render(document(cell(figure("line")), *long(between), cell(told)), "zh"))
+        first, last = (
+            next(n for n, said in enumerate(made, 1) if words in said)
+            for words in ("一條線。", "答案是四")
+        )
+        assert last - first == (2 if between == 40 else 1)
+        assert f"短答四{first}{',' if between == 40 else '–'}{last}" in made[0]
+
+
 def test_what_is_detail_code_or_stderr_stays_on_the_web_page():
     warned = v4.new_output("stream", name="stderr", text="a warning")
     printed = v4.new_output("stream", name="stdout", text="printed words")
