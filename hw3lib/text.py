@@ -1,7 +1,7 @@
 """Two languages from one source: the current language, the glossary, `tr` and `Text`.
 
-A new class, rule, method or setting needs its word here. A third language starts at
-LANGUAGES and Text and goes through every Text, the notebooks and `report/`.
+A new class, rule, method or setting needs its word here. A third language starts at LANGUAGES and
+Text and goes through every Text and `tr`, the notebooks, hw3lib/report and report/.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ class Text:
     def in_language(self, language: str) -> str:
         if language == "both":
             return self.zh if self.zh == self.en else f"{self.zh} {self.en}"
-        return self.zh if language == "zh" else self.en
+        return getattr(self, language)
 
     def format(self, **values) -> Text:
         """Each language filled with the values in it; a str is looked up in the glossary."""

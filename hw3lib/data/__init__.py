@@ -1,8 +1,9 @@
 """Faces from any layout: `load(path)` finds out how the images lie and reads them.
 
-A new layout of image files goes into `folders`, of columns into `tables`; a new type of file is a
-reader in READERS, told by `source` (KINDS, MAGIC). All give Rows to `audit.assemble`, which checks
-them at loading. `split` and `copies` part the Faces.
+A new arrangement of image files goes into `folders`; another form of the file that holds labels or
+columns into `tables`; a new type of image file is a reader in READERS, told by `source` (KINDS,
+MAGIC). All give Rows to `audit.assemble`, which checks them; what changes the Faces of files that
+are read already raises `cache.VERSION`. `split` and `copies` part the Faces.
 """
 
 from __future__ import annotations

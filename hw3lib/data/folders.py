@@ -1,4 +1,4 @@
-"""Image files: labelled by the folders that they lie in (Kaggle), by a table, or not at all."""
+"""Image files: labelled by their folders (Kaggle), by a table (read by `tables`), or not."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """Decision rules: from a network's probabilities to one class an image.
 
 Every rule is a small estimator: `fit(probabilities, labels, priors)` on validation,
-`predict(probabilities)` on anything else. Probabilities are (n, C) with rows that add up to 1,
-labels (n,) integers, priors (C,) shares of the training images.
+`predict(probabilities)` on anything else; a new one subclasses Rule and has its word in
+`hw3lib.text`. Probabilities are (n, C) with rows that add up to 1, labels (n,) integers, priors
+(C,) shares of the training images.
 """
 
 from __future__ import annotations

@@ -109,16 +109,6 @@ def grouped_mean(
     return percentile(np.average(values, weights=weights), samples)
 
 
-def first_pair_shares(samples: np.ndarray) -> np.ndarray:
-    """(resamples, C, C) confusions -> (C, C): in what share of them a pair a < b is the first."""
-    n, c, _ = samples.shape
-    shares = np.where(
-        np.triu(np.ones((c, c), bool), 1), np.nan_to_num(metrics.pair_shares(samples)), -1
-    )
-    first = shares.reshape(n, -1).argmax(1)
-    return np.bincount(first, minlength=c * c).reshape(c, c) / n
-
-
 def pair_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, float]:
     """Spearman's rho between two symmetric (C, C) matrices over their pairs, and its p-value.
 

@@ -1,7 +1,9 @@
-"""Which pixels a decision depends on: five attribution methods with one signature, by captum.
+"""Which pixels a decision depends on: attribution methods with one signature, by captum.
 
-What is explained is the target's logit, the number before softmax. Everything here works on a
-frozen copy, so that the network stays as it was, also when a method fails.
+A new one is a function in METHODS (in CONTRIBUTIONS, too, if its sign speaks for the target) and
+has its word in `hw3lib.text`. What is explained is the target's logit, the number before softmax.
+Everything here works on a frozen copy, so that the network stays as it was, also when a method
+fails.
 """
 
 from __future__ import annotations

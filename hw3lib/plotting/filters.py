@@ -39,7 +39,7 @@ def kernel_sheet(kernels: Mapping[Text | str, np.ndarray]) -> Axes:
             titles.append(list(map(str, shown)))
             labels.append(Text(f"{of.zh}：{name.zh}（{n}）", f"{of.en}: {kind} ({n})"))
     name = Text("權重，除以該網路的最大絕對值", "weight over the network's largest absolute one")
-    return image_grid(rows, titles=titles, labels=labels, scale=Scale(name, "gray"))
+    return image_grid(rows, titles=titles, labels=labels, scale=Scale(name, "gray"), biggest=0.3)
 
 
 def response_sheet(

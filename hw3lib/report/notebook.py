@@ -23,6 +23,7 @@ from hw3lib.report.pictures import PICTURES, Images, first_picture
 from hw3lib.report.show import MIME
 from hw3lib.text import LANGUAGES, Text, same
 
+ANSWER = ("答案", "Answer")  # a section's heading
 LANGUAGE_TAGS = {"lang-zh": "zh", "lang-en": "en"}
 HEADING = re.compile(r"(#{1,6}) +(.+?) *#*$")
 ANSI = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
@@ -38,7 +39,8 @@ def chapter_of(nb: NotebookNode, notebook: str, folder: Path | None = None) -> C
     """The Chapter of an executed (or clean) notebook; `folder` is where its images lie.
 
     Its title is its first level-1 heading; what a report cannot number is set right: a second
-    title becomes a section, a level that is skipped is filled.
+    title becomes a section, a level that is skipped is filled. What a section called "Answer"
+    answers opens the chapter.
 
     Raises
     ------
@@ -50,7 +52,8 @@ def chapter_of(nb: NotebookNode, notebook: str, folder: Path | None = None) -> C
     number = int(digits) if digits.isdigit() else 0
     title = next((b for b in blocks if b.kind == "heading" and b.level == 1), None)
     words = title.text if title else same((rest or notebook).replace("_", " "))
-    return Chapter(notebook, number, words, numbered([b for b in blocks if b is not title], number))
+    ordered = _answers_first([b for b in blocks if b is not title])
+    return Chapter(notebook, number, words, numbered(ordered, number))
 
 
 def one_notebook(nb: NotebookNode, notebook: str, folder: Path | None = None) -> Document:
@@ -165,6 +168,21 @@ def _prose(text: Text, like: Block) -> Iterator[Block]:
             yield replace(like, kind="heading", text=heading, level=level)
         if body.zh.strip() or body.en.strip():
             yield replace(like, kind="markdown", text=body)
+
+
+def _answers_first(blocks: list[Block]) -> list[Block]:
+    """A notebook can answer only after its results; its reader wants the answer before them."""
+    section, answers, others = None, [], []
+    for block in blocks:
+        if block.kind == "heading" and block.level <= 2:
+            section = block.text
+        opens = section is not None and not {section.zh, section.en}.isdisjoint(ANSWER)
+        if opens and block.kind == "answer":
+            answers.append(block)
+        elif not opens or block.text is not section:
+            others.append(block)
+    first = next((i for i, b in enumerate(others) if b.kind == "heading"), len(others))
+    return [*others[:first], *answers, *others[first:]]
 
 
 def _output(output: NotebookNode, like: Block) -> list[Block]:

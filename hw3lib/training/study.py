@@ -1,6 +1,7 @@
 """Study: what every notebook starts from, the faces, their split and the profile's Recipes.
 
-A profile is a TOML file that says how much to run; its tables are checked before any data is read.
+A profile is a TOML file (report/profiles) that says how much to run; its tables are checked before
+any data is read.
 """
 
 from __future__ import annotations

@@ -46,13 +46,6 @@ def test_mcnemar_is_the_binomial_test_of_the_disagreements():
     assert statistics.mcnemar(first, first, labels) == (0, 0, 1.0)
 
 
-def test_first_pair_shares():
-    one, other = np.diag([50] * metrics.C), np.diag([50] * metrics.C)
-    one[1, 0], other[5, 2] = 9, 9
-    shares = statistics.first_pair_shares(np.array([one, one, one, other]))
-    assert shares[0, 1] == 0.75 and shares[2, 5] == 0.25 and shares.sum() == 1
-
-
 def test_bootstrap_agrees_with_scipy_where_no_image_has_a_copy(scored):
     logits, labels, _ = scored
     ours = statistics.bootstrap(logits, labels, np.arange(600))

@@ -86,6 +86,17 @@ def test_supplementary_numbers_and_sections():
     assert [b.anchor for b in blocks if b.kind == "table"] == ["table-s5-1"]
 
 
+def test_an_answer_in_a_section_of_its_own_opens_the_chapter():
+    cells = [*pair("問", "ask"), *pair("## 甲", "## A"), cell(figure("a"), tags=["prose"]),
+             *pair("## 答案\n\n因", "## Answer\n\nwhy"), cell(answer(), table(), source="draw()"),
+             *pair("## 乙", "## B"), cell(answer(), tags=["prose"])]  # fmt: skip
+    found = [(b.kind, b.number) for b in chapter(*cells).blocks]
+    assert found == [
+        ("markdown", ""), ("answer", ""), ("heading", "5.1"), ("figure", "5.1"), ("markdown", ""),
+        ("code", ""), ("table", "5.1"), ("heading", "5.2"), ("answer", ""),
+    ]  # fmt: skip
+
+
 def test_a_plain_notebook_is_set_right():
     """No tags, no Pairs, one language, headings in any order."""
     text = "intro\n\n### deep\n\n# My title\n\n```\n# no heading\n```\n\n# second"
