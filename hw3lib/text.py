@@ -57,7 +57,7 @@ GLOSSARY: dict[str, str] = {
     "centred Gaussian": "置中高斯",
     "mean map of others": "其他影像的平均圖",
     "reliable": "可靠",
-    "not shown": "未能證實",
+    "inconclusive": "無法判定",
     "unreliable": "不可靠",
     "our network": "我們的網路",
     "random weights": "隨機權重",

@@ -55,15 +55,13 @@ def stopped_at(losses: Sequence[float], patience: int) -> Stop:
 
     Before it stops, a training at a constant rate is the one that does not stop.
 
-    patience : epochs without a lower loss, 0 for never: then the last epoch is kept
+    patience : epochs without a lower loss, 0 for never; what never stops keeps the last epoch
     """
-    if not patience:
-        return Stop(len(losses), len(losses), False)
-    for run in range(1, len(losses) + 1):
+    for run in range(1, len(losses) + 1) if patience else ():
         kept = 1 + int(np.nanargmin(losses[:run]))
         if run - kept >= patience:
             return Stop(kept, run, True)
-    return Stop(kept, run, False)
+    return Stop(len(losses), len(losses), False)
 
 
 @dataclass(frozen=True)

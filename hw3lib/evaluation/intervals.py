@@ -38,6 +38,14 @@ def share_interval(successes: int, n: int) -> Estimate:
     return Estimate(int(successes) / int(n), float(low), float(high))
 
 
+def difference(first: Estimate, second: Estimate) -> Estimate:
+    """first - second of independent samples (Zou & Donner 2008: from the two intervals)."""
+    value = first.value - second.value
+    below = np.hypot(first.value - first.low, second.high - second.value)
+    above = np.hypot(first.high - first.value, second.value - second.low)
+    return Estimate(value, float(value - below), float(value + above))
+
+
 def percentile(value: float, samples: np.ndarray) -> Estimate:
     """The value with the central 95 % of its bootstrap samples."""
     low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

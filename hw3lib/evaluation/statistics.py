@@ -130,7 +130,7 @@ def pair_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
 
 
 def over_seeds(values: Sequence[float]) -> Estimate:
-    """Mean with Student's t interval over independent seeds; NaN bounds for a single one."""
+    """Mean with Student's t interval over independent values; NaN bounds for a single one."""
     values = np.asarray(values, dtype=float)
     n, mean = len(values), float(values.mean())
     if n < 2:

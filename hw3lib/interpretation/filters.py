@@ -242,19 +242,16 @@ def region_falls(
     return np.stack(falls)
 
 
-def leading_region(falls: np.ndarray) -> list[str | None]:
-    """(F, 7, n) of region_falls -> the region in which each filter loses most, if that is certain.
+def leading_region(values: np.ndarray) -> str | None:
+    """(7, n) of n images, a row for each of REGIONS -> the region of the highest mean, if certain.
 
     Certain: its 95 % interval over the images lies above 0, and so does that of its lead over
     the next one.
     """
-    found = []
-    for values in falls:
-        first, second = np.argsort(-values.mean(1))[:2]
-        lead = mean_interval(values[first] - values[second])
-        certain = lead.low > 0 and mean_interval(values[first]).low > 0
-        found.append(REGIONS[first] if certain else None)
-    return found
+    first, second = np.argsort(-values.mean(1))[:2]
+    lead = mean_interval(values[first] - values[second])
+    certain = lead.low > 0 and mean_interval(values[first]).low > 0
+    return REGIONS[first] if certain else None
 
 
 def silenced(network: Network, layer: FilterLayer, filters: Sequence[int]) -> Network:
@@ -289,10 +286,11 @@ class Ablation:
         return class_means(-self.own.T, self.labels).T
 
     def losses(self) -> dict[str, Estimate]:
-        """Share of images lost without the filters of their own class, without random ones, and
-        the difference, with intervals over the images."""
-        own = self.own[self.labels, np.arange(len(self.labels))]
-        values = {"own": own, "random": self.random, "difference": own - self.random}
+        """Recall lost without the filters of the own class, without random ones, and the
+        difference: means over the classes, with intervals over them."""
+        own = -np.diag(self.recall_change)
+        random = class_means(self.random, self.labels)
+        values = {"own": own, "random": random, "difference": own - random}
         return {name: mean_interval(v) for name, v in values.items()}
 
 

@@ -136,15 +136,13 @@ def reliability(series: Mapping[Text | str, pd.DataFrame]) -> Figure:
 
 
 @house_style()
-def trade_off(
-    sweeps: Mapping[Text | str, pd.DataFrame], rules: Mapping[Text | str, tuple[float, float]]
-) -> Axes:
-    """Balanced accuracy over accuracy: a curve for each sweep of tau, a marker for each rule.
+def trade_off(sweep: pd.DataFrame, rules: Mapping[Text | str, tuple[float, float]]) -> Axes:
+    """Balanced accuracy over accuracy: a curve over tau, a marker for each rule.
 
     Rules at one place stand around each other, the first innermost, so that none is hidden. The
-    panel shows the surroundings of the rules, and of the sweeps the part that lies there.
+    panel shows the surroundings of the rules, and of the curve the part that lies there.
 
-    sweeps : name -> frame with tau, accuracy, balanced
+    sweep : tau, accuracy, balanced, of logit adjustment
     rules : name -> (accuracy, balanced accuracy)
     """
     panel = style.subplots(height=3.0)[1]
@@ -153,12 +151,10 @@ def trade_off(
     margin = np.maximum(0.4 * (high - low), 0.01)
     panel.set_xlim(low[0] - margin[0], high[0] + margin[0])
     panel.set_ylim(low[1] - margin[1], high[1] + margin[1])
-    for (name, frame), line in zip(sweeps.items(), style.LINES, strict=False):
-        curve = frame[["accuracy", "balanced"]]
-        curve = curve.where(((curve >= low - margin) & (curve <= high + margin)).all(axis=1))
-        panel.plot(curve["accuracy"], curve["balanced"], color="0.35", ls=line, lw=1.2,
-                   label=label(name, " "))  # fmt: skip
-    _taus(panel, next(iter(sweeps.values())))
+    curve = sweep[["accuracy", "balanced"]]
+    curve = curve.where(((curve >= low - margin) & (curve <= high + margin)).all(axis=1))
+    panel.plot(curve["accuracy"], curve["balanced"], color="0.35", lw=1.2)
+    _taus(panel, sweep)
     near = 0.012 * (high - low + 2 * margin)
     for i, (name, place) in enumerate(rules.items()):
         below = int((np.abs(places[:i] - place) <= near).all(axis=1).sum())

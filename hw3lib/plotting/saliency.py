@@ -25,8 +25,8 @@ from hw3lib.plotting.publishing import MANY, exhibit, mean_face, release
 from hw3lib.plotting.style import house_style, label
 from hw3lib.text import Text, listing, term, tr
 
-ONE_SCALE = Text("各圖除以自己的平均大小；同一張影像的各圖共用一個色階",
-                 "each map over its mean size; one scale for all maps of an image")  # fmt: skip
+ONE_SCALE = Text("各圖除以其絕對值的平均；同一張影像的各圖共用一個色階",
+                 "each map over its mean absolute value; one scale for each image")  # fmt: skip
 FIXED = ("random order", "centred Gaussian")  # baselines that are the same for every method
 SIGNS = {True: "○", False: "×", None: "△"}
 
@@ -212,6 +212,6 @@ def verdict_table(
         values = [Estimate(*e) for e in part[["value", "low", "high"]].to_numpy()]
         shown = values if interval else part["value"]
         cells = zip(shown, part["passes"], strict=True)
-        rows.append([title, *(f"{value:.2f} {SIGNS[passes]}" for value, passes in cells)])
+        rows.append([title, *(f"{value:z.2f} {SIGNS[passes]}" for value, passes in cells)])
     rows.append([Text("判定", "verdict"), *map(term, verdicts.values())])
     return pd.DataFrame(rows, columns=[Text("檢驗", "check"), *map(term, verdicts)])

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import nbformat
 
-from hw3lib import PUBLISH, UserError
+from hw3lib import PUBLISH, UserError, __version__
 from hw3lib.data.audit import leak
 from hw3lib.files import ROOT, sha256, write_atomic
 from hw3lib.report.appendix import appendix, read_works
@@ -219,7 +219,7 @@ def _context(study: Study, runs: dict[str, Run]) -> dict:
         "date": newest(runs),
         "machine": first.record["machine"] if first else platform.machine(),
         "device": first.record["device"] if first else "cpu",
-        "versions": versions(),
+        "versions": {"hw3lib": __version__, **versions()},
     }
 
 

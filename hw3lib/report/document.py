@@ -22,7 +22,9 @@ INTERVAL = re.compile(r"\[[^\[\],]{1,12}, [^\[\],]{1,12}\]")
 SCORES = {
     "best.test.accuracy": Text("測試準確率", "test accuracy"),
     "best.test.accuracy_without_exact_copies": Text("扣除複本", "without exact copies"),
-    "best.test.accuracy_without_near_copies": Text("再扣除近似複本", "without near copies"),
+    "best.test.accuracy_without_near_copies": Text(
+        "再扣除近似複本", "without exact or near copies"
+    ),
 }
 SYNTHETIC_COVER = Text(
     zh="本報告使用程式繪製的合成人臉，非真人資料；其中的數字不代表真實人臉上的表現。",

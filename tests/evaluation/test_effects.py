@@ -40,7 +40,7 @@ def cells():
 def test_a_patience_is_read_off_the_whole_training():
     assert stopped_at([3, 2, 1], 1) == (3, 3, False) and stopped_at([1, 2, 0], 1) == (1, 2, True)
     assert stopped_at([1, 2, 0, 3, 4, 5], 2) == (3, 5, True)
-    assert stopped_at([1, 2, 3], 0) == (3, 3, False)  # never stopped, the last epoch kept
+    assert stopped_at([1, 2, 3], 0) == stopped_at([1, 2, 3], 3) == (3, 3, False)  # never stopped
 
 
 def test_every_cell_is_what_one_computes_by_hand(cells):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from scipy.special import log_softmax, softmax
+from statsmodels.stats.proportion import confint_proportions_2indep
 
 from hw3lib.evaluation import metrics
-from hw3lib.evaluation.intervals import Estimate, share_interval
+from hw3lib.evaluation.intervals import Estimate, difference, share_interval
 
 C = metrics.C
 
@@ -126,3 +127,9 @@ def test_biased_temperature_undoes_a_scale_and_a_shift_and_matches_the_shares():
     assert b == pytest.approx(bias - bias.mean(), abs=0.06)
     fitted = softmax((true - bias) * 1.7 / T + b, axis=1)
     assert fitted.mean(0) == pytest.approx(np.bincount(labels) / len(labels), abs=1e-4)
+
+
+def test_a_difference_of_shares_has_newcombes_interval():
+    theirs = confint_proportions_2indep(48, 80, 30, 90, method="newcomb", compare="diff")
+    found = difference(share_interval(48, 80), share_interval(30, 90))
+    assert found == pytest.approx((48 / 80 - 30 / 90, *theirs))

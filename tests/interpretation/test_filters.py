@@ -126,8 +126,8 @@ def test_a_filter_that_sees_one_region_falls_with_it_alone():
     assert falls.shape == (2, 7, 10)
     mouth = list(masks).index("mouth")
     assert falls[0, mouth].mean() > 0 and np.allclose(np.delete(falls[0], mouth, axis=0), 0)
-    assert filters.leading_region(falls)[0] == "mouth"
-    assert filters.leading_region(np.zeros((1, 7, 10))) == [None]  # no lead is certain
+    assert filters.leading_region(falls[0]) == "mouth"
+    assert filters.leading_region(np.zeros((7, 10))) is None  # no lead is certain
 
 
 def test_profiles_selectivity_and_choice_of_filters():
@@ -184,7 +184,7 @@ def test_ablation_costs_a_class_what_its_filters_carry():
     assert (np.diag(change)[1:] == -1).all()  # class 0 wins a tie of zeros
     assert (change[~np.eye(7, dtype=bool)] == 0).all()
     lost = found.losses()
-    assert lost["own"].value == pytest.approx(6 / 7) and lost["difference"].low > 0.5
+    assert lost["own"].value == pytest.approx(6 / 7) and lost["difference"].low > 0.3
     useless = filters.Ablation(np.tile(found.random, (7, 1)), found.random, labels, 2)
     assert useless.losses()["difference"].value == pytest.approx(0)
 

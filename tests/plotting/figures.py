@@ -62,7 +62,7 @@ def trade_off():
              Text("除以先驗", "divide by the prior"): (0.62, 0.6),
              Text("參考報告的規則", "the reference report's rule"): (0.65, 0.55),
              Text("最小期望成本", "minimum expected cost"): (0.63, 0.565)}  # fmt: skip
-    return plotting.trade_off({"test": sweep, "validation": sweep + 0.01}, rules)
+    return plotting.trade_off(sweep, rules)
 
 
 def pairs():

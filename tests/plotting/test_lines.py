@@ -72,12 +72,12 @@ def test_reliability_counts_empty_bins_as_zero():
 def test_rules_at_one_place_stand_around_each_other():
     sweep = pd.DataFrame({"tau": [0.0, 1.0], "accuracy": [0.6, 0.5], "balanced": [0.4, 0.5]})
     rules = {"argmax": (0.6, 0.4), "Bayes": (0.6, 0.4), "costs": (0.5, 0.5)}
-    ax = plotting.trade_off({"test": sweep}, rules)
+    ax = plotting.trade_off(sweep, rules)
     argmax, bayes, costs = (next(x for x in ax.lines if x.get_label() == n) for n in rules)
     assert bayes.get_markersize() > argmax.get_markersize() == costs.get_markersize()
     assert bayes.get_markerfacecolor() == "none" and argmax.get_markerfacecolor() != "none"
     assert bayes.get_zorder() < argmax.get_zorder()
-    assert {t.get_text() for t in ax.figure.legends[0].get_texts()} == {*rules, "test"}
+    assert {t.get_text() for t in ax.figure.legends[0].get_texts()} == set(rules)
     assert [t.get_text() for t in ax.texts] == [r"$\tau=0, 0.5$", r"$\tau=1, 2$"]
 
 
