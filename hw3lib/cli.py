@@ -1,4 +1,7 @@
-"""The command line: hw3 data, train, evaluate, predict, report, rerun, lab, new, check, runs."""
+"""The command line: hw3 data, train, evaluate, predict, report, rerun, lab, new, check, runs.
+
+A command parses and prints; the work is in a room, imported within the command. README lists them.
+"""
 
 from __future__ import annotations
 

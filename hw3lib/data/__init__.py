@@ -1,9 +1,10 @@
 """Faces from any layout: `load(path)` finds out how the images lie and reads them.
 
-A new arrangement of image files goes into `folders`; another form of the file that holds labels or
-columns into `tables`; a new type of image file is a reader in READERS, told by `source` (KINDS,
-MAGIC). All give Rows to `audit.assemble`, which checks them; what changes the Faces of files that
-are read already raises `cache.VERSION`. `split` and `copies` part the Faces.
+Another way in which folders name classes or splits goes into `folders`; labels in another format
+(JSON, XML), beside images as well, into `tables`; a new type of image file is a reader in READERS,
+told by `source` (KINDS, MAGIC). All give Rows to `audit.assemble`, which checks them; what changes
+the Faces of files that are read already raises `cache.VERSION`. `split` and `copies` part the
+Faces.
 """
 
 from __future__ import annotations

@@ -294,9 +294,9 @@ def refuse_other_split(case: Case) -> np.ndarray:
     return drawn_again(case)
 
 
-EVAL = "logits are always computed in evaluation mode"
-STRICT = "weights load strictly, one missing name is refused"
-UINT8 = "only uint8 is taken; the weights file holds the scaling"
+EVAL = "always evaluation mode"
+STRICT = "weights load strictly"
+UINT8 = "only uint8; scaling is in the weights file"
 SCALES = {
     "scaled to [-1, 1]": lambda x: x * 2 - 1,
     "scaled to [0, 1] only": lambda x: x,
@@ -308,27 +308,27 @@ FAULTS = (
           though_in_training_mode, EVAL),
     Fault("training mode, images shuffled", training_mode(shuffled),
           though_in_training_mode, EVAL),
-    Fault("weight names do not match, loaded non-strictly", loaded_loosely(renamed),
+    Fault("names of weights differ, loose loading", loaded_loosely(renamed),
           loaded_by_us(renamed), STRICT),
     Fault("batch norm statistics not saved", loaded_loosely(without_statistics),
           loaded_by_us(without_statistics), STRICT),
     Fault("class ids from folder names", folder_order,
           lambda case: right_as_read(case, case.faces.images),
-          "classes go by name; the weights file holds their order"),
+          "class names are in the weights file"),
     *(Fault(name, lambda case, scale=scale: raw(case, scale(grey(case))),
             lambda case, scale=scale: right(case, scale(grey(case))[:, 0].numpy()), UINT8)
       for name, scale in SCALES.items()),
     Fault("uint8 overflow", overflow, bytes_in_floats, "floats before any arithmetic"),
     Fault("rows and columns swapped", lambda case: raw(case, normal(case, grey(case)).mT),
           lambda case: right_as_read(case, turned(case)),
-          "on reading, the mean face must be symmetric left to right",
+          "mean face must be symmetric",
           lambda case: "; ".join(read_back(case, turned(case)).problems)),
-    Fault("40 x 40 images enlarged by nearest neighbour", resized(nearest), resized(to_face),
-          "one resizing for every reading path"),
+    Fault("40×40 enlarged by nearest neighbour", resized(nearest), resized(to_face),
+          "one resizing for all reading paths"),
     Fault("encoded as JPEG once more", encoded_again, encoded_again,
-          "none; but pixels are hashed, so scores are recomputed"),
-    Fault("test files renumbered, predictions by position", by_position, by_id,
+          "none; hashed pixels, scored again"),
+    Fault("files renumbered, read by position", by_position, by_id,
           "predictions go by id"),
     Fault("training and validation split again", drawn_again, refuse_other_split,
-          "the configuration stores the split's hash", sound=held_out),
+          "recipe stores the split's hash", sound=held_out),
 )  # fmt: skip

@@ -69,10 +69,11 @@ def _lines(units: tuple[Unit, ...], i: int, path: set[int]) -> list[str]:
         return [label(Text("輸入影像", "input image"), " "), shape]
     shortcut = label(Text("捷徑：", "shortcut:"), " ")
     aside = [op for j in unit.inputs if j not in path for op in (shortcut, *units[j].ops)]
-    lines = [unit.ops[0]]
-    for op in (*unit.ops[1:], *aside):
+    first, *others = *aside, *unit.ops  # the shortcut's layers come before the sum
+    lines = [first]
+    for op in others:
         longer = f"{lines[-1]} · {op}"
-        apart = op == shortcut or lines[-1] == shortcut
+        apart = op in (shortcut, unit.ops[0]) or lines[-1] == shortcut
         if not apart and (len(lines) > 1 or unit.ops[0] in JOIN) and text_width(longer) < BOX:
             lines[-1] = longer
         else:

@@ -74,7 +74,7 @@ def filter_sheet(
     for kind, images in kinds.items():
         rows += images
         labels += [kind, *[""] * (len(images) - 1)]
-    return image_grid(rows, columns=columns, labels=labels, biggest=0.56)
+    return image_grid(rows, columns=columns, labels=labels, biggest=0.5)
 
 
 def found_images(ascent: Ascent) -> list[np.ndarray]:

@@ -145,7 +145,7 @@ def trade_off(sweep: pd.DataFrame, rules: Mapping[Text | str, tuple[float, float
     sweep : tau, accuracy, balanced, of logit adjustment
     rules : name -> (accuracy, balanced accuracy)
     """
-    panel = style.subplots(height=3.0)[1]
+    panel = style.subplots(height=2.6)[1]
     places = np.array(list(rules.values()))
     low, high = places.min(axis=0), places.max(axis=0)
     margin = np.maximum(0.4 * (high - low), 0.01)

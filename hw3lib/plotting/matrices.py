@@ -93,7 +93,7 @@ def confusion(
     texts = np.array([[f"{share:.0%}" for share in row] for row in shares], object)
     if beneath:
         texts += np.array([[f"\n{count}" for count in row] for row in counts], object)
-    panel = style.subplots(width=5.2, height=3.3 if beneath else 2.8)[1]
+    panel = style.subplots(width=5.2, height=3.1 if beneath else 2.8)[1]
     names = [CLASSES[c] for c in order]
     frame = pd.DataFrame(shares, index=names, columns=names)
     return matrix(frame, texts=texts, top=1, x=x, y=y, ax=panel)

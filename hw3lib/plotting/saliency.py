@@ -25,8 +25,8 @@ from hw3lib.plotting.publishing import MANY, exhibit, mean_face, release
 from hw3lib.plotting.style import house_style, label
 from hw3lib.text import Text, listing, term, tr
 
-ONE_SCALE = Text("各圖除以其絕對值的平均；同一張影像的各圖共用一個色階",
-                 "each map over its mean absolute value; one scale for each image")  # fmt: skip
+ONE_SCALE = Text("各圖除以其絕對值的平均，再除以該影像各圖的第 99 百分位數",
+                 "each map over its mean size, then over the image's 99th percentile")  # fmt: skip
 FIXED = ("random order", "centred Gaussian")  # baselines that are the same for every method
 SIGNS = {True: "○", False: "×", None: "△"}
 

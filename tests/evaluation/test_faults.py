@@ -20,13 +20,13 @@ from hw3lib.training.runs import get_run
 # What must cost accuracy on any network that has learned something. Shuffled batches in training
 # mode and one more JPEG are the invisible ones.
 COSTLY = {
-    "training mode, images sorted by class", "weight names do not match, loaded non-strictly",
+    "training mode, images sorted by class", "names of weights differ, loose loading",
     "batch norm statistics not saved", "class ids from folder names", "scaled to [0, 1] only",
     "not scaled (0 to 255)", "uint8 overflow", "rows and columns swapped",
-    "test files renumbered, predictions by position",
+    "files renumbered, read by position",
 }  # fmt: skip
 REFUSED = {
-    "weight names do not match, loaded non-strictly": "do not fit",
+    "names of weights differ, loose loading": "do not fit",
     "batch norm statistics not saved": "running_mean is missing",
     "scaled to [-1, 1]": "uint8",
     "scaled to [0, 1] only": "uint8",
