@@ -16,8 +16,8 @@ from hw3lib.training.study import Study
 
 TITLE = Text(zh="機器學習作業三：影像情緒分類", en="Homework 3: image sentiment classification")
 DEMO = Text(
-    "demo（小網路、少影像，僅供示範流程，其中的判定不作為證據）",
-    "demo (small networks, few images: to show how it works; its verdicts are no evidence)",
+    "demo（小網路、少影像，判定不作為證據）",
+    "demo (small networks, few images; verdicts are no evidence)",
 )
 RESTORE = "restore it, the report's first page is made of it"
 FIELDS = ("name", "id", "department", "course", "collaborators")

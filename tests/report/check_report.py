@@ -36,6 +36,8 @@ def pdf_faults(file: Path, languages: list[str]) -> Iterator[str]:
     for part in [p for code in languages for p in PARTS[code]] + [q.lower() for q in QUESTIONS]:
         if part not in text:
             yield f"no word of {part!r}"
+    if re.search("題目與答案|question and answer", pages[1], re.IGNORECASE):
+        yield "the answers of page 1 go on on page 2"
     if "zh" in languages and chinese < 3000:
         yield f"only {chinese} Chinese characters"
     if len(pages) > PAGES[file.name]:
