@@ -174,12 +174,13 @@ def _answers_first(blocks: list[Block]) -> list[Block]:
     """A notebook can answer only after its results; its reader wants the answer before them."""
     section, answers, others = None, [], []
     for block in blocks:
-        if block.kind == "heading" and block.level <= 2:
+        begins = block.kind == "heading" and block.level <= 2
+        if begins:
             section = block.text
         opens = section is not None and not {section.zh, section.en}.isdisjoint(ANSWER)
         if opens and block.kind == "answer":
             answers.append(block)
-        elif not opens or block.text is not section:
+        elif not (opens and begins):
             others.append(block)
     first = next((i for i, b in enumerate(others) if b.kind == "heading"), len(others))
     return [*others[:first], *answers, *others[first:]]

@@ -102,19 +102,22 @@ class _Pages:
         answer = self.document.answer(question.id)
         form, parts = pieces(answer) if answer else ("", [])
         said = "".join(t for part in parts for t in self.said(part, form, answer).values())
-        inside = next((c.blocks for c in self.document.chapters if answer in c.blocks), [])
-        before, after = (
-            [b.anchor for b in some if b.kind == "heading" and b.number and _is_printed(b)]
-            for some in (inside[: inside.index(answer)], inside[inside.index(answer) :])
-        ) if inside else ((), ())  # fmt: skip
         return {
             "id": question.id, "title": self.plain(question.title),
             "short": answer and self.said(answer.data["short"], block=answer),
             "chapter": question.chapter,
             "answered": answer is not None and _is_printed(answer),
             "evidence": [a for a in LINK.findall(said) if a in self.shown],
-            "until": after[0] if before and after else "",  # where the section of its steps ends
+            "until": self.next_section(answer),
         }  # fmt: skip
+
+    def next_section(self, answer: Block | None) -> str:
+        """The anchor of what follows the section of an answer and its steps; "" before any."""
+        blocks = next((c.blocks for c in self.document.chapters if answer in c.blocks), [])
+        marks = [b for b in blocks if b is answer or (b.kind == "heading" and b.number)]
+        at = marks.index(answer) if answer in marks else 0
+        later = [b.anchor for b in marks[at + 1 :] if _is_printed(b)]
+        return later[0] if at and later else ""
 
     def block(self, block: Block) -> dict[str, Any]:
         made = {"kind": block.kind, "anchor": block.anchor, "level": block.level}

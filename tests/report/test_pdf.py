@@ -98,6 +98,18 @@ def test_the_pages_of_an_answer_are_those_of_the_figures_it_refers_to_too():
         assert f"短答四{first}{',' if between == 40 else '–'}{last}" in made[0]
 
 
+@pytest.mark.parametrize("inside", [True, False])
+def test_the_pages_of_an_answer_within_a_section_run_to_its_last_step(inside):
+    section = pair("## 甲", "## A")
+    cells = [*section, cell(answer())] if inside else [cell(answer()), *section]
+    made = pages(pdf.render(document(*cells, *long(26), *pair("## 乙乙", "## B")), "zh"))
+    first, last = (
+        next(n for n, said in enumerate(made, 1) if words in said) for words in ("答案是四", "乙乙")
+    )
+    assert last == first + 1
+    assert (f"短答四{first}–{last}" in made[0]) is inside and f"短答四{first}" in made[0]
+
+
 def test_what_is_detail_code_or_stderr_stays_on_the_web_page():
     warned = v4.new_output("stream", name="stderr", text="a warning")
     printed = v4.new_output("stream", name="stdout", text="printed words")

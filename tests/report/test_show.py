@@ -54,6 +54,7 @@ def test_a_figure_is_drawn_and_closed(shown, give):
     assert payload["caption"] == payload["alt"] == both("圖 3", "Figure 3")
     assert (payload["width"], payload["height"], payload["name"]) == (216, 144, "x")
     assert plain["image/svg+xml"].startswith("<?xml") and plt.get_fignums() == []
+    assert plain["image/png"][:4] == b"\x89PNG"  # what JupyterLab shows of others' notebooks
     assert base64.b64decode(payload["thumb"])[:4] == b"\x89PNG"
 
 
