@@ -76,15 +76,16 @@ def main() -> None:
 
 
 def watch_interrupts() -> None:
-    """Remember a Ctrl-C, whatever becomes of it."""
+    """Remember a Ctrl-C, whatever becomes of it; `kill`, as queues of jobs send it, is one too."""
 
     def interrupt(*_) -> None:
         _interrupted.set()
         raise KeyboardInterrupt
 
     with contextlib.suppress(ValueError):  # not in the main thread
-        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, interrupt)
+        for stop in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(stop) in (signal.default_int_handler, signal.SIG_DFL):
+                signal.signal(stop, interrupt)
 
 
 def tell(error: BaseException) -> int:

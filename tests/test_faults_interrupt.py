@@ -132,11 +132,15 @@ def told(text: str) -> list[str]:
     return [x for x in text.splitlines() if "  epoch " not in x and "hw3: warning" not in x]
 
 
-def test_trainings_side_by_side(observed, tmp_path):
-    """Ctrl-C in a terminal, two trainings side by side: one line, exit 130; no process is left."""
+@pytest.mark.parametrize("stop", ["Ctrl-C in a terminal", "kill"])
+def test_trainings_side_by_side(observed, tmp_path, stop):
+    """Two trainings side by side are stopped: one line, exit 130; no process is left."""
     process = start_side_by_side(tmp_path)
     below = psutil.Process(process.pid).children(recursive=True)
-    os.killpg(process.pid, signal.SIGINT)
+    if stop == "kill":
+        process.terminate()  # it alone
+    else:
+        os.killpg(process.pid, signal.SIGINT)
     _, text = process.communicate(timeout=PATIENCE)
     assert (process.returncode, told(text)) == (130, [STOPPED])
     _, alive = psutil.wait_procs(below, timeout=30)
