@@ -73,13 +73,22 @@ def say(zh: str, en: str, **values: Any) -> None:
 
 
 def answer(
-    question: str, zh: str, en: str, short_zh: str = "", short_en: str = "", **values: Any
+    question: str,
+    zh: str,
+    en: str,
+    short_zh: str = "",
+    short_en: str = "",
+    opening: bool = True,
+    **values: Any,
 ) -> None:
     """Like `say`, marked as the answer to `question` ("A3", "B4", "M2"; several: "A3 B3").
 
     short_zh, short_en : the answer in one line, for the first page; else its first sentence
+    opening : whether that line stands here, too, before the text that supports it
     """
     text, short = Text(zh, en).format(**values), Text(short_zh, short_en).format(**values)
+    if opening and short.zh:
+        text = Text(f"**{short.zh}。**\n\n{text.zh}", f"**{short.en}.**\n\n{text.en}")
     short = Text(short.zh or _first_sentence(text.zh), short.en or _first_sentence(text.en))
     shown = Text(f"**{question} 的答案**　{text.zh}", f"**Answer to {question}** {text.en}")
     payload = {"kind": "answer", "questions": question.split(), "short": _both(short)}

@@ -43,6 +43,9 @@ def test_an_answer_has_a_line_of_its_own(shown):
     (first, _), (second, _) = shown
     assert first["questions"] == ["A3", "B3"] and first["short"] == both("是 0.50。", "Yes 0.50.")
     assert second["short"] == both("短 1", "Short 1")
+    assert (second["zh"], second["en"]) == ("**短 1。**\n\n長。", "**Short 1.**\n\nLong.")
+    show.answer("M1", "式", "A formula", short_zh="短", short_en="Short", opening=False)
+    assert shown[2][0]["en"] == "A formula"
 
 
 @pytest.mark.parametrize("give", [lambda f, a: f, lambda f, a: a[0], lambda f, a: a])
