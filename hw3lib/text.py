@@ -114,7 +114,7 @@ GLOSSARY: dict[str, str] = {
     "one resizing for all reading paths": "讀取路徑共用一種縮放",
     "none; hashed pixels, scored again": "無；雜湊值已變，會重新評分",
     "predictions go by id": "預測一律依編號",
-    "recipe stores the split's hash": "配方記錄切分的雜湊值",
+    "recipe stores the split's hash": "訓練設定記錄切分的雜湊值",
     # figures of notebooks 07 and 08
     "gradient ascent": "梯度上升",
     "edge": "邊緣",

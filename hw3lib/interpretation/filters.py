@@ -270,12 +270,14 @@ class Ablation:
 
     own    : (7, N) without the filters of each class;  labels : (N,)
     random : (N,) without as many at random, mean of the draws;  count : filters left out at a time
+    recall : (7,) of the whole network; NaN for a class without images
     """
 
     own: np.ndarray
     random: np.ndarray
     labels: np.ndarray
     count: int
+    recall: np.ndarray
 
     @property
     def recall_change(self) -> np.ndarray:
@@ -287,9 +289,10 @@ class Ablation:
 
     def losses(self) -> dict[str, Estimate]:
         """Recall lost without the filters of the own class, without random ones, and the
-        difference: means over the classes, with intervals over them."""
-        own = -np.diag(self.recall_change)
-        random = class_means(self.random, self.labels)
+        difference: means over the classes with any recall to lose, with intervals over them."""
+        able = self.recall > 0
+        own = -np.diag(self.recall_change)[able]
+        random = class_means(self.random, self.labels)[able]
         values = {"own": own, "random": random, "difference": own - random}
         return {name: mean_interval(v) for name, v in values.items()}
 
@@ -314,4 +317,4 @@ def ablate(
     own = np.argsort(-margins(profile), axis=1, kind="stable")[:, :count]
     chance = [rng.choice(len(layer), count, replace=False) for _ in range(DRAWS)]
     lost, at_random = (np.stack([whole - right(f) for f in chosen]) for chosen in (own, chance))
-    return Ablation(lost, at_random.mean(0), labels, count)
+    return Ablation(lost, at_random.mean(0), labels, count, class_means(whole, labels))

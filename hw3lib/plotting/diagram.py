@@ -17,7 +17,7 @@ from hw3lib.text import Text
 
 COLUMNS = 4
 PITCH = WIDTH / COLUMNS  # inches from column to column
-BOX = 1.24  # inches wide; the rest of the pitch is for shortcuts
+BOX, SIDE = 1.24, 1.0  # inches wide, of the path and of a shortcut; the rest of PITCH is for arcs
 LINE = 1.22 * POINTS / 72  # inches a line of text
 ENTRY, GAP = 0.12, 0.17  # inches above the first box of a column, between boxes
 JOIN = ("+", "×")
@@ -38,47 +38,61 @@ class Place(NamedTuple):
 def block_diagram(model: nn.Module, *, in_channels: int = 1) -> Axes:
     """The network as boxes from the image (top left) to the logits, columns left to right.
 
-    A box is one Unit: its layers in order, then the shape of its output. An arc is a shortcut; the
-    layers on it, where it has any, stand in the box that it enters.
+    A box is one Unit: its layers in order, then the shape of its output; the first of a stage
+    bears its name. An arc is a shortcut; the layers on it, where it has any, stand in a box of
+    their own above the sum that it enters.
     """
     units = trace(model, in_channels)
     path = main_path(units)
-    texts = {i: _lines(units, i, set(path)) for i in path}
-    places = _places(_columns(units, path, texts), texts)
+    texts = {i: _lines(units, i, path) for i in path}
+    aside = {i: _aside(units, i, path) for i in path}
+    places, sides = _places(_columns(units, path, texts, aside), texts, aside)
     tall, across = -min(p.bottom for p in places.values()), max(p.column for p in places.values())
     width = PITCH * (across + 1)
     ax = style.subplots(width=width, height=tall + 0.25)[1]
     ax.set(xlim=(0, width), ylim=(-tall - 0.1, 0.15))
     ax.set_axis_off()
     for i, place in places.items():
-        _box(ax, units[i], texts[i], place)
-    for before, after in pairwise(places.values()):
-        _arrow(ax, before, after)
+        kinds = [FILLS[kind] for op in units[i].ops for kind in FILLS if op.startswith(kind)]
+        _box(ax, texts[i], place, BOX, kinds[0] if kinds else POOLING)
+    for (_, before), (i, after) in pairwise(places.items()):
+        _arrow(ax, before, after, past=i in sides)
     for i in path:
         if len(units[i].inputs) > 1:
             fork = min(_fork(units, places, j) for j in units[i].inputs)
-            _shortcut(ax, places[fork], places[i])
+            _shortcut(ax, places[fork], places[i], sides.get(i))
+    for i, place in sides.items():
+        _box(ax, aside[i], place, SIDE, "white", style.RED)
     return ax
 
 
-def _lines(units: tuple[Unit, ...], i: int, path: set[int]) -> list[str]:
-    """The text of a box: its layers, short ones together on a line, then the shape."""
+def _lines(units: tuple[Unit, ...], i: int, path: list[int]) -> list[str]:
+    """The text of a box: its stage where one begins, its layers, then the shape of its output."""
     unit = units[i]
     shape = "×".join(map(str, unit.shape))
     if unit.ops == ("input",):
         return [label(Text("輸入影像", "input image"), " "), shape]
-    shortcut = label(Text("捷徑：", "shortcut:"), " ")
-    aside = [op for j in unit.inputs if j not in path for op in (shortcut, *units[j].ops)]
-    first, *others = *aside, *unit.ops  # the shortcut's layers come before the sum
-    lines = [first]
-    for op in others:
+    stage, _, rest = unit.name.partition(".")
+    earlier = {units[j].name.partition(".")[0] for j in path[: path.index(i)]}
+    begins = [f"{stage}:"] if rest and stage not in earlier else []
+    return [*begins, *_joined(unit.ops), shape]
+
+
+def _aside(units: tuple[Unit, ...], i: int, path: list[int]) -> list[str]:
+    """The layers on the shortcut that unit i adds; none where it is the identity."""
+    return [op.replace(" /", "/") for j in units[i].inputs if j not in path for op in units[j].ops]
+
+
+def _joined(ops: tuple[str, ...]) -> list[str]:
+    """The layers, short ones together on a line."""
+    lines = [ops[0]]
+    for op in ops[1:]:
         longer = f"{lines[-1]} · {op}"
-        apart = op in (shortcut, unit.ops[0]) or lines[-1] == shortcut
-        if not apart and (len(lines) > 1 or unit.ops[0] in JOIN) and text_width(longer) < BOX:
+        if (len(lines) > 1 or ops[0] in JOIN) and text_width(longer) < BOX:
             lines[-1] = longer
         else:
             lines.append(op)
-    return [line.replace(" /", "/") for line in [*lines, shape]]
+    return [line.replace(" /", "/") for line in lines]
 
 
 def _fork(units: tuple[Unit, ...], path: object, i: int) -> int:
@@ -89,7 +103,10 @@ def _fork(units: tuple[Unit, ...], path: object, i: int) -> int:
 
 
 def _columns(
-    units: tuple[Unit, ...], path: list[int], texts: dict[int, list[str]]
+    units: tuple[Unit, ...],
+    path: list[int],
+    texts: dict[int, list[str]],
+    aside: dict[int, list[str]],
 ) -> list[list[int]]:
     """The path in columns of about equal height, cut where no shortcut crosses."""
     at = {i: p for p, i in enumerate(path)}
@@ -98,56 +115,79 @@ def _columns(
         first = min((at[_fork(units, at, j)] for j in units[i].inputs), default=0)
         if len(units[i].inputs) > 1:
             free -= set(range(first + 2, at[i] + 1))
-    heights = [len(texts[i]) * LINE + 0.06 + GAP for i in path]
+    heights = [_height(texts[i]) + _height(aside[i]) for i in path]
     above = {p: sum(heights[:p]) for p in free}
     goals = [sum(heights) * k / COLUMNS for k in range(1, COLUMNS)]
     cuts = sorted({min(free, key=lambda p: abs(above[p] - goal)) for goal in goals if free})
     return [path[a:b] for a, b in pairwise([0, *cuts, len(path)])]
 
 
-def _places(columns: list[list[int]], texts: dict[int, list[str]]) -> dict[int, Place]:
-    places = {}
+def _height(lines: list[str]) -> float:
+    """Of a box and the gap below it; none for a box without text."""
+    return len(lines) * LINE + 0.06 + GAP if lines else 0.0
+
+
+def _places(
+    columns: list[list[int]], texts: dict[int, list[str]], aside: dict[int, list[str]]
+) -> tuple[dict[int, Place], dict[int, Place]]:
+    """Of the boxes of the path, and of those of the shortcuts."""
+    places, sides = {}, {}
     for column, numbers in enumerate(columns):
-        y = 0.0
+        y, x = 0.0, PITCH * column + BOX / 2 + 0.05
         for i in numbers:
-            bottom = y - len(texts[i]) * LINE - 0.06
-            places[i] = Place(PITCH * column + BOX / 2 + 0.05, y, bottom, column)
-            y = bottom - GAP
-    return places
+            if aside[i]:  # at the right; the path passes at its left
+                sides[i] = Place(x + (BOX - SIDE) / 2, y, y - _height(aside[i]) + GAP, column)
+                y = sides[i].bottom - GAP
+            places[i] = Place(x, y, y - _height(texts[i]) + GAP, column)
+            y = places[i].bottom - GAP
+    return places, sides
 
 
-def _box(ax: Axes, unit: Unit, lines: list[str], place: Place) -> None:
-    kinds = [FILLS[kind] for op in unit.ops for kind in FILLS if op.startswith(kind)]
+def _box(
+    ax: Axes, lines: list[str], place: Place, width: float, fill: str, edge: str = style.BLACK
+) -> None:
     ax.add_patch(
         FancyBboxPatch(
-            (place.x - BOX / 2 + 0.03, place.bottom + 0.03), BOX - 0.06,
+            (place.x - width / 2 + 0.03, place.bottom + 0.03), width - 0.06,
             place.top - place.bottom - 0.06, boxstyle="round,pad=0.03,rounding_size=0.05",
-            facecolor=kinds[0] if kinds else POOLING, edgecolor=style.BLACK, linewidth=0.7,
+            facecolor=fill, edgecolor=edge, linewidth=0.7,
         )
     )  # fmt: skip
     for n, line in enumerate(lines):
-        ax.text(place.x, place.top - 0.03 - (n + 0.5) * LINE, line, ha="center", va="center")
+        middle = place.top - 0.03 - (n + 0.5) * LINE
+        weight = "bold" if line.endswith(":") else "normal"
+        ax.text(place.x, middle, line.rstrip(":"), ha="center", va="center", weight=weight)
 
 
-def _arrow(ax: Axes, before: Place, after: Place) -> None:
-    start = (before.x, before.bottom)
-    if before.column != after.column:  # up between the columns, then into the box from above
-        lane, low = after.x - BOX / 2 - 0.05, before.bottom - GAP / 2
-        start = (after.x, ENTRY)
-        ax.plot([before.x, before.x, lane, lane, after.x],
-                [before.bottom, low, low, ENTRY, ENTRY], color=style.BLACK, lw=0.8)  # fmt: skip
-    _head(ax, start, (after.x, after.top), style.BLACK)
+def _arrow(ax: Axes, before: Place, after: Place, *, past: bool) -> None:
+    """From box to box; `past` the box of a shortcut, which stands between them."""
+    start, x = (before.x, before.bottom), after.x
+    if past:
+        x -= BOX / 2 - 0.1
+        start = (x, before.bottom)
+    elif before.column != after.column:  # up between the columns, then into the box from above
+        lane, low = x - BOX / 2 - 0.05, before.bottom - GAP / 2
+        start = (x, ENTRY)
+        ax.plot([before.x, before.x, lane, lane, x], [before.bottom, low, low, ENTRY, ENTRY],
+                color=style.BLACK, lw=0.8)  # fmt: skip
+    _head(ax, start, (x, after.top), style.BLACK)
 
 
-def _shortcut(ax: Axes, start: Place, end: Place) -> None:
-    """An arc right of the boxes, from the fork's side or from where the path enters the column."""
-    x, y1, reach = end.x + BOX / 2, (end.top + end.bottom) / 2, 0.3
+def _shortcut(ax: Axes, start: Place, end: Place, side: Place | None) -> None:
+    """An arc right of the boxes, from the fork's side or from where the path enters the column.
+
+    side : the box with the layers of the shortcut, which stands between it and the sum
+    """
+    target = side or end
+    x, y1, reach = end.x + BOX / 2, (target.top + target.bottom) / 2, 0.3
     same = start.column == end.column
     first, y0 = (x, (start.top + start.bottom) / 2) if same else (end.x, ENTRY)
     corners = [(first, y0), (x, y0), (x + reach, y0), (x + reach, y1), (x, y1)]
     curve = Path(corners, [Path.MOVETO, Path.LINETO, *[Path.CURVE4] * 3])
     ax.add_patch(PathPatch(curve, fill=False, edgecolor=style.RED, linewidth=1.1))
     _head(ax, (x + 0.05, y1), (x, y1), style.RED)
+    if side:
+        _head(ax, (side.x, side.bottom), (side.x, end.top), style.RED)
 
 
 def _head(ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str) -> None:

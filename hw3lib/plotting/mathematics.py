@@ -6,7 +6,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from hw3lib.plotting import style
-from hw3lib.text import tr
+from hw3lib.plotting.style import label
+from hw3lib.text import Text
 
 
 def windows(width: int, kernel: int, stride: int) -> Figure:
@@ -26,9 +27,11 @@ def windows(width: int, kernel: int, stride: int) -> Figure:
         colour, line = (style.BLUE, "-") if fits else (style.RED, "--")
         box = {"facecolor": "#D6E6F2" if fits else "white", "edgecolor": colour, "linestyle": line}
         ax.add_patch(Rectangle((j * stride, -0.9 - 0.8 * j), kernel, 0.55, linewidth=1.2, **box))
-        told = tr(f"視窗 {j}", f"window {j}")
-        told = told if fits else told + tr("：放不下", ": does not fit")
-        ax.text(j * stride + kernel / 2, -0.63 - 0.8 * j, told, ha="center", va="center")
+        told = Text(f"視窗 {j}", f"window {j}")
+        if not fits:
+            told = Text(f"{told.zh}：放不下", f"{told.en}: does not fit")
+        middle = (j * stride + kernel / 2, -0.63 - 0.8 * j)
+        ax.text(*middle, label(told, " "), ha="center", va="center")
     ax.set(xlim=(-0.1, max(width, count * stride + kernel) + 0.1), ylim=(-1 - 0.8 * count, 0.75))
     ax.set_axis_off()
     return fig
@@ -58,7 +61,7 @@ def three_paths() -> Figure:
     for name, place in places.items():
         box = {"boxstyle": "round", "facecolor": "white", "edgecolor": style.BLACK}
         ax.text(*place, names[name], ha="center", va="center", fontsize=11, bbox=box)
-    told = r"$\mu_B\rightarrow\sigma_B^2$: " + tr("總和為零", "sums to zero")
+    told = r"$\mu_B\rightarrow\sigma_B^2$: " + label(Text("總和為零", "sums to zero"), " ")
     ax.text(2.5, -2.0, told, va="center", fontsize=9)
     ax.set(xlim=(-0.4, 6.7), ylim=(-2.2, 0.4))
     ax.set_axis_off()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.colors import TwoSlopeNorm
+from matplotlib.patches import Rectangle
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
@@ -25,6 +26,7 @@ def matrix(
     texts: np.ndarray | str = ".2f",
     middle: float | None = None,
     top: float | None = None,
+    marked: Sequence[tuple[int, int]] = (),
     x: Text | str = "",
     y: Text | str = "",
     ax: Axes | None = None,
@@ -36,6 +38,7 @@ def matrix(
     texts : of the cells, or their format
     middle : where the diverging colours are white; without it they go from white at 0
     top : end of the scale, as far from the middle as its other end (default: what fits)
+    marked : (row, column) of the cells that have a frame
     """
     import seaborn as sns  # late: it takes over a second, and most notebooks show no matrix
 
@@ -57,6 +60,9 @@ def matrix(
         yticklabels=[label(name, " ") for name in values.index], **colours,
         annot_kws={"fontsize": style.POINTS, "linespacing": 1.2},
     )  # fmt: skip
+    for row, column in marked:
+        frame = Rectangle((column, row), 1, 1, fill=False, edgecolor=style.BLACK, lw=1.6)
+        panel.add_patch(frame).set_clip_on(False)
     panel.tick_params(axis="x", length=0, labelrotation=90 * turned)
     panel.tick_params(axis="y", length=0, labelrotation=0)
     panel.set(xlabel=label(x), ylabel=label(y))

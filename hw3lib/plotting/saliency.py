@@ -23,7 +23,7 @@ from hw3lib.plotting.intervals import interval_rows
 from hw3lib.plotting.lines import curves
 from hw3lib.plotting.publishing import MANY, exhibit, mean_face, release
 from hw3lib.plotting.style import house_style, label
-from hw3lib.text import Text, listing, term, tr
+from hw3lib.text import Text, listing, term
 
 ONE_SCALE = Text("各圖除以其絕對值的平均，再除以該影像各圖的第 99 百分位數",
                  "each map over its mean size, then over the image's 99th percentile")  # fmt: skip
@@ -87,7 +87,7 @@ def compare(
     target : the class that is explained; -1 for what each network predicts itself
     """
     maps, true = [], int(face.labels[0])
-    titles = [tr("影像", "image") if true == UNLABELLED else label(CLASSES[true])]
+    titles = [label(Text("影像", "image"), " ") if true == UNLABELLED else label(CLASSES[true])]
     for name, method in looks:
         inputs = networks[name].prepare(face.images)
         scores = softmax(logits(networks[name], face.images), axis=1)[0]

@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.text import Text as Words
 from matplotlib.ticker import MaxNLocator
 
 from hw3lib.files import ROOT
@@ -86,12 +87,17 @@ def side_by_side(
     *,
     height: float = 2.5,
     sharey: bool = True,
+    each: Mapping[str, Mapping[Text | str, Any]] | None = None,
     **options: Any,
 ) -> Figure:
-    """`draw(data, ax=ax, **options)` for each panel (title -> data), with one legend for all."""
+    """`draw(data, ax=ax, **options)` for each panel (title -> data), with one legend for all.
+
+    each : option -> title -> value, where it differs from panel to panel
+    """
     fig, axes = subplots(1, len(panels), height=height, squeeze=False, sharey=sharey)
     for ax, (title, data) in zip(axes[0], panels.items(), strict=True):
-        draw(data, ax=ax, **options)
+        own = {option: values[title] for option, values in (each or {}).items()}
+        draw(data, ax=ax, **options, **own)
         room = 0.8 * WIDTH / len(panels)
         ax.set_title(fit(label(title), room))
         ax.set_xlabel(fit(ax.get_xlabel(), room))
@@ -122,8 +128,44 @@ def label(name: object, between: str = "\n") -> str:
     """
     text = as_text(name)
     if current_language() == "both" and text.zh != text.en:
-        return f"{text.zh}{between}{text.en}"
+        return _remembered(f"{text.zh}{between}{text.en}", text)
     return str(text)
+
+
+_written: dict[str, Text] = {}  # what stands in figures in both languages -> each of them
+
+
+def _remembered(both: str, text: Text) -> str:
+    _written[both] = text
+    return both
+
+
+def _told(text: str, code: str) -> str:
+    """The text with only one language of whatever `label` and `fit` wrote in both."""
+    for both in sorted((b for b in _written if b in text), key=len, reverse=True):
+        text = text.replace(both, _written[both].in_language(code))
+    return text
+
+
+@contextmanager
+def in_language(fig: Figure, code: str) -> Iterator[None]:
+    """Within it, a figure drawn in both languages has the words of one alone, "zh" or "en"."""
+    named = [(axis, axis.get_ticklocs(), [t.get_text() for t in axis.get_ticklabels()])
+             for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)]  # fmt: skip
+    # of axes that share their ticks, those that show no names have none to give
+    named = [t for t in named if any(_told(name, code) != name for name in t[2])]
+    texts = [(words, words.get_text()) for words in fig.findobj(Words)]
+    try:
+        for axis, places, names in named:
+            axis.set_ticks(places, [_told(name, code) for name in names])
+        for words, text in texts:
+            words.set_text(_told(text, code))
+        yield
+    finally:
+        for axis, places, names in named:
+            axis.set_ticks(places, names)
+        for words, text in texts:
+            words.set_text(text)
 
 
 def text_width(text: str) -> float:
@@ -142,7 +184,9 @@ def fit(text: str, inches: float) -> str:
                 lines.append(part)
             else:
                 lines[-1] += part
-    return "\n".join(line.rstrip() for line in lines)
+    broken = "\n".join(line.rstrip() for line in lines)
+    zh, en = (_told(text, code) for code in ("zh", "en"))
+    return _remembered(broken, Text(fit(zh, inches), fit(en, inches))) if zh != en else broken
 
 
 def legend_below(fig: Figure) -> None:

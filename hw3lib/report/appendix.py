@@ -34,7 +34,7 @@ def appendix(
             for n, work in enumerate(works, 1)
         ]  # fmt: skip
     if runs:
-        blocks += [_heading("訓練配方與結果", "Recipes and their Runs", detail=True), _runs(runs)]
+        blocks += [_heading("各訓練設定與結果", "Recipes and their Runs", detail=True), _runs(runs)]
     return Chapter(NAME, number, Text("附錄", "Appendix"), numbered(blocks, number))
 
 
@@ -75,7 +75,7 @@ def _hyperparameters(run: Run) -> Block:
     said += [(Text("", ""),) * 2] * (2 * half - len(said))
     rows = [[*said[i], *said[half + i]] for i in range(half)]
     caption = Text(
-        f"最佳網路（配方 `best`）的超參數，共訓練 {run.record['epochs_run']} 個週期；"
+        f"最佳網路（訓練設定 `best`）的超參數，共訓練 {run.record['epochs_run']} 個週期；"
         "未列出者為關閉或預設值。",
         f"Hyperparameters of the best network (recipe `best`), trained for "
         f"{run.record['epochs_run']} epochs; what is not listed is off or has its default.",
@@ -91,7 +91,7 @@ def _runs(runs: dict[str, Run]) -> Block:
     for name, run in runs.items():
         configurations.setdefault(SEED.sub("", name), []).append(run)
     columns = [
-        Text("配方", "recipe"), Text("模型", "model"), Text("設定", "settings"),
+        Text("訓練設定", "recipe"), Text("模型", "model"), Text("與預設不同的值", "not default"),
         Text("種子數", "seeds"), Text("週期", "epochs run"), Text("採用週期", "epoch kept"),
         Text("秒", "seconds"), Text("雜湊", "hashes"),
     ]  # fmt: skip
@@ -106,7 +106,7 @@ def _runs(runs: dict[str, Run]) -> Block:
         ]  # fmt: skip
         rows.append([*map(same, cells)])
     caption = Text(
-        "每個配方與其執行結果：同一配方的種子合為一列，秒數為其總和。",
+        "每組訓練設定與其執行結果：只差種子的合為一列，秒數為其總和。",
         "Every Recipe and what became of it: the seeds of one in a row, their seconds added up.",
     )
     align = ["left", "left", "left", *["right"] * 4, "left"]

@@ -150,7 +150,7 @@ def figure(
     shown = _encoded(fig)
     payload = {
         "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
-        "width": width * POINTS, "height": height * POINTS,
+        "width": width * POINTS, "height": height * POINTS, "spoken": _spoken(fig),
         "thumb": base64.b64encode(_thumb(shown)).decode(),  # for the first screen
     }  # fmt: skip
     plain = {"text/plain": str(alt), **shown, **_widget_view(widget)}
@@ -253,15 +253,36 @@ def _encoded(fig: Figure) -> dict[str, Any]:
 
     A chart has a PNG, too, for JupyterLab shows no SVG of a notebook that somebody else ran.
     """
+    if svg := _svg(fig):
+        return {"image/svg+xml": svg, "image/png": _png(fig, SCREEN_DPI)}
+    return {"image/png": _png(fig, DPI)}
+
+
+def _spoken(fig: Figure) -> dict[str, dict[str, str]]:
+    """The same for each language, for what shows one alone; none where it has one only."""
+    from hw3lib.plotting import style  # late, as matplotlib above
+
+    if current_language() != "both":
+        return {}
+    found = {}
+    for code in ("zh", "en"):
+        with style.in_language(fig, code):
+            svg = _svg(fig)
+            png = "" if svg else base64.b64encode(_png(fig, DPI)).decode()
+        found[code] = {"image/svg+xml": svg} if svg else {"image/png": png}
+    return found
+
+
+def _svg(fig: Figure) -> str:
+    """The figure as SVG; "" where it holds images, or would be heavy."""
     import matplotlib.pyplot as plt
 
-    if not any(ax.images for ax in fig.axes):
-        drawn, unstated = io.StringIO(), dict.fromkeys(("Date", "Creator", "Format", "Type"))
-        with plt.rc_context({"svg.hashsalt": "hw3"}):  # the same figure, the same bytes
-            fig.savefig(drawn, format="svg", metadata=unstated)
-        if len(drawn.getvalue()) <= HEAVY:
-            return {"image/svg+xml": drawn.getvalue(), "image/png": _png(fig, SCREEN_DPI)}
-    return {"image/png": _png(fig, DPI)}
+    if any(ax.images for ax in fig.axes):
+        return ""
+    drawn, unstated = io.StringIO(), dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with plt.rc_context({"svg.hashsalt": "hw3"}):  # the same figure, the same bytes
+        fig.savefig(drawn, format="svg", metadata=unstated)
+    return drawn.getvalue() if len(drawn.getvalue()) <= HEAVY else ""
 
 
 def _thumb(shown: dict[str, Any]) -> bytes:

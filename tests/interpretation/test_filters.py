@@ -1,5 +1,7 @@
 """Filters against known answers: receptive fields, surveys, planted preferences, ablation."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -185,8 +187,10 @@ def test_ablation_costs_a_class_what_its_filters_carry():
     assert (change[~np.eye(7, dtype=bool)] == 0).all()
     lost = found.losses()
     assert lost["own"].value == pytest.approx(6 / 7) and lost["difference"].low > 0.3
-    useless = filters.Ablation(np.tile(found.random, (7, 1)), found.random, labels, 2)
+    useless = replace(found, own=np.tile(found.random, (7, 1)))
     assert useless.losses()["difference"].value == pytest.approx(0)
+    never = replace(found, recall=np.array([0.0, *found.recall[1:]]))  # cannot lose any
+    assert never.losses()["own"].value == 1
 
 
 def test_the_strongest_patches_stand_in_rows_a_column_for_each_filter():

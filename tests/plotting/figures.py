@@ -18,6 +18,7 @@ from hw3lib.text import Text
 RNG = np.random.default_rng(0)
 FACES = synthetic_faces(105)
 NOISE = RNG.normal(size=(7, 48, 48))
+SMALL = RNG.normal(size=(40, 3, 3))
 METHODS = tuple(attribution.METHODS)
 ARMS = [Text("都不用", "neither"), Text("只有擴增", "augmentation only"),
         Text("只有提早停止", "early stopping only"), Text("兩者都用", "both")]  # fmt: skip
@@ -153,7 +154,7 @@ FIGURES = {
     "class maps": lambda: saliency.class_maps(
         FACES, dict.fromkeys(METHODS[:3], np.abs(NOISE)), [30] * 7),
     "kernels": lambda: filters.kernel_sheet(
-        {Text("精簡殘差網路", "slim network"): NOISE[:, :5, :5], "V": RNG.normal(size=(40, 3, 3))}),
+        {Text("精簡殘差網路", "slim network"): NOISE[:, :5, :5], "V": SMALL}),
     "responses": lambda: filters.response_sheet(
         FACES.images[:2], RNG.normal(size=(2, 6, 24, 24)), NOISE[:6, :5, :5], range(6)),
     "last layer": sheet,

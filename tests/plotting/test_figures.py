@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 
 import matplotlib.pyplot as plt
@@ -35,6 +36,27 @@ def test_a_figure_can_be_read(name, code, monkeypatch):
         texts_are_apart_and_inside(fig, {t for t in texts if t.get_text().strip()})
         no_mark_leaves_its_frame(fig)
     plt.close(fig)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_in_both_languages_holds_each(name):
+    """Drawn in both and shown in one, it says what it would say if drawn in that one."""
+
+    def said(fig):  # numbers depend on the room that words leave, and on what was drawn at random
+        fig.draw_without_rendering()
+        shown = [t for t in fig.findobj(Drawn) if t.get_visible()]
+        return {re.sub(r"[-−+\s0-9.,%]+", "", t.get_text()) for t in shown}
+
+    found = {}
+    for code in ("both", "zh", "en"):
+        set_language(code)
+        found[code] = FIGURES[name]().figure
+    before = said(found["both"])
+    for code in ("zh", "en"):
+        with style.in_language(found["both"], code):
+            assert said(found["both"]) == said(found[code])
+    assert said(found["both"]) == before
+    plt.close("all")
 
 
 def texts_are_apart_and_inside(fig, texts):

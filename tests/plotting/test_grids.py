@@ -3,12 +3,13 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from hw3lib import plotting
 from hw3lib.data.faces import CLASSES
 from hw3lib.models import build
-from hw3lib.models.describe import trace
-from hw3lib.plotting import images
+from hw3lib.models.describe import main_path, trace
+from hw3lib.plotting import images, style
 from hw3lib.plotting.diagram import block_diagram
 from hw3lib.plotting.filters import filter_sheet, kernel_sheet
 from hw3lib.plotting.saliency import class_maps
@@ -115,5 +116,10 @@ def test_a_diagram_shows_every_unit_and_its_shape(name):
         shape = "×".join(map(str, unit.shape))
         assert unit.ops == ("input",) or unit.ops[0] in written
         assert shape in written
-    assert ("shortcut:" in written) == (name in ("slim_resnet", "resnet18"))
+    framed = [
+        p for p in ax.patches if to_hex(p.get_edgecolor()) == style.RED.lower() and p.get_fill()
+    ]
+    units = trace(model)
+    aside = [u for i, u in enumerate(units) if i not in main_path(units)]
+    assert bool(framed) == bool(aside) == (name in ("slim_resnet", "resnet18"))
     assert term("kernel").zh not in written
