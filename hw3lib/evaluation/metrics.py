@@ -111,9 +111,10 @@ def confused_pairs(matrix: np.ndarray) -> pd.DataFrame:
     Columns a, b (classes); a_as_b, b_as_a (counts); forth, back (Estimates: the share of a taken
     for b, of b for a, with Wilson's intervals); share (their mean, by which the rows are sorted)
     with low, high (Zou & Donner 2008: an interval of a sum from those of its terms); p (Fisher's
-    exact test of forth = back). A class without images gives NaN and comes last.
+    exact test of forth = back); excess (errors over those that `expected_errors` gives). A class
+    without images gives NaN and comes last.
     """
-    n, rows = matrix.sum(1), []
+    n, rows, expected = matrix.sum(1), [], expected_errors(matrix)
     for a, b in combinations(range(len(matrix)), 2):
         there, here = int(matrix[a, b]), int(matrix[b, a])
         forth, back = share_interval(there, n[a]), share_interval(here, n[b])
@@ -121,10 +122,29 @@ def confused_pairs(matrix: np.ndarray) -> pd.DataFrame:
         above = np.hypot(forth.high - forth.value, back.high - back.value) / 2
         share = (forth.value + back.value) / 2
         p = fisher_exact([[there, n[a] - there], [here, n[b] - here]]).pvalue
-        rows.append((a, b, there, here, forth, back, share, share - below, share + above, float(p)))
-    columns = ["a", "b", "a_as_b", "b_as_a", "forth", "back", "share", "low", "high", "p"]
+        mean = expected[a, b] + expected[b, a]
+        excess = (there + here) / mean if mean else np.nan
+        bounds = share - below, share + above
+        rows.append((a, b, there, here, forth, back, share, *bounds, float(p), excess))
+    columns = ["a", "b", "a_as_b", "b_as_a", "forth", "back", "share", "low", "high", "p", "excess"]
     frame = pd.DataFrame(rows, columns=columns)
     return frame.sort_values("share", ascending=False, kind="stable", ignore_index=True)
+
+
+def expected_errors(matrix: np.ndarray) -> np.ndarray:
+    """(C, C) errors if they followed from how many each class makes and draws alone.
+
+    Quasi-independence (Goodman 1968): r_i c_j off the diagonal, with the row and column sums of
+    the errors, by iterative proportional fitting.
+    """
+    errors = matrix - np.diag(np.diag(matrix))
+    fitted = 1.0 - np.eye(len(matrix))
+    for _ in range(200):
+        for axis in (1, 0):
+            have = fitted.sum(axis, keepdims=True)
+            want = errors.sum(axis, keepdims=True)
+            fitted = fitted * np.divide(want, have, out=np.zeros_like(have), where=have > 0)
+    return fitted
 
 
 def nll(logits: np.ndarray, labels: np.ndarray) -> float:

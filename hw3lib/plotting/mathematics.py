@@ -50,7 +50,7 @@ def three_paths() -> Figure:
     paths = (
         ("x", "xhat", style.BLUE, "-"), ("x", "var", style.GREEN, "--"),
         ("var", "xhat", style.GREEN, "--"), ("x", "mu", style.ORANGE, ":"),
-        ("mu", "xhat", style.ORANGE, ":"), ("mu", "var", "#8A8A8A", "-."),
+        ("mu", "xhat", style.ORANGE, ":"), ("mu", "var", style.BLACK, "-."),
         ("xhat", "y", style.BLACK, "-"), ("y", "loss", style.BLACK, "-"),
     )  # fmt: skip
     fig, ax = style.subplots(height=1.35)

@@ -21,6 +21,20 @@ def test_the_interval_of_a_share_is_wilsons_by_hand():
     assert f"{shown:.0%}" == "50% [25%, 75%]" and f"{shown.pp:+.0f}" == "+50 [+25, +75]"
 
 
+def test_expected_errors_are_those_of_a_poisson_model_without_the_diagonal():
+    from statsmodels.api import GLM, families
+
+    counts = np.random.default_rng(3).integers(1, 40, (5, 5))
+    row, column = np.nonzero(~np.eye(5, dtype=bool))
+    design = np.hstack([np.eye(5)[row], np.eye(5)[column][:, 1:]])
+    model = GLM(counts[row, column], design, family=families.Poisson()).fit()
+    assert metrics.expected_errors(counts)[row, column] == pytest.approx(model.mu, rel=1e-6)
+    frame = metrics.confused_pairs(counts)
+    assert (frame["excess"] > 0).all() and frame["excess"].min() < 1 < frame["excess"].max()
+    perfect = metrics.confused_pairs(np.diag([4, 0, 3]))  # no error, none expected
+    assert perfect["excess"].isna().all()
+
+
 def test_scores_agree_with_scikit_learn(scored):
     from sklearn import metrics as oracle
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t
 from torch import nn
 
 from hw3lib import UserError
@@ -189,6 +190,13 @@ def test_ablation_costs_a_class_what_its_filters_carry():
     assert lost["own"].value == pytest.approx(6 / 7) and lost["difference"].low > 0.3
     useless = replace(found, own=np.tile(found.random, (7, 1)))
     assert useless.losses()["difference"].value == pytest.approx(0)
+    taken = replace(
+        found,
+        own=np.where(labels == 1, [1.0, 0.0] * 21, 0.0) + np.zeros((7, 1)),
+        random=np.zeros(42),
+    )  # half of one class: Student's t of 1, 0, 1, 0, 1, 0
+    half = t.ppf(0.975, 5) * np.std([1, 0] * 3, ddof=1) / np.sqrt(6) / 7
+    assert taken.losses()["own"] == pytest.approx((0.5 / 7, 0.5 / 7 - half, 0.5 / 7 + half))
     never = replace(found, recall=np.array([0.0, *found.recall[1:]]))  # cannot lose any
     assert never.losses()["own"].value == 1
 
