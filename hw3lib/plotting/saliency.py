@@ -157,7 +157,7 @@ def region_chart(images: np.ndarray, densities: Mapping[Text | str, pd.DataFrame
     names = [Text(f"{i} {term(r).zh}", f"{i} {r}") for i, r in enumerate(REGIONS, start=1)]
     rows = {name: pd.DataFrame([mean_interval(frame[r]) for r in REGIONS], index=names)
             for name, frame in densities.items()}  # fmt: skip
-    title = Text("歸因密度（1 為平均分布）", "density of the attribution (1 = even)")
+    title = Text("歸因密度（1 為均勻分布）", "density of the attribution (1 = even)")
     interval_rows(rows, title=title, unit="", reference=1, ax=right)
     style.legend_below(fig)
     return fig
