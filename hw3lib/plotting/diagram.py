@@ -44,7 +44,8 @@ def block_diagram(model: nn.Module, *, in_channels: int = 1) -> Axes:
     """
     units = trace(model, in_channels)
     path = main_path(units)
-    texts = {i: _lines(units, i, path) for i in path}
+    stages = _stages(units, path)
+    texts = {i: [*stages.get(i, []), *_lines(units[i])] for i in path}
     aside = {i: _aside(units, i, path) for i in path}
     places, sides = _places(_columns(units, path, texts, aside), texts, aside)
     tall, across = -min(p.bottom for p in places.values()), max(p.column for p in places.values())
@@ -54,7 +55,7 @@ def block_diagram(model: nn.Module, *, in_channels: int = 1) -> Axes:
     ax.set_axis_off()
     for i, place in places.items():
         kinds = [FILLS[kind] for op in units[i].ops for kind in FILLS if op.startswith(kind)]
-        _box(ax, texts[i], place, BOX, kinds[0] if kinds else POOLING)
+        _box(ax, texts[i], place, BOX, kinds[0] if kinds else POOLING, titled=i in stages)
     for (_, before), (i, after) in pairwise(places.items()):
         _arrow(ax, before, after, past=i in sides)
     for i in path:
@@ -62,37 +63,38 @@ def block_diagram(model: nn.Module, *, in_channels: int = 1) -> Axes:
             fork = min(_fork(units, places, j) for j in units[i].inputs)
             _shortcut(ax, places[fork], places[i], sides.get(i))
     for i, place in sides.items():
-        _box(ax, aside[i], place, SIDE, "white", style.RED)
+        _box(ax, aside[i], place, SIDE, "white", edge=style.RED)
     return ax
 
 
-def _lines(units: tuple[Unit, ...], i: int, path: list[int]) -> list[str]:
-    """The text of a box: its stage where one begins, its layers, then the shape of its output."""
-    unit = units[i]
+def _stages(units: tuple[Unit, ...], path: list[int]) -> dict[int, list[str]]:
+    """The first unit of each stage and the stage's name, "layer2" of "layer2.0.conv1"."""
+    first: dict[str, int] = {}
+    for i in path:
+        stage, _, rest = units[i].name.partition(".")
+        if rest:
+            first.setdefault(stage, i)
+    return {i: [stage] for stage, i in first.items()}
+
+
+def _lines(unit: Unit) -> list[str]:
+    """The text of a box: its layers, short ones together on a line, then its output's shape."""
     shape = "×".join(map(str, unit.shape))
     if unit.ops == ("input",):
         return [label(Text("輸入影像", "input image"), " "), shape]
-    stage, _, rest = unit.name.partition(".")
-    earlier = {units[j].name.partition(".")[0] for j in path[: path.index(i)]}
-    begins = [f"{stage}:"] if rest and stage not in earlier else []
-    return [*begins, *_joined(unit.ops), shape]
+    lines = [unit.ops[0]]
+    for op in unit.ops[1:]:
+        longer = f"{lines[-1]} · {op}"
+        if (len(lines) > 1 or unit.ops[0] in JOIN) and text_width(longer) < BOX:
+            lines[-1] = longer
+        else:
+            lines.append(op)
+    return [line.replace(" /", "/") for line in [*lines, shape]]
 
 
 def _aside(units: tuple[Unit, ...], i: int, path: list[int]) -> list[str]:
     """The layers on the shortcut that unit i adds; none where it is the identity."""
     return [op.replace(" /", "/") for j in units[i].inputs if j not in path for op in units[j].ops]
-
-
-def _joined(ops: tuple[str, ...]) -> list[str]:
-    """The layers, short ones together on a line."""
-    lines = [ops[0]]
-    for op in ops[1:]:
-        longer = f"{lines[-1]} · {op}"
-        if (len(lines) > 1 or ops[0] in JOIN) and text_width(longer) < BOX:
-            lines[-1] = longer
-        else:
-            lines.append(op)
-    return [line.replace(" /", "/") for line in lines]
 
 
 def _fork(units: tuple[Unit, ...], path: object, i: int) -> int:
@@ -144,8 +146,9 @@ def _places(
 
 
 def _box(
-    ax: Axes, lines: list[str], place: Place, width: float, fill: str, edge: str = style.BLACK
-) -> None:
+    ax: Axes, lines: list[str], place: Place, width: float, fill: str, *,
+    edge: str = style.BLACK, titled: bool = False,
+) -> None:  # fmt: skip
     ax.add_patch(
         FancyBboxPatch(
             (place.x - width / 2 + 0.03, place.bottom + 0.03), width - 0.06,
@@ -154,9 +157,8 @@ def _box(
         )
     )  # fmt: skip
     for n, line in enumerate(lines):
-        middle = place.top - 0.03 - (n + 0.5) * LINE
-        weight = "bold" if line.endswith(":") else "normal"
-        ax.text(place.x, middle, line.rstrip(":"), ha="center", va="center", weight=weight)
+        middle, weight = place.top - 0.03 - (n + 0.5) * LINE, "bold" if titled and not n else None
+        ax.text(place.x, middle, line, ha="center", va="center", weight=weight)
 
 
 def _arrow(ax: Axes, before: Place, after: Place, *, past: bool) -> None:

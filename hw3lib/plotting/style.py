@@ -127,39 +127,39 @@ def label(name: object, between: str = "\n") -> str:
     between : stands between the two languages where both are shown
     """
     text = as_text(name)
-    if current_language() == "both" and text.zh != text.en:
-        return _remembered(f"{text.zh}{between}{text.en}", text)
-    return str(text)
+    if current_language() != "both" or text.zh == text.en:
+        return str(text)
+    joined = f"{text.zh}{between}{text.en}"
+    _joined[joined] = text
+    return joined
 
 
-_written: dict[str, Text] = {}  # what stands in figures in both languages -> each of them
+_joined: dict[str, Text] = {}  # what `label` and `fit` wrote in both languages -> each of them
 
 
-def _remembered(both: str, text: Text) -> str:
-    _written[both] = text
-    return both
-
-
-def _told(text: str, code: str) -> str:
-    """The text with only one language of whatever `label` and `fit` wrote in both."""
-    for both in sorted((b for b in _written if b in text), key=len, reverse=True):
-        text = text.replace(both, _written[both].in_language(code))
+def _parted(text: str, code: str) -> str:
+    """The text with one language alone of whatever `label` and `fit` wrote in both."""
+    for joined in sorted((known for known in _joined if known in text), key=len, reverse=True):
+        text = text.replace(joined, _joined[joined].in_language(code))
     return text
 
 
 @contextmanager
 def in_language(fig: Figure, code: str) -> Iterator[None]:
-    """Within it, a figure drawn in both languages has the words of one alone, "zh" or "en"."""
+    """Within it, a figure drawn in both languages has the words of one alone, "zh" or "en".
+
+    Words are put in place of words: drawing it again for each takes three times as long.
+    """
     named = [(axis, axis.get_ticklocs(), [t.get_text() for t in axis.get_ticklabels()])
              for ax in fig.axes for axis in (ax.xaxis, ax.yaxis)]  # fmt: skip
     # of axes that share their ticks, those that show no names have none to give
-    named = [t for t in named if any(_told(name, code) != name for name in t[2])]
+    named = [t for t in named if any(_parted(name, code) != name for name in t[2])]
     texts = [(words, words.get_text()) for words in fig.findobj(Words)]
     try:
         for axis, places, names in named:
-            axis.set_ticks(places, [_told(name, code) for name in names])
+            axis.set_ticks(places, [_parted(name, code) for name in names])
         for words, text in texts:
-            words.set_text(_told(text, code))
+            words.set_text(_parted(text, code))
         yield
     finally:
         for axis, places, names in named:
@@ -185,8 +185,10 @@ def fit(text: str, inches: float) -> str:
             else:
                 lines[-1] += part
     broken = "\n".join(line.rstrip() for line in lines)
-    zh, en = (_told(text, code) for code in ("zh", "en"))
-    return _remembered(broken, Text(fit(zh, inches), fit(en, inches))) if zh != en else broken
+    zh, en = (_parted(text, code) for code in ("zh", "en"))
+    if zh != en:
+        _joined[broken] = Text(fit(zh, inches), fit(en, inches))
+    return broken
 
 
 def legend_below(fig: Figure) -> None:

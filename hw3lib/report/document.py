@@ -45,8 +45,8 @@ class Block:
     """One thing on the page.
 
     kind   : "heading" (text, level 1-6), "markdown" (text), "answer" (text, data "questions",
-             "short"), "figure" (text is the caption; data "alt", "picture", "spoken":
-             the same in one language, "width", "height"), "table" (text is the caption; data
+             "short"), "figure" (text is the caption; data "alt", "picture", "by_language":
+             the same in each alone, "width", "height"), "table" (text is the caption; data
              "columns", "rows": Text, "align"), "picture" (data "picture"), "html" (text is HTML),
              "work" (text), "code", "output", "error" (data "text"), "missing" (text: what and why)
     where  : "05_confusion_matrix, cell 12", counted from 1

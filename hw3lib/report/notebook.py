@@ -230,8 +230,8 @@ def _shown(payload: dict, data: dict, like: Block) -> list[Block]:
         return [replace(like, text=_said(payload), data=known)]
     if kind == "figure":
         known |= {"alt": _said(payload["alt"]), "picture": first_picture(data)}
-        spoken = payload.get("spoken", {})
-        known["spoken"] = {str(code): first_picture(drawn) for code, drawn in spoken.items()}
+        drawn = payload.get("by_language", {}).items()
+        known["by_language"] = {str(code): first_picture(shown) for code, shown in drawn}
         known |= {size: float(payload[size]) for size in ("width", "height")}
     elif kind == "table":
         columns, *rows = ([*map(_said, row)] for row in (payload["columns"], *payload["rows"]))

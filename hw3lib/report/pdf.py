@@ -131,7 +131,7 @@ class _Pages:
             made["rows"] = [[self.plain(typeset(c), block.where) for c in row] for row in rows]
         if "picture" in block.data:
             alt = block.data.get("alt", Text("輸出的圖", "picture")).in_language(self.language)
-            drawn = block.data.get("spoken", {}).get(self.language, block.data["picture"])
+            drawn = block.data.get("by_language", {}).get(self.language, block.data["picture"])
             made |= {"file": self.file(drawn), "alt": alt}
         if "text" in block.data:
             made["raw"] = self.known(block.data["text"], block.where)

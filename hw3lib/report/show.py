@@ -78,6 +78,7 @@ def answer(
     en: str,
     short_zh: str = "",
     short_en: str = "",
+    *,
     opening: bool = True,
     **values: Any,
 ) -> None:
@@ -150,7 +151,7 @@ def figure(
     shown = _encoded(fig)
     payload = {
         "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
-        "width": width * POINTS, "height": height * POINTS, "spoken": _spoken(fig),
+        "width": width * POINTS, "height": height * POINTS, "by_language": _by_language(fig),
         "thumb": base64.b64encode(_thumb(shown)).decode(),  # for the first screen
     }  # fmt: skip
     plain = {"text/plain": str(alt), **shown, **_widget_view(widget)}
@@ -258,7 +259,7 @@ def _encoded(fig: Figure) -> dict[str, Any]:
     return {"image/png": _png(fig, DPI)}
 
 
-def _spoken(fig: Figure) -> dict[str, dict[str, str]]:
+def _by_language(fig: Figure) -> dict[str, dict[str, str]]:
     """The same for each language, for what shows one alone; none where it has one only."""
     from hw3lib.plotting import style  # late, as matplotlib above
 
