@@ -80,7 +80,7 @@ GLOSSARY: dict[str, str] = {
     # decision rules
     "argmax": "取最大機率",
     "largest above its prior": "超過先驗者中取最大",
-    "largest ratio to its prior": "後驗與先驗比值最大者",
+    "largest ratio to its prior": "與先驗比值最大者",
     "logit adjustment": "logit 調整",
     "per-class offsets": "各類別偏移",
     "least expected cost": "期望成本最小",
