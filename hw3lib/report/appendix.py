@@ -26,6 +26,8 @@ def appendix(
     if best := runs.get("best") or next(iter(runs.values()), None):
         blocks.append(_hyperparameters(best))
     blocks.append(Block("markdown", NAME, machine))
+    if runs:
+        blocks.append(_scored(len({run.recipe for run in runs.values()})))
     if works:
         blocks += [_heading("參考文獻", "References")]
         blocks += [
@@ -83,6 +85,17 @@ def _hyperparameters(run: Run) -> Block:
     columns = [Text("超參數", "hyperparameter"), Text("值", "value")] * 2
     shown = {"columns": columns, "rows": rows, "align": ["left"] * 4}
     return Block("table", NAME, caption, data=shown)
+
+
+def _scored(trainings: int) -> Block:
+    """How often the test set was looked at: whoever looks often enough finds a good figure."""
+    said = Text(
+        "測試集的使用次數：{n} 次訓練各在結束時評分一次，需要逐週期比較者則每個週期一次；"
+        "訓練設定、週期與門檻都不依測試集選定。",
+        "How often the test set was scored: once at the end of each of the {n} trainings, after "
+        "every epoch where epochs are compared; no setting, epoch or threshold was chosen on it.",
+    )
+    return Block("markdown", NAME, said.format(n=trainings))
 
 
 def _runs(runs: dict[str, Run]) -> Block:

@@ -243,7 +243,10 @@ def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
     recipe = Recipe(model="slim_resnet", mixup=0.2, normalize="none", cycles=2, epochs=4,
                     schedule="cosine", select="last")  # fmt: skip
     run = SimpleNamespace(recipe=recipe, record={"epochs_run": 3, "kept_epoch": 2, "seconds": 1.0})
-    blocks = appendix({"best": run}, [], Text("機器", "machine"), 10).blocks
+    again = SimpleNamespace(**{**vars(run), "recipe": replace(recipe, seed=1)})
+    runs = {"best": run, "the same": run, "again": again}
+    blocks = appendix(runs, [], Text("機器", "machine"), 10).blocks
+    assert any("end of each of the 2 trainings" in b.text.en for b in blocks)
     rows = next(b for b in blocks if b.kind == "table").data["rows"]
     told = {row[i].en: row[i + 1].en for row in rows for i in (0, 2)}
     assert (told["mixup α"], told["normalize"], told["cycles"]) == ("0.2", "none", "2")

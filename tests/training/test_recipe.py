@@ -55,7 +55,7 @@ def recipes(request) -> dict[str, Recipe]:
 
 def test_every_profile_names_the_recipes_that_notebooks_ask_for(recipes):
     for name in (
-        "best", "best_again.1", "tricks.none.0", "tricks.augmentation.2", "resnet18.overfit",
+        "best", "tricks.none.0", "tricks.augmentation.2", "resnet18.overfit",
         "resnet18.augmentation", "resnet18.regularised", "vgg16", "five_block.none",
         "five_block.augmentation", "five_block.vertical_flip", "two_conv", "two_conv_regularised",
         "small.0", "small.dense.0", "small.snapshots.0", "weight.inverse.0", "sgd.count", "part.1",
