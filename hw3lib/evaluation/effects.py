@@ -93,7 +93,7 @@ class Sampled:
         return np.sqrt(seeds - 1) * self.without.std(axis=0), self.redrawn.std(axis=0, ddof=1)
 
     def table(self) -> pd.DataFrame:
-        """A row an outcome: value, low, high, p, se_seeds, se_images.
+        """A row an outcome: value, low, high, p, fired.
 
         Interval and p-value speak of new seeds and new images at once: the two variances add up
         (crossed random effects; what seeds and images do together is counted twice, which errs on
@@ -113,8 +113,6 @@ class Sampled:
                 "low": self.value - half,
                 "high": self.value + half,
                 "p": np.where(error > 0, p, np.isclose(self.value, 0).astype(float)),
-                "se_seeds": by_seeds,
-                "se_images": by_images,
                 "fired": self.fired,
             }
         )
@@ -241,14 +239,12 @@ def simple_effects(cells: Mapping[Cell, Sampled]) -> pd.DataFrame:
         ]
     frame = _tidy(rows)
     idle = (frame["factor"] == "stopping") & (frame["fired"] == 0)
-    frame.loc[idle, ["value", "low", "high", "p", "se_seeds", "se_images"]] = np.nan
+    frame.loc[idle, ["value", "low", "high", "p"]] = np.nan
     tested = frame["outcome"].isin(TESTED)
     frame.loc[tested, "holm"] = multipletests(frame.loc[tested, "p"].fillna(1), method="holm")[1]
     return frame
 
 
 def _tidy(rows) -> pd.DataFrame:
-    frames = [sampled.table().assign(**names) for names, sampled in rows]
-    frame = pd.concat(frames, ignore_index=True)
-    first = [c for c in ("factor", *Cell._fields) if c in frame]
-    return frame[[*first, *(c for c in frame if c not in first)]]
+    frames = [pd.DataFrame({**names, **sampled.table()}) for names, sampled in rows]
+    return pd.concat(frames, ignore_index=True)

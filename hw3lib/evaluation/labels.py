@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
 from scipy.special import softmax
@@ -13,9 +11,7 @@ from hw3lib.data.labels import majority
 from hw3lib.evaluation.intervals import Estimate
 from hw3lib.evaluation.metrics import C, row_shares
 from hw3lib.evaluation.statistics import grouped_mean
-
-if TYPE_CHECKING:
-    from hw3lib.training.study import Study
+from hw3lib.training.study import Study
 
 VOTE_COLUMNS = [4, 5, 6, 1, 3, 2, 0]  # the column of each class in Faces.votes
 

@@ -29,7 +29,7 @@ def as_classes(predictions: np.ndarray) -> np.ndarray:
 
 def accuracy(predictions: np.ndarray, labels: np.ndarray) -> Estimate:
     """Share of images classified right, with its interval."""
-    return share_interval(int((as_classes(predictions) == labels).sum()), len(labels))
+    return share_interval((as_classes(predictions) == labels).sum(), len(labels))
 
 
 def confusion(predictions: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -167,7 +167,7 @@ def reliability(probabilities: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
     where, rows = confidence_bins(sure), []
     for b in np.unique(where):
         inside = where == b
-        estimate = share_interval(int(right[inside].sum()), int(inside.sum()))
+        estimate = share_interval(right[inside].sum(), inside.sum())
         rows.append((b / BINS, (b + 1) / BINS, inside.sum(), sure[inside].mean(), *estimate))
     columns = ["left", "right", "n", "confidence", "accuracy", "low", "high"]
     return pd.DataFrame(rows, columns=columns)

@@ -49,7 +49,7 @@ def mcnemar(first: np.ndarray, second: np.ndarray, labels: np.ndarray) -> McNema
     right, other = as_classes(first) == labels, as_classes(second) == labels
     only_first, only_second = int((right & ~other).sum()), int((~right & other).sum())
     p = exact_test([[0, only_first], [only_second, 0]], exact=True).pvalue
-    return McNemar(only_first, only_second, min(1.0, float(p)))
+    return McNemar(only_first, only_second, float(p))
 
 
 def draw_groups(group: np.ndarray, resamples: int = 2000) -> tuple[np.ndarray, np.ndarray]:

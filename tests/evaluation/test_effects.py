@@ -112,9 +112,10 @@ def test_an_interval_holds_the_truth_for_new_seeds_and_new_images_at_once():
     rng, both, seeds_alone = np.random.default_rng(3), [], []
     for _ in range(250):
         value, without, drawn = crossed(rng)
-        row = Sampled(value[0], without, drawn, 0).table().iloc[0]
+        sampled = Sampled(value[0], without, drawn, 0)
+        row = sampled.table().iloc[0]
         both.append(row["low"] <= 0 <= row["high"])
-        seeds_alone.append(abs(row["value"]) <= 2.78 * row["se_seeds"])
+        seeds_alone.append(abs(row["value"]) <= 2.78 * sampled.errors()[0][0])
     assert 0.93 <= np.mean(both) <= 0.985
     assert np.mean(seeds_alone) < 0.9  # an interval over seeds alone says nothing of other images
 
