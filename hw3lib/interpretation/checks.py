@@ -62,9 +62,11 @@ def judge(measured: Mapping[str, Mapping[str, Values]]) -> pd.DataFrame:
         limit, higher = RULES[check]
         for against, values in comparisons.items():
             for method, found in values.items():
-                estimate = mean_interval(found)
-                side = above(estimate, limit)
-                passes = side if side is None or higher else not side
+                estimate, passes = mean_interval(found), None
+                if estimate.low > limit:
+                    passes = higher
+                elif estimate.high < limit:
+                    passes = not higher
                 rows.append((check, against, method, *estimate, passes))
     columns = ["check", "against", "method", "value", "low", "high", "passes"]
     return pd.DataFrame(rows, columns=columns).astype({"passes": object})
@@ -99,11 +101,6 @@ def mean_interval(values: np.ndarray) -> Estimate:
     if not len(values):
         return Estimate(np.nan, np.nan, np.nan)
     return over_seeds(values)
-
-
-def above(estimate: Estimate, value: float) -> bool | None:
-    """True if the whole interval lies above `value`, False if below, None if it holds it."""
-    return True if estimate.low > value else False if estimate.high < value else None
 
 
 def rank_similarity(first: np.ndarray, second: np.ndarray) -> np.ndarray:
@@ -157,8 +154,8 @@ def deletion(
     return np.stack(curve, axis=1)
 
 
-def _blur(inputs: Tensor, sigma: float = 6.0) -> Tensor:
-    smooth = gaussian_filter(inputs.cpu().numpy(), sigma=(0, 0, sigma, sigma), mode="nearest")
+def _blur(inputs: Tensor) -> Tensor:
+    smooth = gaussian_filter(inputs.cpu().numpy(), sigma=(0, 0, 6, 6), mode="nearest")
     return torch.as_tensor(smooth, dtype=inputs.dtype, device=inputs.device)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -139,8 +138,8 @@ def receptive_fields(network: Network, layer: FilterLayer) -> np.ndarray:
     model = features(frozen_copy(network).cpu().double(), [layer.read])
     images = torch.zeros(2 * SIZE, network.in_channels, SIZE, SIZE, dtype=torch.float64)
     for i in range(SIZE):
-        images[i, :, i, :] = math.nan
-        images[SIZE + i, :, :, i] = math.nan
+        images[i, :, i, :] = np.nan
+        images[SIZE + i, :, :, i] = np.nan
     with torch.no_grad():
         reached = model(images)[layer.read].isnan().any(dim=1).numpy()  # (96, h, w)
     ends = []

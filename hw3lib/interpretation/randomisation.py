@@ -20,7 +20,6 @@ from hw3lib.interpretation.attribution import (
 )
 from hw3lib.interpretation.checks import Values, rank_similarity
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 STAGES = 3  # of a cascade
 
 
@@ -54,16 +53,14 @@ def _calibrate(model: nn.Module, inputs: Tensor, changed: set[str]) -> None:
     order = [layer.name for layer in layers(model, inputs)]
     first = min((order.index(name) for name in changed), default=len(order))
     modules = [model.get_submodule(name) for name in order[first:]]
-    norms = [m for m in modules if isinstance(m, NORMS) and m.track_running_stats]
-    momenta = [norm.momentum for norm in norms]
+    norms = [m for m in modules if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
     for norm in norms:
         norm.reset_running_stats()
         norm.momentum = None  # plain average: one batch gives that batch's statistics
         norm.train()
     if len(inputs) > 1:
         model(inputs)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    for norm in norms:
         norm.eval()
 
 
