@@ -166,7 +166,7 @@ def overlay(face: np.ndarray, values: np.ndarray, *, diverging: bool = True) -> 
 
 
 def _colours(share: np.ndarray, name: str) -> np.ndarray:
-    return mpl.colormaps[name](np.clip(share, 0, 1), bytes=True)[..., :3]
+    return mpl.colormaps[name](share, bytes=True)[..., :3]
 
 
 def mean_faces(faces: Faces, *, samples: Faces | None = None) -> Axes:
@@ -203,7 +203,6 @@ def _columns_by_class(faces: Faces) -> list[list[np.ndarray | None]]:
 
 def first_of_each_class(faces: Faces, count: int) -> Faces:
     """The first `count` faces of every class, class by class, copies of an image left out."""
-    _, first = np.unique(faces.group, return_index=True)
-    distinct = np.sort(first)
+    distinct = np.sort(np.unique(faces.group, return_index=True)[1])
     chosen = [distinct[faces.labels[distinct] == c][:count] for c in range(len(CLASSES))]
     return faces.subset(np.concatenate(chosen))

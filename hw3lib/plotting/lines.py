@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -18,7 +17,7 @@ from hw3lib.text import Text
 MARKS = 12  # markers along a curve
 BASELINE = {"color": style.BLACK, "ls": "--", "lw": 1.6}
 NATS = Text("損失（nats）", "loss (nats)")
-RUNAWAY = 4 * math.log(len(CLASSES))  # nats: a loss four times that of a guess would flatten all
+RUNAWAY = 4 * np.log(len(CLASSES))  # nats: a loss four times that of a guess would flatten all
 
 
 @house_style()
@@ -158,9 +157,9 @@ def trade_off(sweep: pd.DataFrame, rules: Mapping[Text | str, tuple[float, float
     near = 0.012 * (high - low + 2 * margin)
     for i, (name, place) in enumerate(rules.items()):
         below = int((np.abs(places[:i] - place) <= near).all(axis=1).sum())
-        panel.plot(*place, ls="", marker=style.MARKERS[i % len(style.MARKERS)], ms=6 + 5 * below,
-                   mfc="none" if below else style.COLOURS[i % len(style.COLOURS)],
-                   mec=style.COLOURS[i % len(style.COLOURS)], mew=1.2,
+        marker, colour = look(i)["marker"], look(i)["color"]
+        panel.plot(*place, ls="", marker=marker, ms=6 + 5 * below,
+                   mfc="none" if below else colour, mec=colour, mew=1.2,
                    zorder=4 - 0.1 * below, label=label(name, " "))  # fmt: skip
     for axis in (panel.xaxis, panel.yaxis):
         style.ticks(axis, "%")

@@ -113,12 +113,9 @@ def class_maps(faces: Faces, maps: Mapping[str, np.ndarray], counts: Sequence[in
             continue
         rows[0][c] = mean = mean_face(same.mean(axis=0), len(same))
         for row, values in zip(rows[1:], maps.values(), strict=True):
-            drawn = (
-                overlay(mean, values[c] / np.quantile(values[c], 0.99), diverging=False)
-                if counts[c]
-                else None
-            )
-            row[c] = release(drawn) if counts[c] >= MANY else drawn
+            if counts[c]:
+                drawn = overlay(mean, values[c] / np.quantile(values[c], 0.99), diverging=False)
+                row[c] = release(drawn) if counts[c] >= MANY else drawn
     heads = [f"{label(name)}\nn = {n:,}" for name, n in zip(CLASSES, counts, strict=True)]
     name = Text("每張圖除以自己的第 99 百分位數", "each map divided by its own 99th percentile")
     labels = [Text("平均臉", "mean face"), *maps]
