@@ -34,13 +34,11 @@ GLOSSARY: dict[str, str] = {
     "predicted class": "預測類別",
     "recall": "召回率",
     "precision": "精確率",
-    "F1": "F1",
     "macro-F1": "Macro-F1",
     "balanced accuracy": "平衡準確率",
     "ensemble": "集成",
     "confidence": "信心",
     "decision rule": "決策規則",
-    "prior": "先驗機率",
     "gradient": "梯度",
     "Integrated Gradients": "積分梯度",
     "guided backprop": "導引反向傳播",
@@ -61,7 +59,6 @@ GLOSSARY: dict[str, str] = {
     "unreliable": "不可靠",
     "our network": "我們的網路",
     "random weights": "隨機權重",
-    "VGG-16": "VGG-16",
     "kernel": "卷積核",
     "response": "反應",
     "receptive field": "感受野",
@@ -254,10 +251,8 @@ def listing(texts: Iterable[Text | str]) -> Text:
     return Text("、".join(t.zh for t in texts), ", ".join(t.en for t in texts))
 
 
-def verdict(holds: bool | None) -> Text:
-    """What the numbers say about a claim; None where they lean to it but could be chance."""
-    if holds is None:
-        return Text("證據不足", "is not shown")
+def verdict(holds: bool) -> Text:
+    """What the numbers say about a claim."""
     return Text("成立", "holds") if holds else Text("不成立", "does not hold")
 
 
