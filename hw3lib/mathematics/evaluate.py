@@ -6,7 +6,6 @@ an error in the last digit of a sum of thousands is no error in a result of 0.00
 
 from __future__ import annotations
 
-import math
 import operator
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -176,7 +175,7 @@ def _symbol(children: list, scope: Scope) -> Number:
     if subscript is None and name in scope.indices:
         return _exact(scope.indices[name])
     if subscript is None and name == "e":
-        return _exact(math.e)
+        return _exact(np.e)
     return _read(*_named(Tree("symbol", children), scope), scope)
 
 
