@@ -6,9 +6,7 @@ alike.
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import re
 from collections.abc import Sequence
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -341,9 +340,6 @@ def write_predictions(path: Path, ids: np.ndarray, labels: np.ndarray) -> int:
     if path.exists() and not path.is_file():
         raise UserError(f"{path}: no regular file, such as p.csv; give --out the name of one")
     texts = [f"'{name}" if FORMULA.match(name) else name for name in ids.tolist()]
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(["id", "label"])
-    writer.writerows(zip(texts, labels.tolist(), strict=True))
-    write_atomic(path, buffer.getvalue().encode())
+    table = pd.DataFrame({"id": texts, "label": labels})
+    write_atomic(path, table.to_csv(index=False, lineterminator="\n").encode())
     return sum(text != name for text, name in zip(texts, ids.tolist(), strict=True))
