@@ -77,10 +77,10 @@ def _kept(path: Path, files: Callable[[], list[Path]], make: Callable[[], Faces]
     if (faces := cache.load_cached(path, stamped)) is not None:
         return faces
     faces = make()
-    unchanged = stamped == cache.stamp(path, files())
-    if unchanged and cache.save(path, faces, stamped):
-        return cache.load_cached(path, stamped) or faces
-    return faces
+    if stamped != cache.stamp(path, files()):  # changed while it was read
+        return faces
+    cache.save(path, faces, stamped)
+    return cache.load_cached(path, stamped) or faces
 
 
 def files_of(path: Path) -> list[Path]:

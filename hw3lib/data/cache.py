@@ -1,12 +1,12 @@
 """The decoded images of a path, kept in one memory-mapped file so that the next start is quick.
 
 A cache file is a safetensors file. It is found by the path of the data and believed while every
-file has the size and times it had. It appears whole or not at all: temporary file, fsync,
-`os.replace`. A damaged one does not pass its checksum and is made again.
+file has the size and times it had. A damaged one does not pass its checksum and is made again.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -44,14 +44,8 @@ def stamp(path: Path, files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def load_cached(path: Path, stamped: str) -> Faces | None:
-    """The Faces kept under this stamp, memory-mapped read-only; None where there are none."""
-    found, faces = read(cache_file(path))
-    return faces if found == stamped else None
-
-
-def save(path: Path, faces: Faces, stamped: str) -> bool:
-    """Keep `faces`, whole or not at all. False where the folder cannot be written to."""
+def save(path: Path, faces: Faces, stamped: str) -> None:
+    """Keep `faces`, whole or not at all."""
     arrays = {name: np.ascontiguousarray(array) for name, array in faces.arrays.items()}
     for name in TEXT:
         arrays[name] = arrays[name].view((np.uint32, arrays[name].itemsize // 4))
@@ -60,16 +54,14 @@ def save(path: Path, faces: Faces, stamped: str) -> bool:
         "faces": json.dumps({"layout": faces.layout, "problems": faces.problems}),
     }
     about["check"] = _check(about, arrays)
-    try:
+    with contextlib.suppress(OSError):  # a full or read-only disk: the data can still be used
         sweep(cache_folder())
         write_atomic(cache_file(path), to_safetensors(arrays, about))
-    except OSError:  # a full or read-only disk: the data can still be used, only not kept
-        return False
-    return True
 
 
-def read(file: Path) -> tuple[str, Faces | None]:
-    """The stamp and the Faces of a cache file; "" and None for a missing or damaged one."""
+def load_cached(path: Path, stamped: str) -> Faces | None:
+    """The Faces kept under this stamp, memory-mapped read-only; None if missing or damaged."""
+    file = cache_file(path)
     try:
         with safe_open(file, "numpy") as kept:
             about = kept.metadata()
@@ -79,15 +71,15 @@ def read(file: Path) -> tuple[str, Faces | None]:
             length = int.from_bytes(stream.read(8), "little")
             begin, _ = json.loads(stream.read(length))["images"]["data_offsets"]
         arrays["images"] = np.memmap(file, np.uint8, "r", 8 + length + begin, tuple(shape))
-        if about.pop("check") != _check(about, arrays):
-            return "", None
+        if about.pop("check") != _check(about, arrays) or about["stamp"] != stamped:
+            return None
         for name in TEXT:
             arrays[name] = arrays[name].view(f"<U{arrays[name].shape[1]}").reshape(-1)
         arrays["images"] = arrays["images"].view(np.ndarray)
         told = json.loads(about["faces"])
-        return about["stamp"], Faces(**arrays, layout=told["layout"], problems=(*told["problems"],))
+        return Faces(**arrays, layout=told["layout"], problems=(*told["problems"],))
     except (OSError, ValueError, TypeError, LookupError, RecursionError, SafetensorError):
-        return "", None
+        return None
 
 
 def _check(about: dict[str, str], arrays: dict[str, np.ndarray]) -> str:
