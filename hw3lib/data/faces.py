@@ -93,10 +93,7 @@ class Faces:
 def exact_groups(images: np.ndarray) -> np.ndarray:
     """(N, 48, 48) uint8 -> (N,) int64: equal for byte-identical images, by first appearance."""
     seen: dict[bytes, int] = {}
-    return np.array(
-        [seen.setdefault(np.ascontiguousarray(image).tobytes(), len(seen)) for image in images],
-        dtype=np.int64,
-    )
+    return np.array([seen.setdefault(image.tobytes(), len(seen)) for image in images], np.int64)
 
 
 def digest_of(digests: np.ndarray) -> str:

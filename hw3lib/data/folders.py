@@ -77,11 +77,9 @@ def _read_folders(entries: list[Entry]) -> Rows:
     labels = [NONE if class_index(name) is None else name for name in folders]
     splits = [_split(entry) for entry in entries]
     ids = [entry.path.stem for entry in entries]
-    taken = Counter(zip(splits, ids, strict=True))
-    clashes = [
-        label != NONE and taken[key] > 1
-        for label, key in zip(labels, zip(splits, ids, strict=True), strict=True)
-    ]
+    keys = [*zip(splits, ids, strict=True)]
+    taken = Counter(keys)
+    clashes = [label != NONE and taken[key] > 1 for label, key in zip(labels, keys, strict=True)]
     if any(clashes):
         problems.append(f"{sum(clashes)} file names stand in several classes: ids are class/name")
         ids = [f"{f}/{i}" if c else i for f, i, c in zip(folders, ids, clashes, strict=True)]

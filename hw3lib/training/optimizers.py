@@ -110,8 +110,7 @@ def make_optimizer(recipe: Recipe, model: nn.Module) -> torch.optim.Optimizer:
     if recipe.optimizer == "muon":
         # the first convolution has too few inputs to orthogonalise, the last layer is no kernel
         kernels = [p for p in matrices if p.ndim == 4 and p.shape[1] > 3]
-        inner = {id(p) for p in kernels}
-        rest = [p for p in matrices if id(p) not in inner]
+        rest = [p for p in matrices if p.ndim != 4 or p.shape[1] <= 3]
         groups = [
             {"params": kernels, "lr": recipe.lr, "orthogonal": True, **decay},
             {"params": rest, "lr": recipe.lr_rest, **decay},
