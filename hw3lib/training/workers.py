@@ -1,12 +1,8 @@
 """Many Runs side by side: processes of this machine (joblib), or workers of a dask scheduler.
 
-    dask scheduler                                            on one machine
-    dask worker tcp://HOST:8786 --nthreads 1 --nworkers 2     on each that trains, one for each GPU
-    hw3 train --profile cpu --scheduler tcp://HOST:8786       on yours
-
-The workers need this project, not the images or a shared folder: images go there with the first
-task, Runs come back as their files. A scheduler runs whatever its clients send it: use one only in
-a network that you trust.
+README.md, "Several machines or GPUs", has the commands. The workers need this project, not the
+images or a shared folder: images go there with the first task, Runs come back as their files. A
+scheduler runs whatever its clients send it: use one only in a network that you trust.
 """
 
 from __future__ import annotations
@@ -14,7 +10,6 @@ from __future__ import annotations
 import copy
 import os
 import platform
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +20,7 @@ from joblib import Parallel, delayed
 from hw3lib import UserError
 from hw3lib.data.split import Split, recut
 from hw3lib.files import new_folder
+from hw3lib.training.progress import to_stderr
 from hw3lib.training.recipe import TRAINING_VERSION, Recipe
 from hw3lib.training.runs import Run, get_run, open_run, run_path
 from hw3lib.training.study import Study
@@ -61,7 +57,7 @@ def make_runs(
         made = _on_this_machine(study, missing, jobs)
     for done, name in enumerate(made, start=1):
         if len(missing) > 1:
-            print(f"{done} of {len(missing)} Runs made: {name}", file=sys.stderr, flush=True)
+            to_stderr(f"{done} of {len(missing)} Runs made: {name}")
     return {n: study.run(n) for n in names}
 
 
