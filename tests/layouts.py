@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hw3lib.data.faces import CLASSES, UNLABELLED, Faces, exact_groups
+from hw3lib.data.faces import CLASSES, Faces, exact_groups
 
 USAGE = {"train": "Training", "test": "PublicTest", "private": "PrivateTest", "": ""}
 FOLDERS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -41,11 +41,6 @@ def small_faces(n: int = 42, votes: bool = False) -> Faces:
         votes=rng.integers(0, 10, (n, 10)).astype(np.uint8) if votes else None,
         layout="fixture",
     )
-
-
-def labelled(faces: Faces) -> Faces:
-    """The images that have a label."""
-    return faces.subset(faces.labels != UNLABELLED)
 
 
 def put(file: Path, data: bytes = b"") -> Path:
@@ -292,7 +287,7 @@ FULL: dict[str, Write] = {  # nothing of the faces is lost
 }  # fmt: skip
 EVERY: dict[str, Write] = {  # in these, labels of test images are not told
     **FULL,
-    "torchvision": lambda d, f: write_torchvision(d, f),
+    "torchvision": write_torchvision,
     "course-csv": lambda d, f: write_course_csv(d / "spring", f),
     "course-pictures": lambda d, f: write_course_pictures(d / "fall", f),
 }

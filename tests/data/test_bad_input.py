@@ -15,7 +15,6 @@ import os
 import pickle
 import shutil
 import struct
-import sys
 import tarfile
 import zipfile
 import zlib
@@ -28,7 +27,7 @@ import pytest
 from hostile.case import STEERS, WORDS, Trap, bounded, damaged, folder_below
 from layouts import array, ferplus, kaggle, pixel_text, put, tar, zipped
 
-from hw3lib import UserError, cli
+from hw3lib import UserError
 from hw3lib.data import load, source
 from hw3lib.data.copies import near_groups
 from hw3lib.data.faces import Faces
@@ -538,14 +537,3 @@ def test_problems_steer_no_terminal(place):
     found = outcome(place, place.parents[3])
     assert len(found.problems) == 2
     assert r"not\x1b[2J\nread.csv not used" in " ".join(found.problems)
-
-
-@pytest.mark.parametrize("command", [["data", "{}", "--json"], ["predict", "best", "--data", "{}"]])
-def test_the_command_line(command, place, capsys, monkeypatch):
-    file = put(place / "a.zip", ARCHIVES["zip bomb"][0]())
-    monkeypatch.setattr(sys, "argv", ["hw3", *(part.format(file) for part in command)])
-    with pytest.raises(SystemExit) as caught:
-        cli.main()
-    out, told = capsys.readouterr()
-    assert (caught.value.code, out, told.count("\n")) == (2, "", 1)
-    assert told.startswith("hw3: ") and "unpacks to" in told

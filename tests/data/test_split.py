@@ -15,7 +15,7 @@ def test_the_parts_hold_every_image_once_and_no_group_straddles():
     assert np.array_equal(np.sort(np.concatenate(parts)), np.arange(400))
     groups = [set(faces.group[p]) for p in parts]
     assert not (groups[0] & groups[1] or groups[0] & groups[2] or groups[1] & groups[2])
-    assert folds.test_source == "cut" and not folds.test_is_copy.any()
+    assert folds.test_source == "cut" and not folds.test_is_near_copy.any()
     assert len(folds.validation) == pytest.approx(40, abs=12)
 
 
