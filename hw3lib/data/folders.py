@@ -26,13 +26,7 @@ def read(entries: list[Entry], tables: list[Table]) -> tuple[Rows, str]:
 
 
 def _has_classes(entries: list[Entry]) -> bool:
-    """Whether some images lie in folders named after a class.
-
-    Raises
-    ------
-    DataError
-        for a folder beside them, or several folders, whose names say no class.
-    """
+    """Whether some images lie in folders named after a class, and no folder beside them is not."""
     folders = {e.path.parent: e for e in entries if e.path.parent.name}
     parents = {f.parent for f in folders if class_index(f.name) is not None}
     unknown = sorted(
@@ -97,11 +91,6 @@ def _read_labelled(entries: list[Entry], tables: list[Table]) -> Rows:
 
     A folder that no table speaks of is unlabelled (the course's test folder). The images come
     out in natural order of their names, whatever the order of the table.
-
-    Raises
-    ------
-    DataError
-        for an id without an image or twice, and for an image without a row in its table.
     """
     folders: dict[PurePosixPath, dict[str, Entry]] = {}
     for entry in entries:

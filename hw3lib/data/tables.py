@@ -69,13 +69,7 @@ class Table:
         return "no faces"
 
     def rows(self) -> Iterator[tuple[str, list[str]]]:
-        """The place and the cells of every row; blank lines are passed over.
-
-        Raises
-        ------
-        DataError
-            for a row that has more or fewer cells than the header, and for too many rows.
-        """
+        """The place and the cells of every row; blank lines are passed over."""
         lines = lines_of(self.entry)
         reader = csv.reader(lines, delimiter=self.delimiter, skipinitialspace=True, strict=True)
         row = 0 - self.header
@@ -236,13 +230,7 @@ def _read_table(table: Table) -> Rows:
 
 
 def _join_votes(table: Table, rows: Rows) -> np.ndarray:
-    """(N, 10) uint8 votes, joined by row order: "Image name" numbers images with gaps.
-
-    Raises
-    ------
-    DataError
-        if the two files do not have the same rows, by number and by their Usage column.
-    """
+    """(N, 10) uint8 votes, joined by row order: "Image name" numbers images with gaps."""
     columns, places = table.read()
     told = make_rows(np.empty(len(places)), places, columns)
     for place, one, other in zip(places, told.split, rows.split, strict=False):
