@@ -26,7 +26,7 @@ def read(entries: list[Entry], tables: list[Table]) -> tuple[Rows, str]:
 
 
 def _has_classes(entries: list[Entry]) -> bool:
-    """Whether some images lie in folders named after a class, and no folder beside them is not."""
+    """Whether images lie in folders of classes; DataError where others lie beside these."""
     folders = {e.path.parent: e for e in entries if e.path.parent.name}
     parents = {f.parent for f in folders if class_index(f.name) is not None}
     unknown = sorted(

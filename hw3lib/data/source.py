@@ -231,7 +231,6 @@ def _zip_members(entry: Entry) -> Iterator[Member]:
             "that you trust"
         )
     for info in infos:
-        flagged = info.flag_bits & UTF8
         fault = ""
         if info.compress_type not in METHODS:  # their decoders' memory has no bound
             fault = f"is packed by method {info.compress_type}, not deflated"
@@ -239,7 +238,7 @@ def _zip_members(entry: Entry) -> Iterator[Member]:
             fault = f"unpacks to {info.file_size:,} bytes"
         elif stat.S_ISLNK(info.external_attr >> 16):
             fault = "is a link"
-        name = info.filename if flagged else info.orig_filename.encode("cp437")
+        name = info.filename if info.flag_bits & UTF8 else info.orig_filename.encode("cp437")
         yield name, info.file_size, fault, lambda info=info: archive.open(info)
 
 
