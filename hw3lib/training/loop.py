@@ -113,9 +113,7 @@ def train(
 def finished(recipe: Recipe, state: State) -> bool:
     """All epochs done, or `patience` epochs without a lower validation loss."""
     done = len(state.history)
-    if done >= recipe.epochs:
-        return True
-    return bool(recipe.patience and done and done - state.best_epoch >= recipe.patience)
+    return done >= recipe.epochs or 0 < recipe.patience <= done - state.best_epoch
 
 
 class Training:
@@ -211,14 +209,10 @@ class Training:
 
 @torch.no_grad()
 def outputs(network: Network, images: torch.Tensor) -> Iterator[torch.Tensor]:
-    """The logits (b, 7) of batch after batch, in evaluation mode; the mode is put back."""
-    training = network.model.training
+    """The logits (b, 7) of batch after batch, in evaluation mode."""
     network.model.eval()
-    try:
-        for batch in images.split(SCORED):
-            yield network.model(network.prepare(batch))
-    finally:
-        network.model.train(training)
+    for batch in images.split(SCORED):
+        yield network.model(network.prepare(batch))
 
 
 def score(network: Network, split: Images) -> tuple[float, float]:
