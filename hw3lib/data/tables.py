@@ -169,7 +169,7 @@ def _roles(names: list[str], row: list[str]) -> dict[str, list[int]]:
         "labels": of.get("labels") or hot * (len(hot) == 7 and len(votes) < len(VOTES)),
         "ids": of.get("ids") or [i for i in of.get("images", []) if i not in pixels],
         "split": of.get("split"),
-    }  # fmt: skip
+    }
     return {role: positions for role, positions in roles.items() if positions}
 
 

@@ -142,10 +142,9 @@ class Recipe:
     @classmethod
     def from_dict(cls, values: dict, where: str = "recipe") -> Recipe:
         """A Recipe from a TOML table or JSON object; an unknown field is a UserError."""
-        unknown = set(values) - {f.name for f in fields(cls)}
-        if unknown:
+        if unknown := set(values) - {f.name for f in fields(cls)}:
             raise UserError(
-                f"{where}: unknown field {sorted(unknown)[0]!r}; see hw3lib/training/recipe.py"
+                f"{where}: unknown field {min(unknown)!r}; see hw3lib/training/recipe.py"
             )
         if "model" not in values:
             raise UserError(f"{where}: the field 'model' is missing")

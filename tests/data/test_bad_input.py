@@ -211,7 +211,7 @@ MISFITTING = [
     ("votes", "\n".join([*VOTES, VOTES[-1]]), ["fer2013new.csv", "14 rows"]),
     ("votes", "\n".join([VOTES[0], *VOTES[:0:-1]]), ["Usage is not that of"]),
     ("votes", ferplus(FACES).replace("f4.png,", "f4.png,300"), ["row 2 (line 4)", "0 to 255"]),
-]  # fmt: skip
+]
 
 
 def test_tables_that_do_not_fit(place):

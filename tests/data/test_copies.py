@@ -35,10 +35,8 @@ def noisy(image):
 
 
 CHANGES = {
-    "mirrored": lambda x: x[:, ::-1],
     "mirrored and shifted": lambda x: shifted(x[:, ::-1], 2),
-    "shifted by 1": lambda x: shifted(x, 1),
-    "shifted by 2": lambda x: shifted(x, 2),
+    "shifted": lambda x: shifted(x, 2),
     "a quarter brighter": lambda x: (x * 1.25).clip(0, 255).astype(np.uint8),
     "JPEG": jpeg,
     "rotated": lambda x: rotate(x, 3, reshape=False, order=1, mode="nearest"),
