@@ -17,7 +17,6 @@ import subprocess
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 
 import nbformat
@@ -82,7 +81,7 @@ def execute_notebooks(
             seconds = round(time.monotonic() - started, 1)
             faults.extend([f"{path.stem}{fault}"] if fault else [])
             if draft or not fault:
-                _keep(executed, target, seconds, {"fault": fault} if fault else {"key": key})
+                _keep(executed, target, {"fault": fault} if fault else {"key": key})
             progress(f"{path.stem}{fault or f': {seconds} s'}")
 
     async def all_of_them() -> None:
@@ -194,7 +193,7 @@ async def _in_kernel(
     from jupyter_client.kernelspec import KernelSpecManager
     from jupyter_client.manager import AsyncKernelManager
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from nbclient.exceptions import CellExecutionError
 
     ready = copy.deepcopy(nb)
     if parameters:  # in a cell after the one tagged "parameters", as papermill does
@@ -219,7 +218,7 @@ async def _in_kernel(
         await client.async_execute(cleanup_kc=True, env=env, stderr=subprocess.DEVNULL)
     except CellExecutionError as error:
         told = f"{error.ename}: {one_line(error.evalue)}"
-    except (DeadKernelError, RuntimeError):
+    except RuntimeError:  # also nbclient's DeadKernelError
         told = DIED
     ran = [c for c in ready.cells if c.cell_type == "code" and c.source.strip()]
     if not told and [c.execution_count for c in ran] != [*range(1, len(ran) + 1)]:
@@ -246,10 +245,9 @@ def _still_holds(target: Path, key: str, nb: NotebookNode) -> bool:
     return kept is not None
 
 
-def _keep(executed: NotebookNode, target: Path, seconds: float, made: dict[str, str]) -> None:
+def _keep(executed: NotebookNode, target: Path, made: dict[str, str]) -> None:
     """Write the executed copy with what it was made from and a digest of all of it."""
-    finished = datetime.now(UTC).isoformat(timespec="seconds")
-    executed.metadata["hw3"] = {**made, "seconds": seconds, "finished": finished}
+    executed.metadata["hw3"] = made
     executed.metadata["hw3"]["check"] = _check(executed)
     write_atomic(target, nbformat.writes(executed).encode())
 
