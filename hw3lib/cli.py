@@ -5,7 +5,6 @@ A command parses and prints; the work is in a room, imported within the command.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
 import signal
@@ -68,8 +67,6 @@ def main() -> None:
         if not sys.argv[1:]:
             fault = "no command given; hw3 --help lists them"
         status = tell(UserError(fault))
-    except typer.Abort:
-        status = tell(KeyboardInterrupt())
     except BaseException as error:
         status = tell(error)
     sys.exit(status or 0)
@@ -82,10 +79,9 @@ def watch_interrupts() -> None:
         _interrupted.set()
         raise KeyboardInterrupt
 
-    with contextlib.suppress(ValueError):  # not in the main thread
-        for stop in (signal.SIGINT, signal.SIGTERM):
-            if signal.getsignal(stop) in (signal.default_int_handler, signal.SIG_DFL):
-                signal.signal(stop, interrupt)
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(stop) in (signal.default_int_handler, signal.SIG_DFL):
+            signal.signal(stop, interrupt)
 
 
 def tell(error: BaseException) -> int:
@@ -99,7 +95,7 @@ def tell(error: BaseException) -> int:
     line = STOPPED if stopped else fault_of(error)
     if line is None:
         raise error
-    if stopped and threading.current_thread() is threading.main_thread():
+    if stopped:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second one would only spoil the end
     print(f"hw3: {' '.join(line.split())}", file=sys.stderr)
     return INTERRUPTED if stopped else FAULT
