@@ -61,15 +61,10 @@ WORDS = doc.WORDS | {
 def render(document: Document, language: str = "both", problems: dict | None = None) -> str:
     """The page as a string, in `language` until the reader chooses; it holds both.
 
-    problems : is given a key for each image that could not be taken in
-
-    Raises
-    ------
-    UserError
-        if a text cannot be converted.
+    problems : is given a key for each text or image that could not be taken in
     """
     markup = pandoc.Markup(document, "html", ("zh", "en"), _image, _missing)
-    cover = len(document.chapters) != 1 or bool(document.facts)
+    cover = bool(document.facts)
     page = _environment(document, markup).get_template("page.html.j2").render(
         document=document, language=language, cover=cover, top=2 if cover else 1,
         answers=[_card(document, q) for q in document.questions],
@@ -89,9 +84,9 @@ def _card(document: Document, question: Question) -> dict[str, Any]:
     That is the first figure which the answer refers to, else one of those around it.
     """
     answer = document.answer(question.id)
-    chapter = next((c for c in document.chapters if answer in c.blocks), None)
-    if answer is None or chapter is None:
+    if answer is None:
         return {"question": question, "short": None, "target": "main", "thumb": None}
+    chapter = next(c for c in document.chapters if answer in c.blocks)
     place = chapter.blocks.index(answer)
     own = partial(takewhile, lambda block: block.kind != "answer")
     named = re.findall(r"\(#([^)]+)\)", answer.text.zh)
@@ -220,17 +215,13 @@ def _with_fonts(page: str) -> str:
 
 @cache
 def _subset(name: str, characters: frozenset[str]) -> bytes:
-    from fontTools.subset import Options, Subsetter
-    from fontTools.ttLib import TTFont
+    from fontTools.subset import Options, Subsetter, load_font, save_font
 
-    font = TTFont(FONTS / name, recalcTimestamp=False, recalcBBoxes=False)
-    options = Options()
-    options.layout_features = options.name_IDs = ["*"]  # the licence is among the names
-    options.notdef_outline = True
-    subsetter = Subsetter(options)
+    kept = {"layout_features": ["*"], "name_IDs": ["*"]}  # the licence is among the names
+    options = Options(**kept, notdef_outline=True, flavor="woff2")
+    font, subsetter = load_font(FONTS / name, options), Subsetter(options)
     subsetter.populate(unicodes=map(ord, characters))
     subsetter.subset(font)
-    font.flavor = "woff2"
     made = io.BytesIO()
-    font.save(made)
+    save_font(font, made, options)
     return made.getvalue()

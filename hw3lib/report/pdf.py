@@ -21,7 +21,7 @@ from hw3lib.report.document import WORDS, Block, Document, typeset
 from hw3lib.report.pandoc import Markup, pieces
 from hw3lib.report.pictures import Picture
 from hw3lib.report.show import SYNTHETIC_NOTE
-from hw3lib.text import Text, known_language
+from hw3lib.text import Text
 
 FONTS = ROOT / "report" / "fonts"
 TEMPLATE = ROOT / "report" / "templates" / "hw3_pdf" / "report.typ"
@@ -38,16 +38,15 @@ def render(document: Document, language: str, problems: dict | None = None) -> b
     """The PDF of the Document in "zh", "en" or "both", without what is detail, code or stderr.
 
     The same Document gives the same bytes; its date stamps the file.
-    problems : is given a key for each image or character that could not be taken in
+    problems : is given a key for each text, image or character that could not be taken in
 
     Raises
     ------
     UserError
-        for texts that cannot be converted, and for whatever Typst refuses, naming the cell.
+        for whatever Typst refuses, naming the cell.
     """
     import typst
 
-    known_language(language)
     date = datetime.fromisoformat(document.date or "1970-01-01T00:00:00+00:00")
     with tempfile.TemporaryDirectory(prefix="hw3-pdf-") as folder:
         pages = _Pages(document, language, Path(folder))
@@ -108,14 +107,14 @@ class _Pages:
             "chapter": question.chapter,
             "answered": answer is not None and _is_printed(answer),
             "evidence": [a for a in LINK.findall(said) if a in self.shown],
-            "until": self.next_section(answer),
+            "until": self.next_section(answer) if answer else "",
         }  # fmt: skip
 
-    def next_section(self, answer: Block | None) -> str:
+    def next_section(self, answer: Block) -> str:
         """The anchor of what follows the section of an answer and its steps; "" before any."""
-        blocks = next((c.blocks for c in self.document.chapters if answer in c.blocks), [])
+        blocks = next(c.blocks for c in self.document.chapters if answer in c.blocks)
         marks = [b for b in blocks if b is answer or (b.kind == "heading" and b.number)]
-        at = marks.index(answer) if answer in marks else 0
+        at = marks.index(answer)
         later = [b.anchor for b in marks[at + 1 :] if _is_printed(b)]
         return later[0] if at and later else ""
 
