@@ -12,6 +12,7 @@ import html
 import io
 import re
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def say(zh: str, en: str, **values: Any) -> None:
     doubled.
     """
     text = Text(zh, en).format(**values)
-    _show({"kind": "text", **_both(text)}, {"text/markdown": _markdown(text)})
+    _show({"kind": "text", **asdict(text)}, {"text/markdown": _markdown(text)})
 
 
 def answer(
@@ -92,8 +93,8 @@ def answer(
         text = Text(f"**{short.zh}。**\n\n{text.zh}", f"**{short.en}.**\n\n{text.en}")
     short = Text(short.zh or _first_sentence(text.zh), short.en or _first_sentence(text.en))
     shown = Text(f"**{question} 的答案**　{text.zh}", f"**Answer to {question}** {text.en}")
-    payload = {"kind": "answer", "questions": question.split(), "short": _both(short)}
-    _show(payload | _both(text), {"text/markdown": _markdown(shown)})
+    payload = {"kind": "answer", "questions": question.split(), "short": asdict(short)}
+    _show(payload | asdict(text), {"text/markdown": _markdown(shown)})
 
 
 def derive(
@@ -112,7 +113,7 @@ def derive(
         formula = rf"\begin{{aligned}} {formula} \end{{aligned}}"
     told, formula = _told(found), f"$$\n{formula}\n$$"
     reason = Text(f"**{name}**　{zh}（{told.zh}）", f"**{name}** {en} ({told.en})")
-    shown = {code: f"{told}\n\n{formula}" for code, told in _both(reason).items()}
+    shown = {code: f"{told}\n\n{formula}" for code, told in asdict(reason).items()}
     _show({"kind": "text", **shown}, {"text/markdown": f"{_markdown(reason)}\n\n{formula}"})
     return found
 
@@ -150,7 +151,7 @@ def figure(
     width, height = (float(inches) for inches in fig.get_size_inches())
     shown = _encoded(fig)
     payload = {
-        "kind": "figure", "caption": _both(caption), "alt": _both(alt), "name": ref,
+        "kind": "figure", "caption": asdict(caption), "alt": asdict(alt), "name": ref,
         "width": width * POINTS, "height": height * POINTS, "by_language": _by_language(fig),
         "thumb": base64.b64encode(_thumb(shown)).decode(),  # for the first screen
     }  # fmt: skip
@@ -181,12 +182,12 @@ def table(
     caption, columns = Text(zh, en).format(**values), [as_text(c) for c in frame.columns]
     specs = [(formats or {}).get(c.en, "") for c in columns]
     rows = [
-        [_both(_cell(value, spec)) for value, spec in zip(row, specs, strict=True)]
+        [asdict(_cell(value, spec)) for value, spec in zip(row, specs, strict=True)]
         for row in frame.itertuples(index=False)
     ]
     payload = {
-        "kind": "table", "caption": _both(caption), "name": ref,
-        "columns": [_both(c) for c in columns], "rows": rows,
+        "kind": "table", "caption": asdict(caption), "name": ref,
+        "columns": [asdict(c) for c in columns], "rows": rows,
         "align": ["right" if _numeric(frame.iloc[:, i]) else "left" for i in range(len(columns))],
     }  # fmt: skip
     _show(payload, {"text/html": _html_table(payload), "text/plain": frame.to_string(index=False)})
@@ -209,7 +210,7 @@ def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
     name : dotted, e.g. "best.reload";  zh, en : what was checked, formatted as by `say`
     """
     text = Text(zh, en).format(**values)
-    payload = {"kind": "check", "name": name, "holds": bool(holds), **_both(text)}
+    payload = {"kind": "check", "name": name, "holds": bool(holds), **asdict(text)}
     _show(payload, {"text/plain": f"{'✓' if holds else '✗'} {text}"})
 
 
@@ -321,10 +322,6 @@ def _show(payload: dict, plain: dict[str, Any], width: int | None = None) -> Non
 
     sized = {"image/png": {"width": width}} if width and "image/png" in plain else {}
     display({MIME: payload, **plain}, metadata=sized, raw=True)
-
-
-def _both(text: Text) -> dict[str, str]:
-    return {"zh": text.zh, "en": text.en}
 
 
 def _cell(value: Any, spec: str) -> Text:
