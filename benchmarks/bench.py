@@ -49,7 +49,8 @@ def run_bench(data: str = "") -> None:
         large = replace(recipe, batch_size=256)  # as in the recipe of `best`
         ours, theirs = our_pipeline(sample, large, device), their_pipeline(root, large)
         tell("input pipeline, images/s", few / ours, few / theirs, theirs / ours)
-        small = first_rows(folds, few)
+        # a token validation split, since the student's loop has none
+        small = replace(folds, train=folds.train[:few], validation=folds.validation[:7])
         ours, theirs = our_epoch(recipe, small, device), their_epoch(root, device)
         tell(f"epoch of ResNet-18, {few} images, s", ours, theirs, theirs / ours)
         cold, warm = starts(root, Path(folder) / "cache")
@@ -163,11 +164,6 @@ def their_epoch(root: Path, device: torch.device) -> float:
         return total
 
     return best_of(once, 2)
-
-
-def first_rows(folds: Split, n: int) -> Split:
-    """The first n training rows; a token validation split, since the student's loop has none."""
-    return replace(folds, train=folds.train[:n], validation=folds.validation[:7])
 
 
 def starts(root: Path, cache: Path) -> tuple[float, float]:
