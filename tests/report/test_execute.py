@@ -76,13 +76,10 @@ def test_the_key_is_of_code_parameters_and_dependencies_alone():
     [
         ({"first": 'PROFILE = ""\nLANG = ""'}, "01_a.ipynb: unknown parameter 'DATA'"),
         ({"tag": ""}, "no code cell has the tag 'parameters'"),
-        (None, "not a notebook"),
     ],
 )
 def test_a_fault_is_told_before_anything_runs(tmp_path, options, told):
-    path = notebook(tmp_path / "01_a.ipynb", "1", **(options or {}))
-    if options is None:
-        path.write_text("{")
+    path = notebook(tmp_path / "01_a.ipynb", "1", **options)
     with pytest.raises(UserError, match=told):
         run(path, tmp_path / "out")
 
