@@ -23,6 +23,7 @@ from hw3lib.report.check import faults_of
 from hw3lib.report.cover import TITLE, facts, machine, newest, read_author, read_questions
 from hw3lib.report.document import REFERENCE, Block, Document, referenced
 from hw3lib.report.execute import digest, execute_notebooks, parameters_of
+from hw3lib.report.handin import STATED
 from hw3lib.report.notebook import chapter_of, collect, ran_through
 from hw3lib.text import LANGUAGES, known_language
 from hw3lib.training.runs import Run
@@ -31,7 +32,6 @@ from hw3lib.training.workers import make_runs
 
 LIBRARY = ROOT / "hw3lib"
 SUFFIXES = (".py", ".lua", ".typ", ".j2", ".css", ".js", ".otf", ".ttf", ".woff2")
-STATED = ("author.toml", "questions.toml", "bibliography.bib")
 NAME, STAMP = "hw3_report", ".stamp"
 PDFS = {"zh": f"{NAME}.zh.pdf", "en": f"{NAME}.en.pdf", "both": f"{NAME}.pdf"}
 

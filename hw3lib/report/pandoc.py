@@ -43,7 +43,7 @@ def convert(snippets: Sequence[tuple[str, str]], target: str) -> list[str | User
 def _reachable(made: str, form: str) -> str:
     """Formulas get alternative text, and tables of Markdown scroll; Typst stays as it is."""
     if form == "markdown":
-        made = made.replace("<table>", '<div class="table plain" role="group" tabindex="0"><table>')
+        made = made.replace("<table>", '<div class="table" role="group" tabindex="0"><table>')
         made = made.replace("</table>", "</table></div>")
     return TEX.sub(_with_alternative, made)
 

@@ -40,8 +40,6 @@ def write_notebook(path, question: str, english: str, code: str = CODE):
     cells += [v4.new_code_cell(PARAMETERS, metadata={"tags": ["parameters"]})]
     cells += [v4.new_code_cell(code), *pair("## 答案", "## Answer")]
     cells += [v4.new_code_cell(f'answer("{question}", zh="是。", en="Yes.")')]
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number}"
     nbformat.write(v4.new_notebook(cells=cells), path)
 
 

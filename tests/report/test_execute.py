@@ -17,8 +17,6 @@ def tiny(*code, first=FIRST, tag="parameters", prose="# Title"):
     cells = [v4.new_markdown_cell(prose), v4.new_code_cell(first)]
     cells[1].metadata["tags"] = [tag] if tag else []
     cells += [v4.new_code_cell(source) for source in code]
-    for number, cell in enumerate(cells):
-        cell.id = f"cell-{number}"
     return v4.new_notebook(cells=cells)
 
 
