@@ -99,7 +99,7 @@ def _card(document: Document, question: Question) -> dict[str, Any]:
 
 
 def _panel_row(document: Document, question: Question) -> dict[str, Any]:
-    chapter = next((c for c in document.chapters if c.number == question.chapter), None)
+    chapter = next(c for c in document.chapters if c.number == question.chapter)
     found = [r for p in question.results for r in document.results if fnmatchcase(r["name"], p)]
     rerun = document.rerun.replace("{id}", question.id)
     shown = [(_named(r["name"]), _number(r["value"]), r) for r in found]
