@@ -71,7 +71,7 @@ def execute_notebooks(
 
     async def in_turn(path: Path, nb: NotebookNode) -> None:
         async with free:
-            given = {k: v for k, v in parameters.items() if k in (assigned(nb) or ())}
+            given = {k: v for k, v in parameters.items() if k in assigned(nb)}
             key, target = code_key(nb, given, depends), out / path.name
             if _still_holds(target, key, nb):
                 progress(f"{path.stem}: unchanged")
@@ -107,27 +107,18 @@ def read_notebook(path: Path, parameters: dict[str, str]) -> NotebookNode:
     except Exception as error:
         raise UserError(f"{path}: not a notebook: {one_line(str(error))}") from None
     nb.cells = [c for c in nb.cells if INJECTED not in tags(c)]
-    if not parameters or not HOUSE.match(path.name):
-        return nb
     known = assigned(nb)
-    if known is None:
-        raise UserError(f"{path}: no code cell has the tag {PARAMETERS!r}; give it to one")
-    for name in parameters:
-        if name not in known:
-            raise UserError(
-                f"{path}: unknown parameter {name!r}; the cell tagged {PARAMETERS!r} "
-                f"sets {', '.join(sorted(known)) or 'nothing'}"
-            )
+    missing = ", ".join(name for name in parameters if name not in known)
+    if missing and HOUSE.match(path.name):
+        raise UserError(f"{path}: a code cell tagged {PARAMETERS!r} must assign {missing}")
     return nb
 
 
-def assigned(nb: NotebookNode) -> set[str] | None:
-    """The names that the cell tagged "parameters" assigns; None where there is no such cell."""
-    cell = next((c for c in code_cells(nb) if PARAMETERS in tags(c)), None)
-    if cell is None:
-        return None
+def assigned(nb: NotebookNode) -> set[str]:
+    """The names that the cell tagged "parameters" assigns."""
+    source = next((c.source for c in code_cells(nb) if PARAMETERS in tags(c)), "")
     try:
-        names = [n for n in ast.walk(ast.parse(cell.source)) if isinstance(n, ast.Name)]
+        names = [n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)]
     except SyntaxError:
         return set()
     return {n.id for n in names if isinstance(n.ctx, ast.Store)}

@@ -72,8 +72,8 @@ def test_the_key_is_of_code_parameters_and_dependencies_alone():
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"first": 'PROFILE = ""\nLANG = ""'}, "01_a.ipynb: unknown parameter 'DATA'"),
-        ({"tag": ""}, "no code cell has the tag 'parameters'"),
+        ({"first": 'PROFILE = ""\nLANG = ""'}, "01_a.ipynb: a code cell .* must assign DATA$"),
+        ({"tag": ""}, "must assign PROFILE, DATA, LANG$"),
     ],
 )
 def test_a_fault_is_told_before_anything_runs(tmp_path, options, told):
