@@ -63,10 +63,8 @@ def main() -> None:
             raise KeyboardInterrupt
         sys.stdout.flush()  # a full disk shows here, not at the very end
     except typer.exceptions.TyperException as error:  # a wrong option, a missing argument
-        fault = f"{error.format_message()} (hw3 COMMAND --help says what there is)"
-        if not sys.argv[1:]:
-            fault = "no command given; hw3 --help lists them"
-        status = tell(UserError(fault))
+        hint = "hw3 --help and hw3 COMMAND --help say what there is"
+        status = tell(UserError(f"{error.format_message()} ({hint})"))
     except BaseException as error:
         status = tell(error)
     sys.exit(status or 0)
@@ -213,10 +211,8 @@ def predict(
     from hw3lib.models.network import load_network, write_predictions
     from hw3lib.models.network import predict as predict_faces
 
-    if path and data:
-        raise UserError("predict: give the images once, as an argument or with --data")
-    if not (path or data):
-        raise UserError("predict: no images given; add a path, or --data PATH")
+    if bool(path) == bool(data):
+        raise UserError("predict: give the images once, as an argument or with --data PATH")
     network, faces = load_network(weights), load(path or data)
     tell_problems(faces)
     ids, probabilities = predict_faces(network, faces, split=split, views=views)
