@@ -54,7 +54,7 @@ def attribution_grid(
     split = {"guided backprop": Text("導引\n反向傳播", "guided\nbackprop")}  # not 導引反向傳 and 播
     columns = [Text("影像", "image"), *(split.get(method, method) for method in maps)]
     scale = Scale(ONE_SCALE)
-    return image_grid(rows, columns=columns, labels=labels, scale=scale, biggest=0.56)
+    return image_grid(rows, columns=columns, labels=labels, scale=scale, biggest=0.62)
 
 
 def explain(

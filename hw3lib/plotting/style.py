@@ -220,4 +220,4 @@ def ticks(axis: Axis, unit: str) -> None:
         case "pp":
             axis.set_major_formatter(lambda x, _: f"{100 * x:+.4g}" if abs(x) > 1e-9 else "0")
         case "1":
-            axis.set_major_locator(MaxNLocator(integer=True))
+            axis.set_major_locator(MaxNLocator("auto", integer=True))
