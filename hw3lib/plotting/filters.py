@@ -63,7 +63,7 @@ def response_sheet(
 def filter_labels(filters: Sequence[int], profile: np.ndarray) -> list[Text]:
     """Number and preferred class of each filter; profile (K, 7)."""
     classes = [term(CLASSES[int(np.nanargmax(profile[f]))]) for f in filters]
-    return [Text(f"{f}：{c.zh}", f"{f}: {c.en}") for f, c in zip(filters, classes, strict=True)]
+    return [Text(f"{f} {c.zh}", f"{f} {c.en}") for f, c in zip(filters, classes, strict=True)]
 
 
 def filter_sheet(
