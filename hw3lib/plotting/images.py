@@ -192,7 +192,7 @@ def mean_faces(faces: Faces, *, samples: Faces | None = None) -> Axes:
     labels = [Text("樣本", "samples"), *[""] * (len(above) - 1)] if above else []
     labels += [Text("平均臉", "mean face"), Text("差異", "difference")]
     scale = Scale(name, low=-top, high=top)
-    return image_grid([*above, *rows], columns=CLASSES, labels=labels, scale=scale)
+    return image_grid([*above, *rows], columns=CLASSES, labels=labels, scale=scale, biggest=0.62)
 
 
 def _columns_by_class(faces: Faces) -> list[list[np.ndarray | None]]:
