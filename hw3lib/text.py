@@ -200,6 +200,8 @@ HYPERPARAMETERS: dict[str, Text] = {  # fields of a Recipe
     "schedule": Text("學習率排程", "learning-rate schedule"),
     "ema": Text("權重指數移動平均（EMA）", "weight averaging (EMA)"),
     "label_smoothing": Text("標籤平滑", "label smoothing"),
+    "teacher": Text("教師網路（知識蒸餾）", "teachers (distillation)"),
+    "distillation": Text("教師占訓練目標的比例", "teachers' share of the target"),
     "flip": Text("翻轉", "flip"),
     "shift": Text("平移（±像素）", "shift (± pixels)"),
     "rotate": Text("旋轉（±度）", "rotation (± degrees)"),

@@ -67,8 +67,9 @@ def _hyperparameters(run: Run) -> Block:
     """In two columns of name and value, to take half the height."""
     recipe, said = run.recipe, []
     for name in dict.fromkeys([*HYPERPARAMETERS, *_changed(recipe)]):
-        value = getattr(recipe, name)
+        value = _value(recipe, name)
         off = (name != "seed" and value in UNUSED) or (name, value) == ("train_on", "train")
+        off |= name == "label_smoothing" and recipe.distillation == 1  # the label has no share
         if name in HYPERPARAMETERS and off:
             continue
         if recipe.optimizer in USED_BY.get(name, (recipe.optimizer,)):
@@ -130,7 +131,13 @@ def _runs(runs: dict[str, Run]) -> Block:
 def _changed(recipe: Recipe) -> dict[str, object]:
     """What a Recipe sets apart from the defaults, but for its data and its seed."""
     default = asdict(Recipe(model=recipe.model, data=recipe.data, seed=recipe.seed))
-    return {k: v for k, v in asdict(recipe).items() if v != default[k]}
+    return {k: _value(recipe, k) for k, v in asdict(recipe).items() if v != default[k]}
+
+
+def _value(recipe: Recipe, name: str) -> object:
+    """Of a field; of many teachers how many and what they are, instead of their Runs' names."""
+    runs = recipe.teacher.split() if name == "teacher" else []
+    return f"{len(runs)} {runs[0].rpartition('-')[0]}" if runs else getattr(recipe, name)
 
 
 def _range(values: list[int]) -> str:

@@ -139,7 +139,7 @@ def shares(recipe: Recipe, epoch: int, labels: torch.Tensor) -> torch.Tensor:
     """
     alpha, rng = recipe.mixup or recipe.cutmix, np.random.default_rng([recipe.seed, epoch])
     drawn = rng.beta(alpha, alpha, len(labels)).astype(np.float32)
-    return torch.from_numpy(drawn).to(labels.device)
+    return torch.from_numpy(drawn).to(labels.device, non_blocking=True)
 
 
 def augment(

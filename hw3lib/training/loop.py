@@ -11,7 +11,7 @@ import contextlib
 import ctypes
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -24,7 +24,7 @@ from hw3lib.data.audit import pixel_statistics
 from hw3lib.data.split import Split
 from hw3lib.models.network import Network
 from hw3lib.training.augment import alternating_flips, augment
-from hw3lib.training.losses import Loss, draw_order
+from hw3lib.training.losses import Loss, Teacher, draw_order
 from hw3lib.training.optimizers import (
     Average,
     copy_of,
@@ -86,6 +86,7 @@ def train(
     resume: State | None = None,
     after_epoch: Callable[[State], None] = lambda state: None,
     every_epoch: bool = False,
+    teachers: Sequence[Network] = (),
 ) -> tuple[Network, State]:
     """Train by the Recipe and return the network it selects and the last State.
 
@@ -96,9 +97,10 @@ def train(
     after_epoch : called with the State at each epoch's end (checkpoint, progress)
     every_epoch : keep the logits on validation and test after every epoch (`State.logits`), so
         that every patience can be read off one training at a constant rate
+    teachers : the networks of the Runs that the Recipe's `teacher` names, on the device
     """
     with exact(recipe, device):
-        now = Training(recipe, folds, device, every_epoch=every_epoch)
+        now = Training(recipe, folds, device, every_epoch=every_epoch, teachers=teachers)
         if resume is not None:
             now.go_on_from(resume)
         while not finished(recipe, now.state):
@@ -123,7 +125,13 @@ class Training:
     """
 
     def __init__(
-        self, recipe: Recipe, folds: Split, device: torch.device, *, every_epoch: bool = False
+        self,
+        recipe: Recipe,
+        folds: Split,
+        device: torch.device,
+        *,
+        every_epoch: bool = False,
+        teachers: Sequence[Network] = (),
     ):
         self.recipe, self.device = recipe, device
         self.images, self.labels = images_of(folds, recipe.train_on, device, recipe.train_limit)
@@ -135,6 +143,7 @@ class Training:
         mean, std = normalization(recipe, self.images)
         self.network = Network(model.to(device), mean, std, recipe.in_channels)
         model.requires_grad_(True)
+        self.teacher = Teacher(teachers, self.network) if teachers else None
         self.optimizer = make_optimizer(recipe, model)
         average = copy_of(model.state_dict()) if recipe.ema else {}
         self.state = State(model.state_dict(), self.optimizer.state_dict(), average, {})
@@ -182,7 +191,7 @@ class Training:
         generator = torch.Generator(self.device).manual_seed(recipe.seed * 100_003 + epoch)
         torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout's generator
         order = draw_order(recipe, labels, generator)
-        batch_loss = Loss(recipe, labels, epoch)
+        batch_loss = Loss(recipe, labels, epoch, self.teacher)
         flips = alternating_flips(recipe, epoch, labels)
         average = Average(self.state.average, model, recipe.ema)
         steps = max(1, len(order) // recipe.batch_size)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from hw3lib.data.faces import CLASSES
+from hw3lib.models.network import Network
 from hw3lib.training.augment import mix_pairs, shares
 from hw3lib.training.recipe import Recipe
 
@@ -18,11 +21,15 @@ class Loss:
 
     labels : (N,) int64 of the training images, on the device
     epoch  : from 0, of which mixup and CutMix draw how much is kept of each image
+    teacher: what turns a batch into the probabilities that its Runs teach, with `distillation`
     """
 
-    def __init__(self, recipe: Recipe, labels: torch.Tensor, epoch: int = 0):
+    def __init__(
+        self, recipe: Recipe, labels: torch.Tensor, epoch: int = 0, teacher: Teacher | None = None
+    ):
         counts = class_counts(labels).float()
         self.recipe, self.weight = recipe, class_weights(recipe.class_weight, counts)
+        self.teacher = teacher
         self.offset = recipe.logit_adjustment * (counts / counts.sum()).log()
         self.shares = shares(recipe, epoch, labels) if recipe.mixup or recipe.cutmix else None
 
@@ -32,12 +39,20 @@ class Loss:
         """Mean loss (nats) and count of right answers (of the larger share, if mixed)."""
         if self.shares is None:
             out = model(batch).float()
-            return self.mean(out, labels), (out.argmax(1) == labels).sum()
+            loss = self.taught(self.mean(out, labels), out, batch)
+            return loss, (out.argmax(1) == labels).sum()
         kept, self.shares = self.shares.split([len(batch), len(self.shares) - len(batch)])
         mixed, partner, kept = mix_pairs(batch, kept, self.recipe, generator)
         out, other = model(mixed).float(), labels[partner]
         loss = (kept * self.each(out, labels) + (1 - kept) * self.each(out, other)).mean()
+        loss = self.taught(loss, out, mixed)
         return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, other)).sum()
+
+    def taught(self, loss: torch.Tensor, out: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
+        """The loss with the teacher's share of the target: cross entropy with what it sees."""
+        if self.teacher is None:
+            return loss
+        return torch.lerp(loss, F.cross_entropy(out, self.teacher(batch)), self.recipe.distillation)
 
     def mean(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.recipe.reduction == "mean":  # over the images, whatever they weigh
@@ -53,6 +68,26 @@ class Loss:
             out + self.offset, labels, self.weight, reduction=reduction,
             label_smoothing=self.recipe.label_smoothing,
         )  # fmt: skip
+
+
+class Teacher:
+    """The mean probabilities of trained networks, of the very batch that the pupil sees.
+
+    Hinton et al. 2015 (arXiv:1503.02531), at temperature 1; that teacher and pupil see the same
+    augmented image matters most, Beyer et al. 2021 (arXiv:2106.05237).
+
+    pupil : whose standardised batches it reads; every teacher has a mean and deviation of its own
+    """
+
+    def __init__(self, teachers: Sequence[Network], pupil: Network):
+        self.members = [
+            (t.model, pupil.std / t.std, (pupil.mean - t.mean) / t.std) for t in teachers
+        ]
+
+    @torch.no_grad()
+    def __call__(self, batch: torch.Tensor) -> torch.Tensor:  # (B, C, 48, 48) -> (B, 7)
+        each = [model(batch * a + b).float().softmax(1) for model, a, b in self.members]
+        return torch.stack(each).mean(0)
 
 
 def class_counts(labels: torch.Tensor) -> torch.Tensor:

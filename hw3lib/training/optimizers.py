@@ -9,6 +9,7 @@ from functools import partial
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from hw3lib.training.recipe import Recipe
 
@@ -37,24 +38,27 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
+        # over lists of tensors: tensor by tensor, starting kernels costs a GPU more than they take
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
-            updates = [self._momentum(p, group) for p in parameters]
+            updates = self._momentum(parameters, group)
             if group["orthogonal"]:
                 updates = orthogonal_updates(updates)
-            for parameter, update in zip(parameters, updates, strict=True):
-                if group["orthogonal"]:
-                    parameter.mul_(1 - group["lr"] * group["weight_decay"])
-                parameter.add_(update, alpha=-group["lr"])
+                torch._foreach_mul_(parameters, 1 - group["lr"] * group["weight_decay"])
+            torch._foreach_add_(parameters, updates, alpha=-group["lr"])
 
-    def _momentum(self, parameter: torch.Tensor, group: dict) -> torch.Tensor:
-        """Nesterov's gradient; the plain SGD groups add their weight decay to it first."""
-        gradient = parameter.grad
+    def _momentum(self, parameters: list[torch.Tensor], group: dict) -> list[torch.Tensor]:
+        """Nesterov's gradients; the plain SGD groups add their weight decay to them first."""
+        gradients = [p.grad for p in parameters]
         if not group["orthogonal"] and group["weight_decay"]:
-            gradient = gradient.add(parameter, alpha=group["weight_decay"])
-        buffer = self.state[parameter].setdefault("buffer", torch.zeros_like(parameter))
-        buffer.mul_(group["momentum"]).add_(gradient)
-        return gradient.add(buffer, alpha=group["momentum"])
+            gradients = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
+        for p in parameters:
+            if not self.state[p]:
+                self.state[p]["buffer"] = torch.zeros_like(p)
+        buffers = [self.state[p]["buffer"] for p in parameters]
+        torch._foreach_mul_(buffers, group["momentum"])
+        torch._foreach_add_(buffers, gradients)
+        return torch._foreach_add(gradients, buffers, alpha=group["momentum"])
 
 
 def orthogonal_updates(kernels: list[torch.Tensor]) -> list[torch.Tensor]:
@@ -177,12 +181,11 @@ class Average:
         self.average = [weights[k] for k in floats if weights]
         self.current = [current[k] for k in floats if weights]
 
-    @torch.no_grad()
     def update(self, step: int) -> None:
         """After `step` steps; early on the average is short, so that the start is forgotten."""
         decay = min(self.decay, (1 + step) / (10 + step))
-        for mean, value in zip(self.average, self.current, strict=True):
-            mean.lerp_(value, 1 - decay)
+        if self.average:
+            get_ema_multi_avg_fn(decay)(self.average, self.current, None)
 
 
 @contextlib.contextmanager

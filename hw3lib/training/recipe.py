@@ -34,6 +34,7 @@ RANGES = (
     ("0 or more", lambda x: x >= 0,
      ("shift", "rotate", "brightness", "mixup", "cutmix", "logit_adjustment", "weight_decay",
       "patience", "train_limit", "seed")),
+    ("in [0, 1]", lambda x: 0 <= x <= 1, ("distillation",)),
     ("in [0, 1)", lambda x: 0 <= x < 1,
      ("scale", "contrast", "erase", "label_smoothing", "momentum", "ema")),
 )  # fmt: skip
@@ -43,6 +44,8 @@ CONFLICTS = (
     (lambda r: r.train_on != "train" and (r.select == "best" or r.patience),
      "trained on the validation split, nothing is left to choose an epoch by; leave select and "
      "patience at their defaults"),
+    (lambda r: bool(r.teacher) != (r.distillation > 0),
+     "teacher and distillation go together: which networks teach, and their share of the target"),
     (lambda r: r.mixup and r.cutmix, "mixup and cutmix both join pairs of images; set one to 0"),
     (lambda r: r.cycles > 1
      and (r.schedule != "cosine" or r.select == "best" or r.epochs % r.cycles),
@@ -82,6 +85,8 @@ class Recipe:
     cutmix: float = 0.0  # alpha of the Beta distribution, 0 for off
     # loss and sampling
     label_smoothing: float = 0.0
+    teacher: str = ""  # networks that teach: a configuration of the profile, in a Run its Runs
+    distillation: float = 0.0  # their share of the target; the label has the rest
     class_weight: str = "none"
     reduction: str = "weighted"  # by the batch's sum of weights, as torch does, or "mean"
     logit_adjustment: float = 0.0  # times the log prior, added to the logits in the loss

@@ -110,7 +110,7 @@ class Run:
             raise UserError(f"{self.path}: holds no logits of every epoch; train it with them")
         return self._of(split, load_file(self.path / EPOCHS)).astype(np.float32)
 
-    def network(self, device: str = "cpu", *, cycle: int = 0) -> Network:
+    def network(self, device: str | torch.device = "cpu", *, cycle: int = 0) -> Network:
         """The trained network; `cycle` (1, 2, …): the snapshot at the end of that cycle.
 
         Raises
@@ -286,9 +286,10 @@ def _train_into(path: Path, recipe: Recipe, folds: Split, name: str, every_epoch
         report.epoch(state.history)
 
     with enough_memory(name, recipe):
+        teachers = [_teacher(path.parent / folder, device) for folder in recipe.teacher.split()]
         network, state = train(
             recipe, folds, device=device, resume=resume, after_epoch=after_epoch,
-            every_epoch=every_epoch,
+            every_epoch=every_epoch, teachers=teachers,
         )  # fmt: skip
     report.close()
     with new_folder(path) as part:
@@ -313,6 +314,12 @@ def _train_into(path: Path, recipe: Recipe, folds: Split, name: str, every_epoch
         }
         (part / RECORD).write_text(json.dumps(record, indent=1), encoding="utf-8")
     checkpoint.unlink(missing_ok=True)
+
+
+def _teacher(path: Path, device: torch.device) -> Network:
+    if not path.exists():
+        raise UserError(f"{path}: the Run of a teacher is missing; train it first, with hw3 train")
+    return open_run(path).network(device)
 
 
 def _write_files(

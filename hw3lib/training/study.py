@@ -20,7 +20,7 @@ from hw3lib.data.faces import Faces
 from hw3lib.data.split import Split, recut, split_faces
 from hw3lib.files import ROOT, read_toml
 from hw3lib.training.recipe import Recipe
-from hw3lib.training.runs import Run, get_run
+from hw3lib.training.runs import Run, get_run, run_path
 
 PROFILES = ROOT / "report" / "profiles"
 MOST_FACES = 1_000_000  # drawn for a profile
@@ -64,8 +64,15 @@ class Study:
             raise UserError(
                 f"profile {self.profile}: no recipe {name!r}; it has {', '.join(self.recipes)}"
             )
+        if not run_path(self.recipes[name]).exists():
+            self.runs(*self.teachers(name))
         every_epoch = self.keeps_epochs(name)
         return get_run(self.recipes[name], self.folds_of(name), name=name, every_epoch=every_epoch)
+
+    def teachers(self, name: str) -> list[str]:
+        """The recipes whose networks teach this one."""
+        taught_by = self.recipes[name].teacher.split()
+        return [n for n, recipe in self.recipes.items() if run_path(recipe).name in taught_by]
 
     def folds_of(self, name: str) -> Split:
         """The split that a Recipe is trained on: the study's own, or cut again as it says."""
@@ -129,7 +136,12 @@ def open_study(profile: str = "demo", data: str = "") -> Study:
         name: replace(r, data=recut(folds, r.split, r.seed).fingerprint)
         for name, r in recipes.items()
     }
-    return Study(path.stem, faces, folds, recipes, settings)
+    study = Study(path.stem, faces, folds, {**recipes}, settings)
+    for name, recipe in recipes.items():
+        if recipe.teacher:  # by their hashes, which name the Run
+            paths = [run_path(study.recipes[n]).name for n in study.names(recipe.teacher)]
+            study.recipes[name] = replace(recipe, teacher=" ".join(paths))
+    return study
 
 
 def read_profile(path: Path) -> dict[str, Any]:

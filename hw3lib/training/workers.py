@@ -12,6 +12,7 @@ import os
 import platform
 import threading
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -22,7 +23,7 @@ from hw3lib.data.split import Split, recut
 from hw3lib.files import new_folder
 from hw3lib.training.progress import to_stderr
 from hw3lib.training.recipe import TRAINING_VERSION, Recipe
-from hw3lib.training.runs import Run, get_run, open_run, run_path
+from hw3lib.training.runs import Run, get_run, open_run, run_path, runs_folder
 from hw3lib.training.study import Study
 
 GPU_SHARE = 4  # trainings on one GPU; small networks leave most of it idle
@@ -51,10 +52,17 @@ def make_runs(
     names = list(study.recipes) if names is None else names
     paths = {run_path(study.recipes[n]): n for n in reversed(names)}  # one name for each Run
     missing = [n for path, n in reversed(paths.items()) if not path.exists()]
-    if scheduler and missing:
-        made = _on_workers(scheduler, study, missing)
+    # teachers before all others, those they teach next
+    teachers = [t for n in missing for t in study.teachers(n)]
+    first = [t for t in dict.fromkeys(teachers) if not run_path(study.recipes[t]).exists()]
+    rest = [n for n in missing if n not in first]
+    rest.sort(key=lambda n: not study.recipes[n].teacher)
+    missing = [*first, *rest]
+    waves = [wave for wave in (first, rest) if wave]
+    if scheduler:
+        made = chain.from_iterable(_on_workers(scheduler, study, wave) for wave in waves)
     else:
-        made = _on_this_machine(study, missing, jobs)
+        made = chain.from_iterable(_on_this_machine(study, wave, jobs) for wave in waves)
     for done, name in enumerate(made, start=1):
         if len(missing) > 1:
             to_stderr(f"{done} of {len(missing)} Runs made: {name}")
@@ -106,6 +114,7 @@ def _on_workers(address: str, study: Study, names: list[str]) -> Iterator[str]:
         tasks = {
             client.submit(
                 _train_there, folds, study.recipes[n], n, study.keeps_epochs(n), _version(),
+                {run_path(study.recipes[t]).name: _files(study.run(t)) for t in study.teachers(n)},
                 key=f"{n}-{study.recipes[n].hash}", pure=False, retries=3,
             ): n
             for n in names
@@ -121,7 +130,7 @@ def _on_workers(address: str, study: Study, names: list[str]) -> Iterator[str]:
                     "look at the workers' logs (dask worker --memory-limit; is this version of "
                     "hw3lib installed there?), give the command again"
                 )
-            _keep(task.result(), study.recipes[name])
+            _keep(task.result(), run_path(study.recipes[name]), study.recipes[name])
             task.release()  # else dask would make it again when the worker that made it dies
             yield name
 
@@ -154,23 +163,36 @@ def _version() -> str:
 
 
 def _train_there(
-    folds: Split, recipe: Recipe, name: str, every_epoch: bool, version: str
+    folds: Split,
+    recipe: Recipe,
+    name: str,
+    every_epoch: bool,
+    version: str,
+    teachers: dict[str, dict[str, bytes]],
 ) -> dict[str, bytes]:
-    """In a worker: the files of the Run, which is found, resumed or trained there."""
+    """In a worker: the files of the Run, which is found, resumed or trained there.
+
+    teachers : the files of the Runs that teach it, by the names of their folders
+    """
     if version != _version():
         raise UserError(
             f"worker on {platform.node()}: {_version()} there, {version} here; "
             "install the same versions"
         )
     with _one_at_a_time:
+        for folder, files in teachers.items():
+            _keep(files, runs_folder() / folder)
         cut = recut(folds, recipe.split, recipe.seed)
         run = get_run(recipe, cut, name=name, every_epoch=every_epoch)
+    return _files(run)
+
+
+def _files(run: Run) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.path.iterdir()}
 
 
-def _keep(files: dict[str, bytes], recipe: Recipe) -> None:
+def _keep(files: dict[str, bytes], path: Path, recipe: Recipe | None = None) -> None:
     """Into the runs folder, checked, where a shared one does not hold the Run already."""
-    path = run_path(recipe)
     if path.exists():
         return
     with new_folder(path) as part:

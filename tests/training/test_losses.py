@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from hw3lib.training.augment import mix_pairs, shares
-from hw3lib.training.losses import EFFECTIVE, Loss, class_weights, draw_order
+from hw3lib.training.losses import EFFECTIVE, Loss, Teacher, class_weights, draw_order
 from hw3lib.training.recipe import Recipe
 
 LABELS = torch.repeat_interleave(torch.arange(7), torch.tensor([400, 44, 410, 720, 480, 317, 500]))
@@ -88,6 +90,21 @@ def test_mixed_pairs_share_the_loss(batch):
     _, partner, kept = mix_pairs(torch.zeros(32, 1, 4, 4), kept, recipe, torch.Generator())
     other = F.cross_entropy(logits, labels[partner], reduction="none")
     assert total.item() == pytest.approx((kept * each + (1 - kept) * other).mean().item(), rel=1e-5)
+
+
+def test_a_teacher_has_its_share_of_the_target_and_its_own_units(batch):
+    logits, labels = batch
+    pixels = torch.rand(32, 1, 4, 4, generator=torch.Generator().manual_seed(1))
+    pupil, head = SimpleNamespace(mean=0.4, std=0.2), torch.nn.Linear(16, 7)
+    teachers = [SimpleNamespace(model=lambda x: head(x.flatten(1)), mean=m, std=s)
+                for m, s in ((0.5, 0.3), (0.1, 1.0))]  # fmt: skip
+    target = sum(head(((pixels - t.mean) / t.std).flatten(1)).softmax(1) for t in teachers) / 2
+    recipe = Recipe(model="x", teacher="two", distillation=0.7, label_smoothing=0.1)
+    loss = Loss(recipe, LABELS, teacher=Teacher(teachers, pupil))
+    total, _ = loss(Fixed(logits), (pixels - pupil.mean) / pupil.std, labels, None)
+    taught = -(target * logits.log_softmax(1)).sum(1).mean()
+    told = F.cross_entropy(logits, labels, label_smoothing=0.1)
+    assert total.item() == pytest.approx((0.7 * taught + 0.3 * told).item(), rel=1e-5)
 
 
 @pytest.mark.parametrize(("sampler", "power"), [("balanced", 0.0), ("sqrt", 0.5)])

@@ -26,6 +26,7 @@ def test_the_name_is_of_every_field_off_its_default():
         {"scale": 1.0}, {"epochs": 0},
         {"optimizer": "lion"}, {"in_channels": 2}, {"width": float("nan")},
         {"class_weight": "inverse", "sampler": "balanced"}, {"patience": 3},
+        {"teacher": "x"}, {"distillation": 0.5},
         {"split": "part 0 of 3"}, {"cycles": 2}, {"cycles": 3, "schedule": "cosine"},
     ],
 )  # fmt: skip

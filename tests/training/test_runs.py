@@ -18,6 +18,8 @@ from hw3lib.training.loop import State, train
 from hw3lib.training.pack import pack, unpack
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import checkpoint_of, get_run, open_run, run_path
+from hw3lib.training.study import open_study
+from hw3lib.training.workers import make_runs
 
 CPU = torch.device("cpu")
 DENSE = Recipe(
@@ -82,6 +84,25 @@ def test_a_checkpoint_without_the_logits_asked_for_is_not_gone_on_from(folds, tm
     write_checkpoint(checkpoint_of(run_path(short, tmp_path)), state, short, CPU)
     run = get_run(short, folds, root=tmp_path, every_epoch=True)
     assert run.epoch_logits("validation").shape[0] == 2 and not run.record["resumed"]
+
+
+def test_teachers_are_trained_before_whom_they_teach(folds, tmp_path, monkeypatch):
+    monkeypatch.setenv("HW3_RUNS", str(tmp_path))
+    profile = tmp_path / "taught.toml"
+    profile.write_text(
+        "[settings]\nsynthetic = 150\n"
+        '[recipes.pupil]\nbase = "teacher"\nseed = 2\nteacher = "teacher"\ndistillation = 0.8\n'
+        '[recipes.teacher]\nmodel = "dense"\nwidth = 0.05\nepochs = 1\nseeds = [0, 1]\n'
+    )
+    study = open_study(str(profile))
+    assert study.teachers("pupil") == ["teacher.0", "teacher.1"]
+    with pytest.raises(UserError, match=r"Run of a teacher is missing; train it first"):
+        get_run(study.recipes["pupil"], study.folds)
+    pupil = make_runs(study, ["pupil"])["pupil"]
+    assert len(list(tmp_path.glob("dense-*"))) == 3
+    assert pupil.recipe.teacher.split() == [study.run(f"teacher.{k}").path.name for k in (0, 1)]
+    other = get_run(replace(pupil.recipe, teacher="", distillation=0.0), study.folds)
+    assert not same_weights(pupil.network(), other.network())
 
 
 def test_packed_runs_serve_elsewhere(run, tmp_path):

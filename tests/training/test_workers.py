@@ -21,7 +21,7 @@ from hw3lib import UserError
 from hw3lib.data.split import split_faces
 from hw3lib.training import workers
 from hw3lib.training.recipe import Recipe
-from hw3lib.training.runs import get_run
+from hw3lib.training.runs import get_run, run_path
 from hw3lib.training.study import Study
 from hw3lib.training.workers import make_runs
 
@@ -33,7 +33,7 @@ TINY = Recipe(
 
 @pytest.fixture(scope="module")
 def study() -> Study:
-    """Two configurations over their seeds, one of them on a split cut again."""
+    """Two configurations over their seeds, one on a split cut again; one seed of each teaches."""
     folds = split_faces(make_faces(150, test=30))
     recipes = {}
     for seed in range(2):
@@ -42,7 +42,9 @@ def study() -> Study:
     study = Study("grid", folds.faces, folds, recipes, {})
     for name, recipe in recipes.items():
         recipes[name] = replace(recipe, data=study.folds_of(name).fingerprint)
-    return study
+    teachers = " ".join(run_path(recipes[name]).name for name in ("plain.1", "random.0"))
+    pupil = replace(recipes["plain.0"], epochs=3, teacher=teachers, distillation=0.7)
+    return replace(study, recipes={"pupil": pupil, **recipes})
 
 
 @contextmanager
@@ -122,11 +124,13 @@ def test_a_killed_worker_costs_its_task_and_the_bits_are_ours(
     assert list(runs) == list(study.recipes)
     for name, recipe in study.recipes.items():
         assert runs[name].path.parent == ours
+        for teacher in study.teachers(name):
+            get_run(study.recipes[teacher], study.folds_of(teacher), root=tmp_path / "local")
         local = get_run(recipe, study.folds_of(name), root=tmp_path / "local")
         assert same_weights(runs[name].network(), local.network())
         for file in ("logits.safetensors", "recipe.json"):
             assert (runs[name].path / file).read_bytes() == (local.path / file).read_bytes()
-    observed("4 Runs, the same bits", 1)
+    observed("5 Runs, the same bits", 1)
 
 
 @pytest.mark.slow
