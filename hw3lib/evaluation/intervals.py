@@ -46,7 +46,11 @@ def difference(first: Estimate, second: Estimate) -> Estimate:
     return Estimate(value, float(value - below), float(value + above))
 
 
-def percentile(value: float, samples: np.ndarray) -> Estimate:
-    """The value with the central 95 % of its bootstrap samples."""
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def percentile(value: float, samples: np.ndarray, *, among: int = 1) -> Estimate:
+    """The value with the central 95 % of its bootstrap samples.
+
+    among : of so many intervals 95 % hold all at once (Bonferroni)
+    """
+    tail = (1 - LEVEL) / 2 / among
+    low, high = np.quantile(samples, [tail, 1 - tail])
     return Estimate(float(value), float(low), float(high))

@@ -81,10 +81,12 @@ def bootstrap(
     *,
     statistic: str = "accuracy",
     against: np.ndarray | None = None,
+    among: int = 1,
 ) -> Estimate:
     """A statistic, or its gain over the predictions `against`, with a percentile interval.
 
     statistic : a name in metrics.STATISTICS;  group : (n,) groups of copies, drawn as a whole
+    among : as for `percentile`
     """
     measure = metrics.STATISTICS[statistic]
     value = measure(metrics.confusion(predictions, labels))
@@ -92,7 +94,7 @@ def bootstrap(
     if against is not None:
         value = value - measure(metrics.confusion(against, labels))
         samples = samples - measure(resampled_confusions(against, labels, group))
-    return percentile(value, samples)
+    return percentile(value, samples, among=among)
 
 
 def grouped_mean(
@@ -129,13 +131,16 @@ def pair_correlation(first: np.ndarray, second: np.ndarray) -> tuple[float, floa
 # Recipes over their seeds
 
 
-def over_seeds(values: Sequence[float]) -> Estimate:
-    """Mean with Student's t interval over independent values; NaN bounds for a single one."""
+def over_seeds(values: Sequence[float], *, among: int = 1) -> Estimate:
+    """Mean with Student's t interval over independent values; NaN bounds for a single one.
+
+    among : of so many intervals 95 % hold all at once (Bonferroni)
+    """
     values = np.asarray(values, dtype=float)
     n, mean = len(values), float(values.mean())
     if n < 2:
         return Estimate(mean, np.nan, np.nan)
-    half = float(t.ppf((1 + LEVEL) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
+    half = float(t.ppf(1 - (1 - LEVEL) / 2 / among, n - 1) * values.std(ddof=1) / np.sqrt(n))
     return Estimate(mean, mean - half, mean + half)
 
 

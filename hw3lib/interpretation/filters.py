@@ -242,15 +242,15 @@ def region_falls(
     return np.stack(falls)
 
 
-def leading_region(values: np.ndarray) -> str | None:
+def leading_region(values: np.ndarray, *, among: int = 1) -> str | None:
     """(7, n) of n images, a row for each of REGIONS -> the region of the highest mean, if certain.
 
     Certain: its 95 % interval over the images lies above 0, and so does that of its lead over
-    the next one.
+    the next one; `among` so many filters or classes that are asked for theirs (Bonferroni).
     """
     first, second = np.argsort(-values.mean(1))[:2]
-    lead = mean_interval(values[first] - values[second])
-    certain = lead.low > 0 and mean_interval(values[first]).low > 0
+    lead = mean_interval(values[first] - values[second], among=among)
+    certain = lead.low > 0 and mean_interval(values[first], among=among).low > 0
     return REGIONS[first] if certain else None
 
 

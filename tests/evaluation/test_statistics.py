@@ -53,6 +53,9 @@ def test_bootstrap_agrees_with_scipy_where_no_image_has_a_copy(scored):
     theirs = bootstrap((right,), np.mean, n_resamples=2000, method="percentile", rng=1)
     assert ours.value == right.mean()
     assert ours[1:] == pytest.approx(tuple(theirs.confidence_interval), abs=0.006)
+    of_five = statistics.bootstrap(logits, labels, np.arange(600), among=5)
+    wider = np.quantile(theirs.bootstrap_distribution, [0.005, 0.995])
+    assert of_five[1:] == pytest.approx(tuple(wider), abs=0.01)
 
 
 def test_bootstrap_draws_whole_groups(scored):

@@ -151,3 +151,5 @@ def test_intervals_leave_nan_out():
     theirs = ttest_1samp([1, 2, 3], 0).confidence_interval()
     assert estimate == pytest.approx((2, *theirs))
     assert np.isnan(checks.mean_interval(np.array([np.nan])).value)
+    wider = ttest_1samp([1, 2, 3], 0).confidence_interval(0.99)
+    assert checks.mean_interval(np.array([1.0, 2.0, 3.0]), among=5) == pytest.approx((2, *wider))

@@ -182,7 +182,7 @@ def test_damaged_weights_are_refused(tmp_path):
 
 def test_what_is_not_there_is_told_with_what_is_published(tmp_path):
     line = refused(tmp_path / "missing")
-    assert "no such weights file" in line and "best, large, vgg16" in line
+    assert "no such weights file" in line and "best, vgg16" in line
 
 
 def test_accuracies_are_counted_by_hand(run, folds, faces):
