@@ -54,7 +54,7 @@ def folds(faces: Faces) -> Split:
 
 @pytest.fixture(scope="session")
 def recipe(folds: Split) -> Recipe:
-    """Everything that draws random numbers is on: augmentation, mixup, dropout, averaging."""
+    """Everything that draws random numbers is on: augmentation, dropout, averaging."""
     return Recipe(
         model="slim_resnet",
         width=0.25,
@@ -65,7 +65,6 @@ def recipe(folds: Split) -> Recipe:
         rotate=10,
         scale=0.1,
         erase=0.3,
-        mixup=0.2,
         ema=0.9,
         lr=0.05,
         weight_decay=5e-4,

@@ -39,7 +39,6 @@ width = 0.25
 epochs = 16
 batch_size = 16
 shift = 2
-mixup = 0.2
 """
 
 
@@ -50,7 +49,7 @@ def folds():
 # an epoch of some hundredths of a second, with all that draws random numbers
 RECIPE = Recipe(
     model="slim_resnet", width=0.25, epochs=16, batch_size=16, optimizer="muon", lr=0.02,
-    flip="alternating", shift=2, rotate=10, scale=0.1, erase=0.3, mixup=0.2, ema=0.9,
+    flip="horizontal", shift=2, rotate=10, scale=0.1, erase=0.3, ema=0.9,
     precision="fp32", data=folds().fingerprint,
 )  # fmt: skip
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
@@ -98,64 +97,13 @@ def adjust(
     return batch * factor[:, None, None, None] + offset[:, None, None, None]
 
 
-def mix_pairs(
-    batch: torch.Tensor, kept: torch.Tensor, recipe: Recipe, generator: torch.Generator
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Each image joined with another one, by mixup or CutMix as the Recipe says.
-
-    kept : (B,) share of each image itself
-
-    mixup, Zhang et al. 2017 (arXiv:1710.09412), is the weighted mean of two images. CutMix, Yun
-    et al. 2019 (arXiv:1905.04899), pastes a rectangle of the other one: its area is the share not
-    kept; what falls over the border is lost, and `kept` follows.
-
-    Returns the joined batch, the partner's index (B,) int64 and the share that was kept (B,).
-    """
-    B, _, H, W = batch.shape
-    partner = torch.randperm(B, device=batch.device, generator=generator)
-    other = batch[partner]
-    if recipe.mixup:
-        share = kept[:, None, None, None].to(batch.dtype)
-        return share * batch + (1 - share) * other, partner, kept
-    centre = torch.rand(B, 2, device=batch.device, generator=generator)
-    side = torch.sqrt(1 - kept) / 2
-    rows, columns = _within(centre[:, 0], side, H), _within(centre[:, 1], side, W)
-    hole = rows[:, :, None] & columns[:, None, :]
-    mixed = torch.where(hole[:, None], other, batch)
-    return mixed, partner, 1 - hole.float().mean(dim=(1, 2))
-
-
-def _within(centre: torch.Tensor, side: torch.Tensor, n: int) -> torch.Tensor:
-    """(B, n) bool: pixels nearer to `centre` than `side`, both as shares of the n pixels."""
-    pixel = (torch.arange(n, device=centre.device) + 0.5) / n
-    return (pixel - centre[:, None]).abs() < side[:, None]
-
-
-def shares(recipe: Recipe, epoch: int, labels: torch.Tensor) -> torch.Tensor:
-    """(N,) float: how much is kept of each image of an epoch, from Beta(alpha, alpha).
-
-    All at once and by NumPy: torch draws no Beta from a generator of one's own, and a draw in
-    every step would make a GPU wait.
-    """
-    alpha, rng = recipe.mixup or recipe.cutmix, np.random.default_rng([recipe.seed, epoch])
-    drawn = rng.beta(alpha, alpha, len(labels)).astype(np.float32)
-    return torch.from_numpy(drawn).to(labels.device, non_blocking=True)
-
-
-def augment(
-    batch: torch.Tensor,
-    recipe: Recipe,
-    generator: torch.Generator,
-    mirrored: torch.Tensor | None = None,
-) -> torch.Tensor:
+def augment(batch: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:
     """Apply the Recipe's flip, warp, grey values and erasing, in that order.
 
-    mirrored : (B,) bool, whose turn it is where the Recipe's flip is "alternating"; for the
-               other flips each image is mirrored with probability 1/2
-
-    mixup and CutMix need the labels too, and are the loss's business.
+    Each image is mirrored with probability 1/2.
     """
-    if recipe.flip in ("horizontal", "vertical"):
+    mirrored = None
+    if recipe.flip != "none":
         mirrored = torch.rand(len(batch), device=batch.device, generator=generator) < 0.5
     if recipe.shift or recipe.rotate or recipe.scale:
         limits = {name: getattr(recipe, name) for name in ("shift", "rotate", "scale")}
@@ -167,16 +115,3 @@ def augment(
     if recipe.erase:
         batch = erase(batch, recipe.erase, generator)
     return batch
-
-
-def alternating_flips(recipe: Recipe, epoch: int, like: torch.Tensor) -> torch.Tensor | None:
-    """(N,) bool: which of N images are mirrored in this epoch, None unless "alternating".
-
-    Every image is seen from one side in one epoch and from the other in the next, so that two
-    epochs show each of them both ways; Jordan 2024 (arXiv:2404.00498).
-    """
-    if recipe.flip != "alternating":
-        return None
-    draw = torch.Generator(like.device).manual_seed(recipe.seed)
-    first = torch.rand(len(like), device=like.device, generator=draw) < 0.5
-    return first ^ bool(epoch % 2)

@@ -23,7 +23,7 @@ from hw3lib import models
 from hw3lib.data.audit import pixel_statistics
 from hw3lib.data.split import Split
 from hw3lib.models.network import Network
-from hw3lib.training.augment import alternating_flips, augment
+from hw3lib.training.augment import augment
 from hw3lib.training.losses import Loss, Teacher, draw_order
 from hw3lib.training.optimizers import (
     Average,
@@ -143,7 +143,8 @@ class Training:
         mean, std = normalization(recipe, self.images)
         self.network = Network(model.to(device), mean, std, recipe.in_channels)
         model.requires_grad_(True)
-        self.teacher = Teacher(teachers, self.network) if teachers else None
+        teacher = Teacher(teachers, self.network) if teachers else None
+        self.loss = Loss(recipe, self.labels, teacher)
         self.optimizer = make_optimizer(recipe, model)
         average = copy_of(model.state_dict()) if recipe.ema else {}
         self.state = State(model.state_dict(), self.optimizer.state_dict(), average, {})
@@ -191,8 +192,6 @@ class Training:
         generator = torch.Generator(self.device).manual_seed(recipe.seed * 100_003 + epoch)
         torch.manual_seed(recipe.seed * 100_003 + epoch)  # dropout's generator
         order = draw_order(recipe, labels, generator)
-        batch_loss = Loss(recipe, labels, epoch, self.teacher)
-        flips = alternating_flips(recipe, epoch, labels)
         average = Average(self.state.average, model, recipe.ema)
         steps = max(1, len(order) // recipe.batch_size)
         total_loss, total_right = torch.zeros((2, 1), device=self.device)
@@ -201,11 +200,9 @@ class Training:
             done = epoch * steps + step
             set_rate(self.optimizer, recipe, done / (recipe.epochs * steps))
             index = order[step * recipe.batch_size : (step + 1) * recipe.batch_size]
-            mirrored = None if flips is None else flips[index]
-            images = self.network.prepare(self.images[index])
-            batch = augment(images, recipe, generator, mirrored)
+            batch = augment(self.network.prepare(self.images[index]), recipe, generator)
             with autocast(recipe, self.device):
-                loss, right = batch_loss(model, batch, labels[index], generator)
+                loss, right = self.loss(model, batch, labels[index])
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()

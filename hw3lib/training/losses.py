@@ -10,7 +10,6 @@ from torch import nn
 
 from hw3lib.data.faces import CLASSES
 from hw3lib.models.network import Network
-from hw3lib.training.augment import mix_pairs, shares
 from hw3lib.training.recipe import Recipe
 
 EFFECTIVE = 0.9999  # beta of the effective number of images
@@ -20,39 +19,28 @@ class Loss:
     """The Recipe's loss of a batch, with all that it takes from the training labels.
 
     labels : (N,) int64 of the training images, on the device
-    epoch  : from 0, of which mixup and CutMix draw how much is kept of each image
     teacher: what turns a batch into the probabilities that its Runs teach, with `distillation`
     """
 
-    def __init__(
-        self, recipe: Recipe, labels: torch.Tensor, epoch: int = 0, teacher: Teacher | None = None
-    ):
+    def __init__(self, recipe: Recipe, labels: torch.Tensor, teacher: Teacher | None = None):
         counts = class_counts(labels).float()
         self.recipe, self.weight = recipe, class_weights(recipe.class_weight, counts)
         self.teacher = teacher
         self.offset = recipe.logit_adjustment * (counts / counts.sum()).log()
-        self.shares = shares(recipe, epoch, labels) if recipe.mixup or recipe.cutmix else None
 
     def __call__(
-        self, model: nn.Module, batch: torch.Tensor, labels: torch.Tensor, generator
+        self, model: nn.Module, batch: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Mean loss (nats) and count of right answers (of the larger share, if mixed)."""
-        if self.shares is None:
-            out = model(batch).float()
-            loss = self.taught(self.mean(out, labels), out, batch)
-            return loss, (out.argmax(1) == labels).sum()
-        kept, self.shares = self.shares.split([len(batch), len(self.shares) - len(batch)])
-        mixed, partner, kept = mix_pairs(batch, kept, self.recipe, generator)
-        out, other = model(mixed).float(), labels[partner]
-        loss = (kept * self.each(out, labels) + (1 - kept) * self.each(out, other)).mean()
-        loss = self.taught(loss, out, mixed)
-        return loss, (out.argmax(1) == torch.where(kept >= 0.5, labels, other)).sum()
+        """Mean loss (nats) and count of right answers.
 
-    def taught(self, loss: torch.Tensor, out: torch.Tensor, batch: torch.Tensor) -> torch.Tensor:
-        """The loss with the teacher's share of the target: cross entropy with what it sees."""
-        if self.teacher is None:
-            return loss
-        return torch.lerp(loss, F.cross_entropy(out, self.teacher(batch)), self.recipe.distillation)
+        With a teacher its share of the target is what it sees in the batch.
+        """
+        out = model(batch).float()
+        loss = self.mean(out, labels)
+        if self.teacher is not None:
+            taught = F.cross_entropy(out, self.teacher(batch))
+            loss = torch.lerp(loss, taught, self.recipe.distillation)
+        return loss, (out.argmax(1) == labels).sum()
 
     def mean(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.recipe.reduction == "mean":  # over the images, whatever they weigh

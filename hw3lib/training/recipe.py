@@ -18,7 +18,7 @@ CHOICES = {
     "train_on": ("train", "train+validation"),
     "normalize": ("dataset", "none"),
     "in_channels": (1, 3),
-    "flip": ("none", "horizontal", "vertical", "alternating"),
+    "flip": ("none", "horizontal", "vertical"),
     "class_weight": ("none", "inverse", "share", "count", "effective"),
     "reduction": ("weighted", "mean"),
     "sampler": ("shuffle", "balanced", "sqrt"),
@@ -32,7 +32,7 @@ RANGES = (
      ("width", "lr", "lr_rest", "batch_size", "epochs", "cycles", "threads")),
     (f"at most {WIDEST}", lambda x: x <= WIDEST, ("width",)),
     ("0 or more", lambda x: x >= 0,
-     ("shift", "rotate", "brightness", "mixup", "cutmix", "logit_adjustment", "weight_decay",
+     ("shift", "rotate", "brightness", "logit_adjustment", "weight_decay",
       "patience", "train_limit", "seed")),
     ("in [0, 1]", lambda x: 0 <= x <= 1, ("distillation",)),
     ("in [0, 1)", lambda x: 0 <= x < 1,
@@ -46,7 +46,6 @@ CONFLICTS = (
      "patience at their defaults"),
     (lambda r: bool(r.teacher) != (r.distillation > 0),
      "teacher and distillation go together: which networks teach, and their share of the target"),
-    (lambda r: r.mixup and r.cutmix, "mixup and cutmix both join pairs of images; set one to 0"),
     (lambda r: r.cycles > 1
      and (r.schedule != "cosine" or r.select == "best" or r.epochs % r.cycles),
      "cycles need schedule='cosine', select='last' and a number of epochs that they divide"),
@@ -81,8 +80,6 @@ class Recipe:
     erase: float = 0.0  # probability that a rectangle of an image is blanked
     brightness: float = 0.0  # deviations of the grey values, uniform in +- brightness
     contrast: float = 0.0  # fraction, uniform in 1 +- contrast
-    mixup: float = 0.0  # alpha of the Beta distribution, 0 for off
-    cutmix: float = 0.0  # alpha of the Beta distribution, 0 for off
     # loss and sampling
     label_smoothing: float = 0.0
     teacher: str = ""  # networks that teach: a configuration of the profile, in a Run its Runs

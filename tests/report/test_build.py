@@ -234,7 +234,7 @@ def test_authors_questions_and_works_are_read(tmp_path):
 
 
 def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
-    recipe = Recipe(model="slim_resnet", mixup=0.2, normalize="none", cycles=2, epochs=4,
+    recipe = Recipe(model="slim_resnet", erase=0.2, normalize="none", cycles=2, epochs=4,
                     schedule="cosine", select="last")  # fmt: skip
     run = SimpleNamespace(recipe=recipe, record={"epochs_run": 3, "kept_epoch": 2, "seconds": 1.0})
     again = SimpleNamespace(**{**vars(run), "recipe": replace(recipe, seed=1)})
@@ -243,8 +243,12 @@ def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
     assert any("end of each of the 2 trainings" in b.text.en for b in blocks)
     rows = next(b for b in blocks if b.kind == "table").data["rows"]
     told = {row[i].en: row[i + 1].en for row in rows for i in (0, 2)}
-    assert (told["mixup α"], told["normalize"], told["cycles"]) == ("0.2", "none", "2")
-    assert told["seed"] == "0" and not {"CutMix α", "threads"} & set(told)
+    assert (told["random erasing (probability)"], told["normalize"], told["cycles"]) == (
+        "0.2",
+        "none",
+        "2",
+    )
+    assert told["seed"] == "0" and not {"contrast (± fraction)", "threads"} & set(told)
 
 
 def test_works_that_only_details_cite_come_last_and_are_details():

@@ -3,17 +3,7 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import affine
 
-from hw3lib.training.augment import (
-    adjust,
-    affine_grid,
-    alternating_flips,
-    augment,
-    erase,
-    mirror,
-    mix_pairs,
-    shares,
-    warp,
-)
+from hw3lib.training.augment import adjust, affine_grid, augment, erase, mirror, warp
 from hw3lib.training.recipe import Recipe
 
 
@@ -82,53 +72,9 @@ def test_erase_blanks_one_rectangle_at_the_probability():
     assert hole.float().mean((1, 2)).max() < 0.25
 
 
-def test_mixup_blends_pairs_with_the_stated_share(batch):
-    recipe, kept = Recipe(model="x", mixup=0.4), torch.rand(len(batch))
-    mixed, partner, kept = mix_pairs(batch, kept, recipe, generator())
-    share = kept[:, None, None, None]
-    assert torch.allclose(mixed, share * batch + (1 - share) * batch[partner])
-
-
-def test_shares_are_beta_distributed_and_drawn_by_epoch():
-    recipe, labels = Recipe(model="x", mixup=0.4), torch.zeros(20000)
-    many = shares(recipe, 3, labels)
-    assert torch.equal(many, shares(recipe, 3, labels))
-    assert not torch.equal(many, shares(recipe, 4, labels))
-    assert many.min() >= 0 and many.max() <= 1
-    assert many.mean().item() == pytest.approx(0.5, abs=0.02)
-    assert many.var().item() == pytest.approx(1 / (4 * (2 * 0.4 + 1)), abs=0.01)
-
-
-def test_cutmix_pastes_a_rectangle_of_the_partner_and_states_what_is_left(batch):
-    recipe, kept = Recipe(model="x", cutmix=1.0), torch.rand(len(batch))
-    mixed, partner, kept = mix_pairs(batch, kept, recipe, generator())
-    other = batch[partner]
-    hole = (mixed != batch)[:, 0]
-    own = partner == torch.arange(len(batch))
-    for i in torch.nonzero(~own).flatten().tolist():
-        assert torch.equal(mixed[i][:, hole[i]], other[i][:, hole[i]])
-        assert torch.equal(mixed[i][:, ~hole[i]], batch[i][:, ~hole[i]])
-        rows, columns = hole[i].any(1).sum(), hole[i].any(0).sum()
-        assert rows * columns == hole[i].sum()
-        assert kept[i].item() == pytest.approx(1 - hole[i].float().mean().item(), abs=1e-6)
-    assert 0.2 < kept.mean() < 0.9
-
-
 def test_grey_values_change_by_at_most_the_limits():
     grey = torch.cat([torch.zeros(500, 1, 48, 48), torch.ones(500, 1, 48, 48)])
     out = adjust(grey, brightness=0.2, contrast=0.3, generator=generator()).flatten(1)
     assert torch.all(out.std(1) < 1e-6)
     low, high = out[:500, 0], out[500:, 0]
     assert 0.18 < low.abs().max() <= 0.2 and 0.4 < (high - 1).abs().max() <= 0.5
-
-
-def test_alternating_flip_shows_both_sides_in_two_epochs():
-    labels = torch.zeros(1000, dtype=torch.int64)
-    recipe = Recipe(model="x", flip="alternating")
-    first, second, third = (alternating_flips(recipe, epoch, labels) for epoch in range(3))
-    assert torch.equal(first, ~second) and torch.equal(first, third)
-    assert 400 < first.sum() < 600
-    assert alternating_flips(Recipe(model="x", flip="horizontal"), 0, labels) is None
-    face = torch.rand(1000, 1, 4, 4, generator=generator())
-    out = augment(face, recipe, generator(), first)
-    assert torch.equal(out[first], face[first].flip(-1)) and torch.equal(out[~first], face[~first])

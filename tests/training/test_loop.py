@@ -78,7 +78,7 @@ def test_a_frozen_recipe_is_fitted_again_on_train_and_validation(recipe, folds):
 
 
 def test_bf16_is_another_arithmetic_near_to_fp32(recipe, folds):
-    short = replace(recipe, epochs=1, mixup=0, lr=0.001)
+    short = replace(recipe, epochs=1, lr=0.001)
     exact_loss, coarse_loss = (
         train(replace(short, precision=p), folds, device=CPU)[1].history[0]["validation_loss"]
         for p in ("fp32", "bf16")
@@ -116,7 +116,7 @@ def test_a_gpu_and_a_cpu_see_the_same(folds, model):
 @pytest.mark.gpu
 @pytest.mark.parametrize("optimizer", ["muon", "adam"])
 def test_nothing_is_read_back_from_the_gpu_within_an_epoch(recipe, folds, optimizer):
-    gpu, recipe = torch.device("cuda"), replace(recipe, optimizer=optimizer, flip="alternating")
+    gpu, recipe = torch.device("cuda"), replace(recipe, optimizer=optimizer)
     training = Training(recipe, folds, gpu)
     training.train_epoch(0)
     torch.cuda.set_sync_debug_mode("error")

@@ -9,7 +9,6 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from hw3lib.training.augment import mix_pairs, shares
 from hw3lib.training.losses import EFFECTIVE, Loss, Teacher, class_weights, draw_order
 from hw3lib.training.recipe import Recipe
 
@@ -38,7 +37,7 @@ def batch():
 
 def loss_of(batch, **settings) -> torch.Tensor:
     logits, labels = batch
-    return Loss(Recipe(model="x", **settings), LABELS)(Fixed(logits), logits, labels, None)[0]
+    return Loss(Recipe(model="x", **settings), LABELS)(Fixed(logits), logits, labels)[0]
 
 
 def test_class_weights_equal_scikit_learns():
@@ -80,18 +79,6 @@ def test_adjusted_logits_make_the_balanced_classifier_the_best(batch):
     assert loss_of(batch, logit_adjustment=1.0).item() == pytest.approx(by_hand.item(), rel=1e-5)
 
 
-def test_mixed_pairs_share_the_loss(batch):
-    logits, labels = batch
-    loss = Loss(Recipe(model="x", mixup=1.0), LABELS)
-    total, _ = loss(Fixed(logits), torch.zeros(32, 1, 4, 4), labels, torch.Generator())
-    each = F.cross_entropy(logits, labels, reduction="none")
-    recipe = Recipe(model="x", mixup=1.0)
-    kept = shares(recipe, 0, LABELS)[:32]
-    _, partner, kept = mix_pairs(torch.zeros(32, 1, 4, 4), kept, recipe, torch.Generator())
-    other = F.cross_entropy(logits, labels[partner], reduction="none")
-    assert total.item() == pytest.approx((kept * each + (1 - kept) * other).mean().item(), rel=1e-5)
-
-
 def test_a_teacher_has_its_share_of_the_target_and_its_own_units(batch):
     logits, labels = batch
     pixels = torch.rand(32, 1, 4, 4, generator=torch.Generator().manual_seed(1))
@@ -101,7 +88,7 @@ def test_a_teacher_has_its_share_of_the_target_and_its_own_units(batch):
     target = sum(head(((pixels - t.mean) / t.std).flatten(1)).softmax(1) for t in teachers) / 2
     recipe = Recipe(model="x", teacher="two", distillation=0.7, label_smoothing=0.1)
     loss = Loss(recipe, LABELS, teacher=Teacher(teachers, pupil))
-    total, _ = loss(Fixed(logits), (pixels - pupil.mean) / pupil.std, labels, None)
+    total, _ = loss(Fixed(logits), (pixels - pupil.mean) / pupil.std, labels)
     taught = -(target * logits.log_softmax(1)).sum(1).mean()
     told = F.cross_entropy(logits, labels, label_smoothing=0.1)
     assert total.item() == pytest.approx((0.7 * taught + 0.3 * told).item(), rel=1e-5)

@@ -12,10 +12,10 @@ from hw3lib.training.study import PROFILES, read_profile, read_recipes
 
 def test_the_name_is_of_every_field_off_its_default():
     """By its definition, so that Runs made before are found, also by code with a further lever."""
-    chosen = {"model": "dense", "lr": 0.02, "mixup": 0.3, "seed": 3}
+    chosen = {"model": "dense", "lr": 0.02, "ema": 0.3, "seed": 3}
     text = json.dumps({**chosen, "version": TRAINING_VERSION}, sort_keys=True)
     named = hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
-    assert Recipe(**chosen).hash == Recipe(**chosen, cutmix=0.0, precision="auto").hash == named
+    assert Recipe(**chosen).hash == Recipe(**chosen, erase=0.0, precision="auto").hash == named
     assert TRAINING_VERSION == 3 and Recipe(model="dense").hash == "211200b697a2"
 
 

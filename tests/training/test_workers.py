@@ -27,7 +27,7 @@ from hw3lib.training.workers import make_runs
 
 TINY = Recipe(
     model="slim_resnet", width=0.25, epochs=24, batch_size=16, flip="horizontal", shift=2,
-    erase=0.3, mixup=0.2, ema=0.9, lr=0.05, precision="fp32",
+    erase=0.3, ema=0.9, lr=0.05, precision="fp32",
 )  # fmt: skip
 
 
