@@ -12,11 +12,13 @@ import html
 import io
 import re
 import sys
+import unicodedata
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from hw3lib.report.document import REFERENCE
 from hw3lib.text import Text, as_text, current_language, set_language
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ DEMO_NOTE = Text(
     zh="demo 設定檔：小網路、少影像，僅供示範流程，不作為證據",
     en="profile demo: small networks and few images show the mechanics, no evidence",
 )
-DPI, SCREEN_DPI, THUMB_DPI = 160, 80, 40  # the first of figures that hold images
+DPI, THUMB_DPI = 160, 40
 HEAVY = 250_000  # letters of an SVG (a cloud of points, a mesh), from which the raster is smaller
 POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
 POWER = re.compile(r"(?<=\d)e([+-]\d+)$")
@@ -92,7 +94,7 @@ def answer(
     if opening and short.zh:
         text = Text(f"**{short.zh}。**\n\n{text.zh}", f"**{short.en}.**\n\n{text.en}")
     short = Text(short.zh or _first_sentence(text.zh), short.en or _first_sentence(text.en))
-    shown = Text(f"**{question} 的答案**　{text.zh}", f"**Answer to {question}** {text.en}")
+    shown = Text(f"**{question} 的答案**　{text.zh}", f"**Answer to {question}:** {text.en}")
     payload = {"kind": "answer", "questions": question.split(), "short": asdict(short)}
     _show(payload | asdict(text), {"text/markdown": _markdown(shown)})
 
@@ -158,7 +160,7 @@ def figure(
     plain = {"text/plain": str(alt), **shown, **_widget_view(widget)}
     plt.close(fig)
     _show(payload, plain, width=round(width * PIXELS))
-    _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
+    _show({"kind": "caption"}, {"text/markdown": _quiet(caption, ref)})
 
 
 def table(
@@ -191,17 +193,17 @@ def table(
         "align": ["right" if _numeric(frame.iloc[:, i]) else "left" for i in range(len(columns))],
     }  # fmt: skip
     _show(payload, {"text/html": _html_table(payload), "text/plain": frame.to_string(index=False)})
-    _show({"kind": "caption"}, {"text/markdown": _quiet(caption)})
+    _show({"kind": "caption"}, {"text/markdown": _quiet(caption, ref)})
 
 
 def result(name: str, value: float, split: str, rule: str, n: int | None = None) -> None:
-    """Record a headline number for results.json; shows nothing in the report.
+    """Record a headline number for results.json; the report does not show it.
 
     name : dotted, e.g. "best.test.accuracy";  split : the images it was measured on;
     rule : how whatever was chosen was chosen;  n : images
     """
     payload = {"kind": "result", "name": name, "value": float(value), "split": split, "rule": rule}
-    _show(payload | {"n": n}, {"text/plain": f"{name} = {value:.6g} ({split}; {rule})"})
+    _show(payload | {"n": n}, {"text/markdown": f"`{name}`: {_cell(float(value), ',.5g').en}"})
 
 
 def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
@@ -211,7 +213,8 @@ def check(name: str, holds: bool, *, zh: str, en: str, **values: Any) -> None:
     """
     text = Text(zh, en).format(**values)
     payload = {"kind": "check", "name": name, "holds": bool(holds), **asdict(text)}
-    _show(payload, {"text/plain": f"{'✓' if holds else '✗'} {text}"})
+    mark = "✓" if holds else "✗"
+    _show(payload, {"text/markdown": _markdown(Text(f"{mark} {text.zh}", f"{mark} {text.en}"))})
 
 
 def _told(found: Checked) -> Text:
@@ -241,13 +244,16 @@ def _first_sentence(text: str) -> str:
 
 
 def _markdown(text: Text) -> str:
-    if current_language() == "both":
-        return text.zh if text.zh == text.en else f"{text.zh}\n\n{text.en}"
-    return str(text)
+    """In JupyterLab, where nothing is numbered, `[@name]` is [name], as captions begin."""
+    both = current_language() == "both" and text.zh != text.en
+    said = f"{text.zh}\n\n{text.en}" if both else text.zh if text.zh == text.en else str(text)
+    return REFERENCE.sub(r"[\1]", said)
 
 
-def _quiet(text: Text) -> str:
-    return "\n\n".join(f"*{part}*" for part in _markdown(text).split("\n\n"))
+def _quiet(text: Text, ref: str = "") -> str:
+    """Small; with the name by which the text refers to what stands above."""
+    parts = _markdown(text).split("\n\n")
+    return (f"[{ref}] " if ref else "") + "\n\n".join(f"<small>{part}</small>" for part in parts)
 
 
 def _encoded(fig: Figure) -> dict[str, Any]:
@@ -256,8 +262,8 @@ def _encoded(fig: Figure) -> dict[str, Any]:
     A chart has a PNG, too, for JupyterLab shows no SVG of a notebook that somebody else ran.
     """
     if svg := _svg(fig):
-        return {"image/svg+xml": svg, "image/png": _png(fig, SCREEN_DPI)}
-    return {"image/png": _png(fig, DPI)}
+        return {"image/svg+xml": svg, "image/png": _png(fig)}
+    return {"image/png": _png(fig)}
 
 
 def _by_language(fig: Figure) -> dict[str, dict[str, str]]:
@@ -270,7 +276,7 @@ def _by_language(fig: Figure) -> dict[str, dict[str, str]]:
     for code in ("zh", "en"):
         with style.in_language(fig, code):
             svg = _svg(fig)
-            png = "" if svg else base64.b64encode(_png(fig, DPI)).decode()
+            png = "" if svg else base64.b64encode(_png(fig)).decode()
         found[code] = {"image/svg+xml": svg} if svg else {"image/png": png}
     return found
 
@@ -291,15 +297,15 @@ def _thumb(shown: dict[str, Any]) -> bytes:
     """A small PNG of it."""
     from PIL import Image
 
-    small, dpi = io.BytesIO(), SCREEN_DPI if "image/svg+xml" in shown else DPI
+    small = io.BytesIO()
     with Image.open(io.BytesIO(shown["image/png"])) as image:
-        image.convert("RGB").reduce(dpi // THUMB_DPI).save(small, "PNG")
+        image.convert("RGB").reduce(DPI // THUMB_DPI).save(small, "PNG")
     return small.getvalue()
 
 
-def _png(fig: Figure, dpi: int) -> bytes:
+def _png(fig: Figure) -> bytes:
     drawn = io.BytesIO()
-    fig.savefig(drawn, format="png", dpi=dpi, metadata={"Software": None})
+    fig.savefig(drawn, format="png", dpi=DPI, metadata={"Software": None})
     return drawn.getvalue()
 
 
@@ -347,12 +353,20 @@ def _numeric(column: pd.Series) -> bool:
     return all(isinstance(v, (int, float)) or hasattr(v, "dtype") for v in column)
 
 
+def _in_lines(text: dict[str, str]) -> str:
+    """Both languages below each other, unless case, width and blanks alone tell them apart."""
+    if current_language() != "both":
+        return html.escape(str(Text(**text)))
+    plain = ("".join(unicodedata.normalize("NFKC", t).casefold().split()) for t in text.values())
+    return html.escape("\n".join(text.values()) if len({*plain}) > 1 else text["zh"])
+
+
 def _html_table(payload: dict) -> str:
     """What JupyterLab shows."""
 
     def line(tag: str, texts: list[dict[str, str]]) -> str:
         cells = (
-            f'<{tag} style="text-align:{align}">{html.escape(str(Text(**t)))}</{tag}>'
+            f'<{tag} style="text-align:{align};white-space:pre-line">{_in_lines(t)}</{tag}>'
             for t, align in zip(texts, payload["align"], strict=True)
         )
         return f"<tr>{''.join(cells)}</tr>"
