@@ -53,10 +53,12 @@ def three_paths() -> Figure:
         ("mu", "xhat", style.ORANGE, ":"), ("mu", "var", style.BLACK, "-."),
         ("xhat", "y", style.BLACK, "-"), ("y", "loss", style.BLACK, "-"),
     )  # fmt: skip
-    fig, ax = style.subplots(height=1.35)
+    fig, ax = style.subplots(height=1.6)
     for start, end, colour, line in paths:
         arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": line, "linewidth": 1.5}
         gap = {"shrinkA": 14, "shrinkB": 30 if end == "xhat" else 27 if end == "y" else 18}
+        if (start, end) == ("mu", "var"):  # one above the other
+            gap = {"shrinkA": 11, "shrinkB": 11}
         ax.annotate("", places[end], places[start], arrowprops=arrow | gap)
     for name, place in places.items():
         box = {"boxstyle": "round", "facecolor": "white", "edgecolor": style.BLACK}

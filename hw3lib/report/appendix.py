@@ -92,9 +92,10 @@ def _scored(trainings: int) -> Block:
     """How often the test set was looked at: whoever looks often enough finds a good figure."""
     said = Text(
         "測試集的使用次數：{n} 次訓練各在結束時評分一次，需要逐週期比較者則每個週期一次；"
-        "訓練設定、週期與門檻都不依測試集選定。",
-        "How often the test set was scored: once at the end of each of the {n} trainings, after "
-        "every epoch where epochs are compared; no setting, epoch or threshold was chosen on it.",
+        "訓練設定、週期與門檻都不依測試集選定；EM（決策規則一章）以其影像估計類別占比，不用標籤。",
+        "How often the test set was scored: once at the end of each of the {n} trainings; where "
+        "epochs are compared, after every epoch. No setting, epoch or threshold was chosen on it; "
+        "EM (chapter on decision rules) estimates class shares from its images, without labels.",
     )
     return Block("markdown", NAME, said.format(n=trainings))
 

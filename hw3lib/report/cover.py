@@ -73,6 +73,8 @@ def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, Text]:
     faces, folds = study.faces, study.folds
     name = Path(data or os.environ.get("HW3_DATA", "") or "data").resolve().name
     source = Text(f"{name}（{faces.layout}）", f"{name} ({faces.layout})")
+    if name.endswith(f".{faces.layout}"):
+        source = same(name)
     if faces.synthetic:
         source = Text("程式繪製的合成人臉", "synthetic faces drawn by the program")
     sizes = {"train": len(folds.train), "held": len(folds.validation), "test": len(folds.test)}
