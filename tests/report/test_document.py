@@ -176,10 +176,11 @@ def test_results_are_collected_once_and_contradictions_are_an_error():
 
 def test_scores_and_answers_of_a_report():
     ways = {"": 0.7, "_without_exact_copies": 0.6, "_without_near_copies": 0.5}
-    results = [{"name": f"best.test.accuracy{w}", "value": v} for w, v in ways.items()]
+    results = [{"name": f"best.test.accuracy{w}", "value": v, "n": 400} for w, v in ways.items()]
     asked = [Question(name, Text("", ""), 5) for name in ("A3", "B3")]
     made = document(results=results, questions=asked)
     assert [v for _, v in made.scores] == [0.7, 0.6, 0.5]
+    assert made.scores[2][0].en == "without exact or near copies (±4.9 pp)"  # 1.96 sqrt(pq / n)
     assert made.answer("A3").kind == "answer" and made.answer("B3") is None
     assert made.gaps == ["question B3: chapter 5 has no answer('B3', …)"]
 
