@@ -245,9 +245,12 @@ def setting(value: object) -> Text:
 
 
 def listing(texts: Iterable[Text | str]) -> Text:
-    """Texts in a row: "a、b、c" and "a, b, c"."""
+    """Texts in a row: "a、b、c" and "a, b and c"."""
     texts = [as_text(t) for t in texts]
-    return Text("、".join(t.zh for t in texts), ", ".join(t.en for t in texts))
+    *first, last = [t.en for t in texts] or [""]
+    return Text(
+        "、".join(t.zh for t in texts), " and ".join([", ".join(first), last] if first else [last])
+    )
 
 
 def verdict(holds: bool) -> Text:

@@ -23,7 +23,7 @@ from hw3lib.plotting.intervals import interval_rows
 from hw3lib.plotting.lines import curves
 from hw3lib.plotting.publishing import MANY, exhibit, mean_face, release
 from hw3lib.plotting.style import house_style, label
-from hw3lib.text import Text, listing, term
+from hw3lib.text import Text, term
 
 ONE_SCALE = Text("各圖除以其絕對值的平均，再除以該影像各圖的第 99 百分位數",
                  "each map over its mean size, then over the image's 99th percentile")  # fmt: skip
@@ -205,7 +205,8 @@ def verdict_table(
     """
     rows = []
     for (check, against), part in judged.groupby(["check", "against"], sort=False):
-        title = listing(term(name) for name in (check, against) if name)
+        parts = [term(name) for name in (check, against) if name]
+        title = Text("、".join(t.zh for t in parts), ", ".join(t.en for t in parts))
         values = [Estimate(*e) for e in part[["value", "low", "high"]].to_numpy()]
         shown = values if interval else part["value"]
         cells = zip(shown, part["passes"], strict=True)

@@ -109,4 +109,4 @@ def test_the_notebook_chooses_language_and_look(shown, folds):
 def test_words_of_the_glossary_are_found_by_their_english():
     assert as_text("Happy") == Text("高興", "Happy") and as_text(3) == Text("3", "3")
     assert as_text(("recall", "n")) == Text("召回率 n", "recall n")
-    assert listing(["Happy", Text("甲", "a")]) == Text("高興、甲", "Happy, a")
+    assert listing(["Happy", Text("甲", "a")]) == Text("高興、甲", "Happy and a")
