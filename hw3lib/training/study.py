@@ -139,7 +139,15 @@ def open_study(profile: str = "demo", data: str = "") -> Study:
     study = Study(path.stem, faces, folds, {**recipes}, settings)
     for name, recipe in recipes.items():
         if recipe.teacher:  # by their hashes, which name the Run
-            paths = [run_path(study.recipes[n]).name for n in study.names(recipe.teacher)]
+            names = study.names(recipe.teacher)
+            if any(
+                recipes[n].teacher or recipes[n].in_channels != recipe.in_channels for n in names
+            ):
+                raise UserError(
+                    f"{path}: recipes.{name}: its teacher {recipe.teacher!r} must have no teacher "
+                    "and read as many channels"
+                )
+            paths = [run_path(recipes[n]).name for n in names]
             study.recipes[name] = replace(recipe, teacher=" ".join(paths))
     return study
 

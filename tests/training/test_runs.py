@@ -96,6 +96,11 @@ def test_teachers_are_trained_before_whom_they_teach(folds, tmp_path, monkeypatc
     )
     study = open_study(str(profile))
     assert study.teachers("pupil") == ["teacher.0", "teacher.1"]
+    profile.write_text(profile.read_text().replace('teacher = "teacher"', 'teacher = "pupil"'))
+    with pytest.raises(
+        UserError, match=r"recipes\.pupil: its teacher 'pupil' must have no teacher"
+    ):
+        open_study(str(profile))
     with pytest.raises(UserError, match=r"Run of a teacher is missing; train it first"):
         get_run(study.recipes["pupil"], study.folds)
     pupil = make_runs(study, ["pupil"])["pupil"]
