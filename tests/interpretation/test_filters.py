@@ -131,6 +131,10 @@ def test_a_filter_that_sees_one_region_falls_with_it_alone():
     assert falls[0, mouth].mean() > 0 and np.allclose(np.delete(falls[0], mouth, axis=0), 0)
     assert filters.leading_region(falls[0]) == "mouth"
     assert filters.leading_region(np.zeros((7, 10))) is None  # no lead is certain
+    close = np.zeros((7, 10))
+    close[mouth], close[mouth - 1] = 9 + np.resize([-1.0, 1.0], 10), 8.2  # t of the lead: 2.4
+    assert filters.leading_region(close) == "mouth"
+    assert filters.leading_region(close, among=20) is None
 
 
 def test_profiles_selectivity_and_choice_of_filters():

@@ -37,6 +37,17 @@ def test_sentences_are_filled_in_each_language(shown):
     assert shown[1][1]["text/markdown"] == "one"
 
 
+def test_in_jupyterlab_references_are_names_and_both_languages_stand_below_each_other(shown):
+    show.say("見[@line]。", "See [@line].")
+    assert shown[0][0]["en"] == "See [@line]."  # numbered in the report
+    assert shown[0][1]["text/markdown"] == "見[line]。\n\nSee [line]."
+    frame = pd.DataFrame({Text("p（Holm）", "p (Holm)"): [1], Text("張數", "images"): [2]})
+    show.table(frame, zh="表", en="Table", ref="line")
+    cells = shown[1][1]["text/html"]
+    assert ">p（Holm）<" in cells and ">張數\nimages<" in cells
+    assert shown[2][1]["text/markdown"].startswith("[line] ")
+
+
 def test_an_answer_has_a_line_of_its_own(shown):
     show.answer("A3 B3", "是 {a:.2f}。其餘。", "Yes {a:.2f}. More.", a=0.5)
     show.answer("B4", "長。", "Long.", short_zh="短 {a}", short_en="Short {a}", a=1)
