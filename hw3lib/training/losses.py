@@ -36,26 +36,22 @@ class Loss:
         With a teacher its share of the target is what it sees in the batch.
         """
         out = model(batch).float()
-        loss = self.mean(out, labels)
+        loss = self.told(out, labels)
         if self.teacher is not None:
             taught = F.cross_entropy(out, self.teacher(batch))
             loss = torch.lerp(loss, taught, self.recipe.distillation)
         return loss, (out.argmax(1) == labels).sum()
 
-    def mean(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if self.recipe.reduction == "mean":  # over the images, whatever they weigh
-            return self.each(out, labels).mean()
-        return self.each(out, labels, "mean")  # by the sum of their weights, as torch does
+    def told(self, out: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Mean cross entropy with the labels, by the images' weights or over the images.
 
-    def each(self, out: torch.Tensor, labels: torch.Tensor, reduction="none") -> torch.Tensor:
-        """(B,) weighted losses; with `logit_adjustment` tau, of the logits plus tau log prior.
-
-        Menon et al. 2020 (arXiv:2007.07314).
+        With `logit_adjustment` tau it is that of the logits plus tau log prior, Menon et al. 2020
+        (arXiv:2007.07314).
         """
         return F.cross_entropy(
-            out + self.offset, labels, self.weight, reduction=reduction,
-            label_smoothing=self.recipe.label_smoothing,
-        )  # fmt: skip
+            out + self.offset, labels, self.weight, label_smoothing=self.recipe.label_smoothing,
+            reduction="none" if self.recipe.reduction == "mean" else "mean",
+        ).mean()  # fmt: skip
 
 
 class Teacher:
