@@ -14,7 +14,7 @@ from hw3lib.training.runs import Run
 
 NAME = "appendix"
 SEED = re.compile(r"\.\d+$")  # of the Runs of one configuration: "small.0", "small.1"
-UNUSED = ("none", 0, 0.0)
+UNUSED = ("none", "", 0, 0.0)
 USED_BY = {"momentum": ("sgd", "muon"), "lr_rest": ("muon",)}  # optimisers
 
 
