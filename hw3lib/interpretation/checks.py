@@ -54,15 +54,16 @@ def judge(measured: Mapping[str, Mapping[str, Values]]) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame with the columns check, against, method, value, low, high (95 % bootstrap interval
-    over the images) and passes: True or False if the whole interval says so, else None.
+    DataFrame with the columns check, against, method, value, low, high (interval over the images,
+    95 % for all checks of a method at once) and passes: True or False if the whole interval says
+    so, else None.
     """
-    rows = []
+    rows, among = [], sum(map(len, measured.values()))
     for check, comparisons in measured.items():
         limit, higher = RULES[check]
         for against, values in comparisons.items():
             for method, found in values.items():
-                estimate, passes = mean_interval(found), None
+                estimate, passes = mean_interval(found, among=among), None
                 if estimate.low > limit:
                     passes = higher
                 elif estimate.high < limit:

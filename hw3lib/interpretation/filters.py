@@ -246,9 +246,10 @@ def leading_region(values: np.ndarray, *, among: int = 1) -> str | None:
     """(7, n) of n images, a row for each of REGIONS -> the region of the highest mean, if certain.
 
     Certain: its 95 % interval over the images lies above 0, and so does that of its lead over
-    the next one; `among` so many filters or classes that are asked for theirs (Bonferroni).
+    the next one, for the choice of it among the regions (Bonferroni) and `among` so many filters.
     """
     first, second = np.argsort(-values.mean(1))[:2]
+    among *= len(values) - 1
     lead = mean_interval(values[first] - values[second], among=among)
     certain = lead.low > 0 and mean_interval(values[first], among=among).low > 0
     return REGIONS[first] if certain else None
