@@ -38,14 +38,14 @@ class Place(NamedTuple):
 def block_diagram(model: nn.Module, *, in_channels: int = 1) -> Axes:
     """The network as boxes from the image (top left) to the logits, columns left to right.
 
-    A box is one Unit: its layers in order, then the shape of its output; the first of a stage
-    bears its name. An arc is a shortcut; the layers on it, where it has any, stand in a box of
-    their own above the sum that it enters.
+    A box is one Unit: its layers in order, then the shape of its output; the first of a block
+    bears its name. An arc is a shortcut, from the dot where it leaves the path; the layers on it,
+    where it has any, stand in a box of their own above the sum that it enters.
     """
     units = trace(model, in_channels)
     path = main_path(units)
-    stages = _stages(units, path)
-    texts = {i: [*stages.get(i, []), *_lines(units[i])] for i in path}
+    titles = _titles(units, path)
+    texts = {i: [*titles.get(i, []), *_lines(units[i])] for i in path}
     aside = {i: _aside(units, i, path) for i in path}
     places, sides = _places(_columns(units, path, texts, aside), texts, aside)
     tall, across = -min(p.bottom for p in places.values()), max(p.column for p in places.values())
@@ -55,7 +55,7 @@ def block_diagram(model: nn.Module, *, in_channels: int = 1) -> Axes:
     ax.set_axis_off()
     for i, place in places.items():
         kinds = [FILLS[kind] for op in units[i].ops for kind in FILLS if op.startswith(kind)]
-        _box(ax, texts[i], place, BOX, kinds[0] if kinds else POOLING, titled=i in stages)
+        _box(ax, texts[i], place, BOX, kinds[0] if kinds else POOLING, titled=i in titles)
     for (_, before), (i, after) in pairwise(places.items()):
         _arrow(ax, before, after, past=i in sides)
     for i in path:
@@ -67,14 +67,13 @@ def block_diagram(model: nn.Module, *, in_channels: int = 1) -> Axes:
     return ax
 
 
-def _stages(units: tuple[Unit, ...], path: list[int]) -> dict[int, list[str]]:
-    """The first unit of each stage and the stage's name, "layer2" of "layer2.0.conv1"."""
+def _titles(units: tuple[Unit, ...], path: list[int]) -> dict[int, list[str]]:
+    """The first unit of each block and the block's name, "layer2 (1)" of "layer2.0.conv1"."""
     first: dict[str, int] = {}
-    for i in path:
-        stage, _, rest = units[i].name.partition(".")
-        if rest:
-            first.setdefault(stage, i)
-    return {i: [stage] for stage, i in first.items()}
+    for i in reversed(path):
+        stage, *number = units[i].name.split(".")[:-1] or [""]
+        first[" ".join([stage, *(f"({int(n) + 1})" for n in number)])] = i
+    return {i: [title] for title, i in first.items() if title}
 
 
 def _lines(unit: Unit) -> list[str]:
@@ -176,17 +175,17 @@ def _arrow(ax: Axes, before: Place, after: Place, *, past: bool) -> None:
 
 
 def _shortcut(ax: Axes, start: Place, end: Place, side: Place | None) -> None:
-    """An arc right of the boxes, from the fork's side or from where the path enters the column.
+    """An arc right of the boxes, from below the fork or from where the path enters the column.
 
     side : the box with the layers of the shortcut, which stands between it and the sum
     """
     target = side or end
     x, y1, reach = end.x + BOX / 2, (target.top + target.bottom) / 2, 0.3
-    same = start.column == end.column
-    first, y0 = (x, (start.top + start.bottom) / 2) if same else (end.x, ENTRY)
-    corners = [(first, y0), (x, y0), (x + reach, y0), (x + reach, y1), (x, y1)]
+    y0 = start.bottom - 0.06 if start.column == end.column else ENTRY
+    corners = [(end.x, y0), (x, y0), (x + reach, y0), (x + reach, y1), (x, y1)]
     curve = Path(corners, [Path.MOVETO, Path.LINETO, *[Path.CURVE4] * 3])
     ax.add_patch(PathPatch(curve, fill=False, edgecolor=style.RED, linewidth=1.1))
+    ax.plot(end.x, y0, "o", ms=3.5, color=style.RED)
     _head(ax, (x + 0.05, y1), (x, y1), style.RED)
     if side:
         _head(ax, (side.x, side.bottom), (side.x, end.top), style.RED)

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 
-from hw3lib.data.faces import CLASSES, Faces
+from hw3lib.data.faces import CLASSES, SIZE, Faces
 from hw3lib.interpretation.ascent import Ascent
 from hw3lib.interpretation.filters import KINDS, FilterLayer, Survey, kernel_kinds, top_patches
 from hw3lib.plotting.images import Scale, image_grid, signed
 from hw3lib.plotting.publishing import release
+from hw3lib.plotting.style import label
 from hw3lib.text import Text, as_text, term
 
 ACROSS = 12  # kernels in a row
@@ -38,7 +39,7 @@ def kernel_sheet(kernels: Mapping[Text | str, np.ndarray]) -> Axes:
             rows.append([127.5 * (values[k] / np.abs(values).max() + 1) for k in shown])
             titles.append(list(map(str, shown)))
             labels.append(Text(f"{of.zh}：{name.zh}（{n}）", f"{of.en}: {kind} ({n})"))
-    name = Text("權重，除以該網路的最大絕對值", "weight over the network's largest absolute one")
+    name = Text("權重÷該網路的最大絕對值", "weight ÷ max |weight|")
     return image_grid(rows, titles=titles, labels=labels, scale=Scale(name, "gray"), biggest=0.3)
 
 
@@ -50,7 +51,7 @@ def response_sheet(
     images : (n, 48, 48) uint8;  maps : (n, F, h, w) responses of `filters`;  kernels : (F, kh, kw)
     """
     tops = np.quantile(np.abs(maps), 0.995, axis=(0, 2, 3))
-    rows = [[None, *map(signed, kernels)]]
+    rows = [[release(np.full((SIZE, SIZE), 255)), *map(signed, kernels)]]  # white corner
     rows += [[face, *(signed(m, float(top)) for m, top in zip(responses, tops, strict=True))]
              for face, responses in zip(images, maps, strict=True)]  # fmt: skip
     name = Text("反應，每個濾波器各自對稱；藍色處 ReLU 不通過",
@@ -69,12 +70,14 @@ def filter_labels(filters: Sequence[int], profile: np.ndarray) -> list[Text]:
 def filter_sheet(
     kinds: Mapping[Text | str, Sequence[Sequence]], columns: Sequence[Text | str]
 ) -> Axes:
-    """A column for each filter; kind -> rows of images, in each one for every filter."""
+    """A column for each filter, its words one to a line; kind -> rows of images, one a filter."""
     rows, labels = [], []
     for kind, images in kinds.items():
         rows += images
         labels += [kind, *[""] * (len(images) - 1)]
-    return image_grid(rows, columns=columns, labels=labels, biggest=0.5)
+    words = [zip(c.zh.split(), c.en.split(), strict=True) for c in map(as_text, columns)]
+    heads = ["\n".join(label(Text(*pair)) for pair in pairs) for pairs in words]
+    return image_grid(rows, columns=heads, labels=labels, biggest=0.5)
 
 
 def found_images(ascent: Ascent) -> list[np.ndarray]:

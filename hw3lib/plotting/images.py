@@ -50,7 +50,7 @@ def image_grid(
 
     Parameters
     ----------
-    rows : arrays (h, w) of grey values in [0, 255] or (h, w, 3) uint8; None stays empty
+    rows : arrays (h, w) of grey values in [0, 255] or (h, w, 3) uint8; None is a pale box
     titles : above each image, in rows as they are
     columns : above the first row, upright where they would not fit otherwise
     labels : left of each row; an empty one continues the row above
@@ -98,6 +98,7 @@ def _draw(
     for top, images in zip(y, rows, strict=True):
         for left, image in zip(x, images, strict=False):
             if image is None:
+                ax.add_patch(Rectangle((left, top), 1, 1, fc="0.95"))
                 continue
             high, wide = np.array(image.shape[:2]) / max(image.shape[:2])
             at = left + (1 - wide) / 2, top + (1 - high) / 2
@@ -105,7 +106,7 @@ def _draw(
                       extent=(at[0], at[0] + wide, at[1] + high, at[1]))  # fmt: skip
             if min(image.shape[:2]) < SMALL:  # a white patch on white paper
                 ax.add_patch(Rectangle(at, wide, high, fill=False, ec="0.6", lw=0.4))
-    ax.set(xlim=(0, x[-1] + 1), ylim=(y[-1] + 1, 0), aspect="equal", anchor="NW")
+    ax.set(xlim=(0, x[-1] + 1), ylim=(y[-1] + 1, 0), aspect="equal", anchor="SW")
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0, pad=2)
 
@@ -188,7 +189,7 @@ def mean_faces(faces: Faces, *, samples: Faces | None = None) -> Axes:
         rows[0][c], drawn = mean_face(mean, counts[c]), signed(shapes[c] - overall, top)
         rows[1][c] = release(drawn) if counts[c] >= CROWD else drawn
     above = [] if samples is None else _columns_by_class(samples)
-    name = Text("與全體平均之差（灰階值）", "difference from the mean of all (grey levels)")
+    name = Text("與全體平均之差（灰階值）", "difference from the mean of class means (grey levels)")
     labels = [Text("樣本", "samples"), *[""] * (len(above) - 1)] if above else []
     labels += [Text("平均臉", "mean face"), Text("差異", "difference")]
     scale = Scale(name, low=-top, high=top)

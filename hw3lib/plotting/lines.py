@@ -87,6 +87,7 @@ def history(frames: Mapping[Text | str, pd.DataFrame]) -> Figure:
             column[0].set_title(style.fit(label(name), 0.8 * style.WIDTH / len(frames)))
     for ax, quantity in zip(panels[:, 0], ("accuracy", NATS), strict=True):
         ax.set_ylabel(label(quantity)) if several else ax.set_title(label(quantity, " "))
+    fig.align_ylabels()
     style.ticks(panels[0, 0].yaxis, "%")
     if max(f.filter(like="_loss").max().max() for f in frames.values()) > RUNAWAY:
         panels[1, 0].set_yscale("log")
@@ -106,6 +107,7 @@ def _both_sets(ax: Axes, frame: pd.DataFrame, quantity: str) -> None:
         ax.axvline(frame["epoch"][loss.idxmin()], color=style.BLACK, lw=0.9, ls=":",
                    label=label(lowest, " "))  # fmt: skip
     ax.grid(axis="y", alpha=0.3)
+    ax.margins(x=0.08)
     style.ticks(ax.xaxis, "1")
 
 
@@ -170,19 +172,19 @@ def trade_off(sweep: pd.DataFrame, rules: Mapping[Text | str, tuple[float, float
 
 
 def _taus(ax: Axes, frame: pd.DataFrame) -> None:
-    """Values of tau beside the curve; those at nearly one place share a label."""
+    """Values of tau below the curve; those at nearly one place share a label."""
     places = frame[["accuracy", "balanced"]].to_numpy()
     view = np.array([ax.get_xlim(), ax.get_ylim()])
-    near, labelled = 0.05 * np.ptp(view, axis=1), {}
+    near, labelled = 0.08 * np.ptp(view, axis=1), {}
     for tau in (0, 0.5, 1, 2):
         place = places[(frame["tau"] - tau).abs().argmin()]
         if (place < view[:, 0]).any() or (place > view[:, 1]).any():
             continue
-        ax.plot(*place, "|", color=style.BLACK, ms=6)
+        ax.plot(*place, "o", color="0.35", ms=3.5)
         beside = (p for p in labelled if (np.abs(place - p) <= near).all())
         labelled.setdefault(next(beside, tuple(place)), []).append(f"{tau:g}")
     for place, taus in labelled.items():
         ax.annotate(
-            rf"$\tau={', '.join(taus)}$", place, xytext=(12, 0),
-            textcoords="offset points", va="center", bbox={"fc": "white", "ec": "none", "pad": 0.5},
+            rf"$\tau={', '.join(taus)}$", place, xytext=(-6, -6), textcoords="offset points",
+            ha="right", va="top", fontsize=style.POINTS + 2,
         )  # fmt: skip

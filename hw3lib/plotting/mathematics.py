@@ -24,7 +24,7 @@ def windows(width: int, kernel: int, stride: int) -> Figure:
         ax.text(x + 0.5, 0.35, str(x), ha="center", va="center", backgroundcolor="white")
     for j in range(count + 1):
         fits = j < count
-        colour, line = (style.BLUE, "-") if fits else (style.RED, "--")
+        colour, line = (style.BLUE, "-") if fits else (style.PURPLE, "-.")
         box = {"facecolor": "#D6E6F2" if fits else "white", "edgecolor": colour, "linestyle": line}
         ax.add_patch(Rectangle((j * stride, -0.9 - 0.8 * j), kernel, 0.55, linewidth=1.2, **box))
         told = Text(f"視窗 {j}", f"window {j}")
@@ -40,31 +40,28 @@ def windows(width: int, kernel: int, stride: int) -> Figure:
 def three_paths() -> Figure:
     """Batch normalisation as a graph: three paths from x_i to the loss, in dashes and colours."""
     places = {
-        "x": (0, 0), "var": (2.1, -0.85), "mu": (2.1, -1.9), "xhat": (4.1, 0), "y": (5.5, 0),
-        "loss": (6.5, 0),
-    }  # fmt: skip
-    names = {
-        "x": "$x_i$", "mu": r"$\mu_B$", "var": r"$\sigma_B^2$",
-        "xhat": r"$\hat{x}_1\,...\,\hat{x}_m$", "y": r"$y_1\,...\,y_m$", "loss": r"$\ell$",
+        "x": (0, 0, "$x_i$"), "var": (2.1, -0.7, r"$\sigma_B^2$"), "mu": (2.1, -2, r"$\mu_B$"),
+        "xhat": (4.1, 0, r"$\hat{x}_1\,...\,\hat{x}_m$"), "y": (5.5, 0, r"$y_1\,...\,y_m$"),
+        "loss": (6.5, 0, r"$\ell$"),
     }  # fmt: skip
     paths = (
         ("x", "xhat", style.BLUE, "-"), ("x", "var", style.GREEN, "--"),
         ("var", "xhat", style.GREEN, "--"), ("x", "mu", style.ORANGE, ":"),
-        ("mu", "xhat", style.ORANGE, ":"), ("mu", "var", style.BLACK, "-."),
+        ("mu", "xhat", style.ORANGE, ":"), ("mu", "var", style.PURPLE, "-."),
         ("xhat", "y", style.BLACK, "-"), ("y", "loss", style.BLACK, "-"),
     )  # fmt: skip
     fig, ax = style.subplots(height=1.6)
+    box = {"boxstyle": "round", "facecolor": "white", "edgecolor": style.BLACK}
+    boxes = {name: ax.text(*place, ha="center", va="center", fontsize=11, bbox=box)
+             for name, place in places.items()}  # fmt: skip
     for start, end, colour, line in paths:
-        arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": line, "linewidth": 1.5}
-        gap = {"shrinkA": 14, "shrinkB": 30 if end == "xhat" else 27 if end == "y" else 18}
-        if (start, end) == ("mu", "var"):  # one above the other
-            gap = {"shrinkA": 11, "shrinkB": 11}
-        ax.annotate("", places[end], places[start], arrowprops=arrow | gap)
-    for name, place in places.items():
-        box = {"boxstyle": "round", "facecolor": "white", "edgecolor": style.BLACK}
-        ax.text(*place, names[name], ha="center", va="center", fontsize=11, bbox=box)
-    told = r"$\mu_B\rightarrow\sigma_B^2$: " + label(Text("總和為零", "sums to zero"), " ")
-    ax.text(2.5, -2.0, told, va="center", fontsize=9)
-    ax.set(xlim=(-0.4, 6.7), ylim=(-2.2, 0.4))
+        arrow = {"arrowstyle": "-|>", "color": colour, "linestyle": line, "linewidth": 1.5,
+                 "shrinkA": 0, "shrinkB": 0, "patchA": boxes[start].get_bbox_patch(),
+                 "patchB": boxes[end].get_bbox_patch()}  # fmt: skip
+        ax.annotate("", places[end][:2], places[start][:2], arrowprops=arrow)
+    way = r"$\mu_B\rightarrow\sigma_B^2$"
+    told = Text(f"{way}：總和為零", f"{way}: sums to zero")
+    ax.text(2.5, -2.1, label(told, " "), va="center", fontsize=9, color=style.PURPLE)
+    ax.set(xlim=(-0.4, 6.7), ylim=(-2.3, 0.3))
     ax.set_axis_off()
     return fig

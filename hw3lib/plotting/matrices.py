@@ -60,6 +60,10 @@ def matrix(
         yticklabels=[label(name, " ") for name in values.index], **colours,
         annot_kws={"fontsize": style.POINTS, "linespacing": 1.2},
     )  # fmt: skip
+    rgb = panel.collections[0].get_facecolors()[~np.isnan(numbers).ravel(), :3]
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    for text, light in zip(panel.texts, linear @ [0.2126, 0.7152, 0.0722], strict=True):
+        text.set_color("black" if light > 0.179 else "white")  # 4.5:1 at least (WCAG 2.2)
     for row, column in marked:
         frame = Rectangle((column, row), 1, 1, fill=False, edgecolor=style.BLACK, lw=1.6)
         panel.add_patch(frame).set_clip_on(False)

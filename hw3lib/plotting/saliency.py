@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from scipy.ndimage import distance_transform_edt
 from scipy.special import softmax
 
-from hw3lib.data.faces import CLASSES, UNLABELLED, Faces
+from hw3lib.data.faces import CLASSES, SIZE, UNLABELLED, Faces
 from hw3lib.evaluation.intervals import Estimate
 from hw3lib.interpretation.attribution import attribute_all, relative
 from hw3lib.interpretation.checks import mean_interval
@@ -26,7 +27,8 @@ from hw3lib.plotting.style import house_style, label
 from hw3lib.text import Text, term
 
 ONE_SCALE = Text("各圖除以其絕對值的平均，再除以該影像各圖的第 99 百分位數",
-                 "each map over its mean size, then over the image's 99th percentile")  # fmt: skip
+                 "map ÷ its mean |value|, then ÷ the image's 99th percentile")  # fmt: skip
+DRAWS = 60  # stand-ins of a class, of which the one is shown that the network is surest of
 FIXED = ("random order", "centred Gaussian")  # baselines that are the same for every method
 SIGNS = {True: "○", False: "×", None: "△"}
 
@@ -62,14 +64,17 @@ def explain(
 ) -> tuple[Axes, Faces]:
     """An attribution_grid of what the network predicts for each face, and the faces it shows.
 
-    In a published report these are stand-ins with maps of their own, each labelled with the class
-    that is explained: a map of one image is a portrait, too.
+    In a published report these are stand-ins with maps of their own, for a map of one image is a
+    portrait, too: of DRAWS faces of the class that is explained, its label, the network's surest.
     """
-    scores, shown = softmax(logits(network, faces.images), axis=1), exhibit(faces)
-    target = scores.argmax(1)
+    scores, rows = softmax(logits(network, faces.images), axis=1), np.arange(len(faces))
+    shown, target, labels = faces, scores.argmax(1), decision_labels(scores, faces.labels)
+    if exhibit(faces) is not faces:
+        many = exhibit(replace(faces, labels=target).subset(rows.repeat(DRAWS)))
+        sure = softmax(logits(network, many.images), axis=1)[range(len(many)), many.labels]
+        shown = many.subset(DRAWS * rows + sure.reshape(-1, DRAWS).argmax(1))
+        labels = [term(CLASSES[c]) for c in target]
     maps = attribute_all(network, network.prepare(shown.images), target, options=options)
-    own = decision_labels(scores, faces.labels)
-    labels = own if shown is faces else [term(CLASSES[c]) for c in target]
     return attribution_grid(shown, maps, labels), shown
 
 
@@ -148,13 +153,14 @@ def region_chart(images: np.ndarray, densities: Mapping[Text | str, pd.DataFrame
         for colour, width in (("white", 1.6), (style.BLACK, 0.6)):
             left.contour(mask, levels=[0.5], colors=colour, linewidths=width)
         depth = distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-        y, x = np.unravel_index(depth.argmax(), depth.shape)  # deep inside the region
-        disc = {"boxstyle": "circle,pad=0.15", "fc": style.BLACK, "ec": "none"}
-        left.text(x, y, str(number), ha="center", va="center", color="white", bbox=disc)
+        y, x = np.unravel_index(depth.argmax(), depth.shape)  # deep inside the region, at the left
+        disc = {"boxstyle": "circle,pad=0.15", "fc": style.BLACK, "ec": "white", "lw": 0.8}
+        for at in (x,) if mask[y, x:-x].all() else (x, SIZE - 1 - x):
+            left.text(at, y, str(number), ha="center", va="center", color="white", bbox=disc)
     names = [Text(f"{i} {term(r).zh}", f"{i} {r}") for i, r in enumerate(REGIONS, start=1)]
     rows = {name: pd.DataFrame([mean_interval(frame[r]) for r in REGIONS], index=names)
             for name, frame in densities.items()}  # fmt: skip
-    title = Text("歸因密度（1 為均勻分布）", "density of the attribution (1 = even)")
+    title = Text("歸因密度（1 為均勻分布）", "density of the attribution (1 = uniform)")
     interval_rows(rows, title=title, unit="", reference=1, ax=right)
     style.legend_below(fig)
     return fig

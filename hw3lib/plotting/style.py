@@ -155,13 +155,18 @@ def in_language(fig: Figure, code: str) -> Iterator[None]:
     # of axes that share their ticks, those that show no names have none to give
     named = [t for t in named if any(_parted(name, code) != name for name in t[2])]
     texts = [(words, words.get_text()) for words in fig.findobj(Words)]
+    height = fig.get_figheight()
     try:
         for axis, places, names in named:
             axis.set_ticks(places, [_parted(name, code) for name in names])
         for words, text in texts:
             words.set_text(_parted(text, code))
+        if any(ax.images for ax in fig.axes):  # fewer lines leave a blank above them
+            fig.draw_without_rendering()
+            fig.set_figheight(fig.get_tightbbox().y1 + 0.042)
         yield
     finally:
+        fig.set_figheight(height)
         for axis, places, names in named:
             axis.set_ticks(places, names)
         for words, text in texts:
@@ -220,4 +225,4 @@ def ticks(axis: Axis, unit: str) -> None:
         case "pp":
             axis.set_major_formatter(lambda x, _: f"{100 * x:+.4g}" if abs(x) > 1e-9 else "0")
         case "1":
-            axis.set_major_locator(MaxNLocator("auto", integer=True))
+            axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))

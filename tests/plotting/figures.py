@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 
 from hw3lib import plotting
-from hw3lib.data.faces import CLASSES
 from hw3lib.data.synthetic import synthetic_faces
 from hw3lib.interpretation import attribution
 from hw3lib.interpretation.regions import REGIONS
@@ -123,7 +122,7 @@ def attributions():
 
 
 def sheet():
-    names = [Text(f"{100 + i}：{c}", f"{100 + i}: {c}") for i, c in enumerate(CLASSES)]
+    names = filters.filter_labels(range(7), np.eye(7))
     kinds = {"gradient ascent": [FACES.images[:7]], "untrained": [FACES.images[7:14]],
              "top patches": [list(FACES.images[:7, :20, :20])] * 3}  # fmt: skip
     return filters.filter_sheet(kinds, names)

@@ -95,7 +95,8 @@ def test_filters_stand_in_columns_and_kernels_in_rows_of_their_kind():
     kinds = {"kernel": [FACES.images[:2]], "top patches": [FACES.images[2:4], FACES.images[4:6]]}
     edge, bright = np.arange(9.0).reshape(3, 3) - 4, np.ones((3, 3))
     set_language("en")
-    ax = filter_sheet(kinds, ["1", "2"])
+    ax = filter_sheet(kinds, ["1 Sad", "2 Fear"])
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["1\nSad", "2\nFear"]
     kernels = kernel_sheet({"VGG-16": np.stack([edge, bright, 2 * edge])})
     shown = cells(ax)
     assert sorted(shown) == [(0, 0), (0, 1), (1, 0), (1, 1), (2, 0), (2, 1)]
@@ -116,6 +117,7 @@ def test_a_diagram_shows_every_unit_and_its_shape(name):
         shape = "×".join(map(str, unit.shape))
         assert unit.ops == ("input",) or unit.ops[0] in written
         assert shape in written
+    assert ("layer2 (2)" in written) == (name == "resnet18")
     framed = [
         p for p in ax.patches if to_hex(p.get_edgecolor()) == style.RED.lower() and p.get_fill()
     ]

@@ -73,6 +73,7 @@ def test_a_matrix_is_white_in_the_middle_and_zero_has_no_sign():
     values = pd.DataFrame([np.linspace(-0.4, 2, 7)], index=["kernel"])
     ax = plotting.matrix(values, texts="+.0f", middle=0)
     assert [t.get_text() for t in ax.texts] == ["0", "0", "0", "+1", "+1", "+2", "+2"]
+    assert [t.get_color() for t in ax.texts[-3:]] == ["black", "white", "white"]  # of +1.2 to +2
     mesh = ax.collections[0]
     mesh.update_scalarmappable()
     assert min(mesh.to_rgba(0.0)[:3]) > 0.95
