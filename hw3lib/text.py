@@ -6,12 +6,15 @@ Text and goes through every Text and `tr`, the notebooks, hw3lib/report and repo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from hw3lib import UserError
 
 LANGUAGES = ("zh", "en", "both")
+POWER = re.compile(r"(?<=\d)e([+-]\d+)\b")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _current = "both"
 
 # The one glossary: every term is translated one way only, in prose, tables and figures.
@@ -63,17 +66,17 @@ GLOSSARY: dict[str, str] = {
     "response": "反應",
     "receptive field": "感受野",
     # what results are named by
-    "best": "最佳網路",
-    "model": "模型",
     "parameters": "參數量",
-    "data": "資料",
     "share": "占比",
     "imbalance ratio": "不平衡比",
-    "accuracy without exact copies": "準確率（扣除複本）",
-    "accuracy without near copies": "準確率（再扣除近似複本）",
-    "proof": "推導",
+    "test accuracy": "測試準確率",
+    "test accuracy without exact copies": "測試準確率（扣除複本）",
+    "test accuracy without near copies": "測試準確率（再扣除近似複本）",
+    "validation accuracy": "驗證準確率",
+    "validation loss": "驗證損失",
+    "augmentation": "擴增",
+    "early stopping": "提早停止",
     "steps": "步驟",
-    "largest error": "最大誤差",
     # decision rules
     "argmax": "取最大機率",
     "largest above its prior": "超過先驗者中取最大",
@@ -88,14 +91,14 @@ GLOSSARY: dict[str, str] = {
     "patience 5": "耐心值 5",
     "patience 10": "耐心值 10",
     # faults, and what guards against each
-    "training mode, images sorted by class": "訓練模式，影像依類別排序",
-    "training mode, images shuffled": "訓練模式，影像隨機排列",
+    "training mode, images sorted by class": "推論時未切換到評估模式，影像依類別排序",
+    "training mode, images shuffled": "推論時未切換到評估模式，影像隨機排列",
     "names of weights differ, loose loading": "權重名稱不符，非 strict 載入",
     "batch norm statistics not saved": "沒存批次正規化的統計量",
     "class ids from folder names": "類別編號依資料夾名稱排序",
-    "scaled to [-1, 1]": "縮放到 [−1, 1]",
-    "scaled to [0, 1] only": "只縮放到 [0, 1]",
-    "not scaled (0 to 255)": "沒有縮放（0 到 255）",
+    "scaled to [-1, 1]": "像素正規化到 [−1, 1]",
+    "scaled to [0, 1] only": "像素只正規化到 [0, 1]",
+    "not scaled (0 to 255)": "像素未正規化（0 到 255）",
     "uint8 overflow": "uint8 相減溢位",
     "rows and columns swapped": "影像轉置",
     "40×40 enlarged by nearest neighbour": "最近鄰放大 40×40 的影像",
@@ -104,13 +107,13 @@ GLOSSARY: dict[str, str] = {
     "training and validation split again": "重新切分訓練集與驗證集",
     "always evaluation mode": "一律以評估模式計算",
     "weights load strictly": "一律以 strict 載入",
-    "only uint8; scaling is in the weights file": "只收 uint8，縮放存於權重檔",
+    "only uint8; scaling is in the weights file": "只收 uint8，正規化參數存於權重檔",
     "class names are in the weights file": "類別名稱存於權重檔",
     "floats before any arithmetic": "先轉成浮點數再算",
     "mean face must be symmetric": "讀取時檢查平均臉是否對稱",
-    "one resizing for all reading paths": "讀取路徑共用一種縮放",
+    "one resizing for all reading paths": "訓練與推論共用同一個縮放函式",
     "none; hashed pixels, scored again": "無；雜湊值已變，會重新評分",
-    "predictions go by id": "預測一律依編號",
+    "predictions go by id": "預測依影像編號對應",
     "recipe stores the split's hash": "訓練設定記錄切分的雜湊值",
     # figures of notebooks 07 and 08
     "gradient ascent": "梯度上升",
@@ -118,7 +121,7 @@ GLOSSARY: dict[str, str] = {
     "line or spot": "線條或斑點",
     "brightness": "亮度",
     "untrained": "未訓練",
-    "top patches": "最強的區塊",
+    "top patches": "活化最強的影像區塊",
     "brows": "眉毛",
     "eyes": "眼睛",
     "nose": "鼻子",
@@ -148,15 +151,16 @@ SETTINGS: dict[str, str] = {
     "balanced": "各類別機率相等",
     "sqrt": "與張數的平方根成正比",
     "auto": "依硬體",
-    "horizontal": "左右",
-    "vertical": "上下",
+    "horizontal": "水平",
+    "vertical": "垂直",
     "constant": "固定",
     "onecycle": "OneCycle（先升後降）",
     "linear": "線性下降",
     "cosine": "餘弦下降",
-    "last": "最後一個",
-    "best": "驗證損失最低的",
+    "last": "最後一個週期",
+    "best": "驗證損失最低的週期",
 }
+ENGLISH = {"last": "last epoch", "best": "lowest validation loss"}  # where the key says too little
 
 
 @dataclass(frozen=True)
@@ -181,7 +185,23 @@ class Text:
             {k: getattr(v, code) if isinstance(v, Text) else v for k, v in said.items()}
             for code in ("zh", "en")
         )
-        return Text(self.zh.format(**zh), self.en.format(**en))
+        return Text(powers(self.zh.format(**zh)), powers(self.en.format(**en)))
+
+
+RESULTS: dict[str, Text] = {  # parts of the names of results that are no words; "" is left out
+    **dict.fromkeys(("data", "tricks", "saliency", "activation", "proof"), Text("", "")),
+    "best": Text("最佳網路", "best network"),
+    "vgg16": Text("VGG-16", "VGG-16"),
+    "none": Text("不用技巧", "no tricks"),
+    "smoothgrad": Text("SmoothGrad", "SmoothGrad"),
+    "integrated_gradients": Text("積分梯度", "Integrated Gradients"),
+    "similarity_half_randomised": Text(
+        "一半權重隨機化後的等級相關", "rank correlation with half the weights randomised"
+    ),
+    "last_gain": Text("最後一層梯度上升的倍數", "gain by gradient ascent, last layer"),
+    "ablation": Text("消融所損失的召回率（扣除隨機）", "recall lost by ablation, beyond random"),
+    "largest_error": Text("最大相對誤差", "largest relative error"),
+}
 
 
 HYPERPARAMETERS: dict[str, Text] = {  # fields of a Recipe
@@ -193,14 +213,14 @@ HYPERPARAMETERS: dict[str, Text] = {  # fields of a Recipe
     "batch_size": Text("批次大小", "batch size"),
     "optimizer": Text("最佳化器", "optimiser"),
     "lr": Text("學習率", "learning rate"),
-    "lr_rest": Text("學習率（非卷積核，SGD）", "learning rate (all but kernels, SGD)"),
+    "lr_rest": Text("學習率（非卷積核參數，SGD）", "learning rate (non-kernel parameters, SGD)"),
     "momentum": Text("動量（Nesterov）", "momentum (Nesterov)"),
     "weight_decay": Text("權重衰減", "weight decay"),
     "schedule": Text("學習率排程", "learning-rate schedule"),
     "ema": Text("權重指數移動平均（EMA）", "weight averaging (EMA)"),
     "label_smoothing": Text("標籤平滑", "label smoothing"),
     "teacher": Text("教師網路（知識蒸餾）", "teachers (distillation)"),
-    "distillation": Text("教師占訓練目標的比例", "teachers' share of the target"),
+    "distillation": Text("蒸餾損失權重", "weight of the distillation loss"),
     "flip": Text("翻轉", "flip"),
     "shift": Text("平移（±像素）", "shift (± pixels)"),
     "rotate": Text("旋轉（±度）", "rotation (± degrees)"),
@@ -211,7 +231,7 @@ HYPERPARAMETERS: dict[str, Text] = {  # fields of a Recipe
     "class_weight": Text("類別權重", "class weights"),
     "sampler": Text("抽樣", "sampling"),
     "patience": Text("提早停止（耐心值）", "early stopping (patience)"),
-    "select": Text("採用的權重", "weights kept"),
+    "select": Text("採用的權重", "checkpoint"),
     "seed": Text("種子", "seed"),
 }
 
@@ -239,9 +259,8 @@ def same(value: object) -> Text:
 
 def setting(value: object) -> Text:
     """A setting of a Recipe for a table: words in both languages, anything else as it is."""
-    shown = f"{value:g}" if isinstance(value, float) else str(value)
-    shown = f"{value:,}" if isinstance(value, int) else shown
-    return Text(SETTINGS.get(shown, shown), shown)
+    shown = format(value, "g" if isinstance(value, float) else "," * isinstance(value, int))
+    return Text(SETTINGS.get(shown, shown), ENGLISH.get(shown, shown))
 
 
 def listing(texts: Iterable[Text | str]) -> Text:
@@ -251,6 +270,11 @@ def listing(texts: Iterable[Text | str]) -> Text:
     return Text(
         "、".join(t.zh for t in texts), " and ".join([", ".join(first), last] if first else [last])
     )
+
+
+def powers(said: str) -> str:
+    """1.5e-05 as one writes it: 1.5×10⁻⁵."""
+    return POWER.sub(lambda m: f"×10{str(int(m[1])).translate(RAISED)}" if int(m[1]) else "", said)
 
 
 def verdict(holds: bool) -> Text:

@@ -7,8 +7,9 @@ import hashlib
 import html
 import io
 import re
+from collections.abc import Iterator
 from fnmatch import fnmatchcase
-from functools import cache, partial
+from functools import cache
 from itertools import groupby, takewhile
 from typing import Any
 from urllib.parse import quote
@@ -20,10 +21,10 @@ from hw3lib import __version__
 from hw3lib.files import ROOT
 from hw3lib.report import document as doc
 from hw3lib.report import pandoc
-from hw3lib.report.document import Block, Document, Question
+from hw3lib.report.document import Block, Chapter, Document, Question
 from hw3lib.report.pictures import Picture
 from hw3lib.report.show import SYNTHETIC_NOTE
-from hw3lib.text import Text, as_text
+from hw3lib.text import RESULTS, Text, as_text, powers
 
 TEMPLATES = ROOT / "report" / "templates" / "hw3_html"
 FONTS = ROOT / "report" / "fonts"
@@ -32,8 +33,9 @@ FACES = (  # the last one whole: signs of mathematics grow and change their form
     ("hw3 Sans", 700, "NotoSansTC-Bold.otf"),
     ("hw3 Math", 400, "STIXTwoMath.woff2"),
 )
-LONG = 28  # letters of a cell in both languages, from which each stands on a line of its own
+LONG = 28  # letters of a cell in both languages, from which each has lines of its own, and wraps
 SORTED = 5  # rows from which a table can be sorted
+UNITS = {"accuracy": "%", "share": "%", "ablation": " pp"}  # of results with this in their name
 PX_PER_POINT = 1.5  # 8.5 pt letters of ours beside text of 17 px
 UNQUOTED = " !$'()*+,-./:;=?@[]^_`{|}~"  # what a data URI may hold as it is, in double quotes
 # a formula in a line with the signs that must not part from it
@@ -47,7 +49,7 @@ WORDS = doc.WORDS | {
     "code": Text("程式碼", "Code"),
     "answers": Text("各題答案", "Answers"),
     "answer": Text("的答案", "Answer to"),
-    "detail": Text("補充", "More"),
+    "detail": Text("補充：", "More: "),
     "grader": Text("評分面板", "Grader’s panel"),
     "question": Text("題目", "Question"),
     "results": Text("主要數值", "Key figures"),
@@ -88,10 +90,11 @@ def _card(document: Document, question: Question) -> dict[str, Any]:
         return {"question": question, "short": None, "target": "main", "thumb": None}
     chapter = next(c for c in document.chapters if answer in c.blocks)
     place = chapter.blocks.index(answer)
-    own = partial(takewhile, lambda block: block.kind != "answer")
     named = re.findall(r"\(#([^)]+)\)", answer.text.zh)
     near = [b for anchor in named for b in chapter.blocks if b.anchor == anchor]
-    near += [*own(chapter.blocks[place + 1 :]), *own(reversed(chapter.blocks[:place]))]
+    near += takewhile(lambda b: b.kind != "answer", chapter.blocks[place + 1 :])
+    section = reversed(chapter.blocks[:place])
+    near += takewhile(lambda b: b.kind not in ("answer", "heading"), section)
     thumb = next((b.data["thumb"] for b in near if b.data.get("thumb") and not b.detail), None)
     target = f"answer-{question.id.lower()}"
     thumb = thumb and _uri(Picture("image/png", base64.b64decode(thumb)))
@@ -102,20 +105,28 @@ def _panel_row(document: Document, question: Question) -> dict[str, Any]:
     chapter = next(c for c in document.chapters if c.number == question.chapter)
     found = [r for p in question.results for r in document.results if fnmatchcase(r["name"], p)]
     rerun = document.rerun.replace("{id}", question.id)
-    shown = [(_named(r["name"]), _number(r["value"]), r) for r in found]
+    shown = [(_named(r["name"], question.id), _number(r["name"], r["value"]), r) for r in found]
     return {"question": question, "chapter": chapter, "results": shown, "rerun": rerun}
 
 
-def _named(name: str) -> Text:
-    """A result's name in words: "best.test.accuracy" is "best · test · accuracy"."""
-    parts = [as_text(part.replace("_", " ")) for part in name.split(".")]
-    return Text("・".join(p.zh for p in parts), " · ".join(p.en for p in parts))
+def _named(name: str, question: str) -> Text:
+    """A result's name in words: "best.test.accuracy" is "best network · test accuracy"."""
+    parts = re.sub(r"\b(test|validation)\.", r"\1_", name).split(".")
+    words = [RESULTS.get(p) or as_text(p.replace("_", " ")) for p in parts if p != question]
+    zh, en = (" · ".join(filter(None, [getattr(w, c) for w in words])) for c in ("zh", "en"))
+    return Text(zh, en)
 
 
-def _number(value: float | None) -> str:
+def _number(name: str, value: float | None) -> str:
+    """As the rest of the report sets it."""
     if value is None:
         return "–"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    for part, unit in UNITS.items():
+        if part in name:
+            return f"{100 * value:.1f}{unit}"
+    if 0 < abs(value) < 0.001:
+        return powers(f"{value:.0e}")
+    return f"{value:,.{0 if value.is_integer() else 1 if abs(value) >= 1 else 2}f}"
 
 
 def _environment(document: Document, markup: pandoc.Markup) -> Environment:
@@ -126,7 +137,7 @@ def _environment(document: Document, markup: pandoc.Markup) -> Environment:
     env.filters |= {
         "convert": lambda text, form, block=None: Markup(_clean(markup(form, text, block))),
         "paragraphs": doc.paragraphs,
-        "groups": lambda blocks: groupby(blocks, lambda block: block.detail),
+        "groups": _groups,
         "typeset": doc.typeset,
         "both": lambda text: text.in_language("both"),
         "px": lambda points: round(points * PX_PER_POINT),
@@ -142,6 +153,19 @@ def _environment(document: Document, markup: pandoc.Markup) -> Environment:
     return env
 
 
+def _groups(chapter: Chapter) -> Iterator[tuple[Block | None, list[Block]]]:
+    """The blocks between folds, and those of each fold with the heading that is its title.
+
+    That is the first within it, else the last above it. References are never folded.
+    """
+    above = Block("heading", chapter.notebook, chapter.title)
+    for folded, group in groupby(chapter.blocks, lambda b: b.detail and b.kind != "work"):
+        blocks = list(group)
+        headings = [block for block in blocks if block.kind == "heading"] or [above]
+        yield headings[0] if folded else None, blocks
+        above = above if folded else headings[-1]
+
+
 def _clean(text: str) -> str:
     text = re.sub(r' xmlns="[^"]*"', "", text)
     text = re.sub(r'(<(?:span|div)[^>]*) id="cb[^"]*"', r"\1", text)
@@ -149,6 +173,7 @@ def _clean(text: str) -> str:
     text = re.sub(r'<a href="http', r'<a rel="noreferrer" href="http', text)
     text = INLINE.sub(r'<span class="whole">\g<0></span>', text)
     text = text.replace("<mo>′</mo>", '<mo class="prime">′</mo>')
+    text = text.replace('<mo accent="true">\u0302', '<mo accent="true" stretchy="false">ˆ')
     return re.sub(r"<th(?=[ >])", '<th scope="col"', text)
 
 

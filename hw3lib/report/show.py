@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hw3lib.report.document import REFERENCE
-from hw3lib.text import Text, as_text, current_language, set_language
+from hw3lib.text import Text, as_text, current_language, powers, set_language
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,8 +38,6 @@ DEMO_NOTE = Text(
 DPI, THUMB_DPI = 160, 40
 HEAVY = 250_000  # letters of an SVG (a cloud of points, a mesh), from which the raster is smaller
 POINTS, PIXELS = 72, 96  # per inch, of paper and of a browser
-POWER = re.compile(r"(?<=\d)e([+-]\d+)$")
-RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 NEGATIVE_ZERO = re.compile(r"-0(\.0*)?%?")
 SENTENCE = re.compile(r".*?(?:[。！？]|[.!?](?=\s|$))", re.DOTALL)
 _real = True  # are the faces of this process real people's? until `notebook` says otherwise
@@ -339,14 +337,8 @@ def _cell(value: Any, spec: str) -> Text:
         return as_text("–")
     if not spec and isinstance(value, (int, np.integer)) and abs(value) >= 10_000:
         spec = ","
-    shown = POWER.sub(_power, format(value, spec))
+    shown = powers(format(value, spec))
     return as_text(shown.removeprefix("-") if NEGATIVE_ZERO.fullmatch(shown) else shown)
-
-
-def _power(found: re.Match) -> str:
-    """1.5e-05 as one writes it: 1.5×10⁻⁵."""
-    exponent = int(found[1])
-    return f"×10{str(exponent).translate(RAISED)}" if exponent else ""
 
 
 def _numeric(column: pd.Series) -> bool:

@@ -130,6 +130,7 @@ def test_every_link_leads_somewhere_and_every_id_stands_once(page):
 
 def test_what_is_numbered_folded_or_cannot_be_shown(page):
     for told in ("Figure 5.1", "Figure S5.1", "圖 S5.1", "Table 5.1", "sadness", "forty-two",
+                 "補充：補充", "More: One",
                  "an output that cannot be shown (application/x-unknown)"):  # fmt: skip
         assert told in page.text
     fold = page.source[page.source.index('<details class="detail">') :]
@@ -139,8 +140,8 @@ def test_what_is_numbered_folded_or_cannot_be_shown(page):
 
 def test_the_panel_speaks_in_words(page):
     panel = page.source[page.source.index('id="grader"') :]
-    assert "0.6432" in panel and "n = 3,589" in panel and "hw3 rerun A3" in panel
-    assert "best.test.accuracy" not in panel and "accuracy" in panel and "準確率" in panel
+    assert "<b>64.3%</b>" in panel and "n = 3,589" in panel and "hw3 rerun A3" in panel
+    assert "best network · test accuracy" in panel and "最佳網路 · 測試準確率" in panel
     assert panel.index("that failed") < panel.index("Read back")
 
 

@@ -137,10 +137,10 @@ function sorts(table) {
 }
 document.querySelectorAll(".table.sorts table").forEach(sorts);
 
-// A table wider than its place says so until it was moved.
-const tables = [...document.querySelectorAll(".table")];
-const hint = () => tables.forEach((table) => table.classList.toggle("more", table.scrollLeft + table.clientWidth + 2 < table.scrollWidth));
-tables.forEach((table) => table.addEventListener("scroll", hint, { passive: true }));
+// A table or formula wider than its place says so until it was moved.
+const wider = [...document.querySelectorAll(".table,.short p"), ...formulas];
+const hint = () => wider.forEach((box) => box.classList.toggle("more", box.scrollLeft + box.clientWidth + 2 < box.scrollWidth));
+wider.forEach((box) => box.addEventListener("scroll", hint, { passive: true }));
 document.querySelectorAll("details").forEach((fold) => fold.addEventListener("toggle", hint));
 addEventListener("resize", hint);
 languages.forEach((input) => input.addEventListener("change", hint));
