@@ -18,14 +18,19 @@ local function wide(codepoint)
 end
 
 -- Chinese has no blanks: a line break in the source between two of its characters is nothing.
+-- A number stays with its unit, and an interval on one line.
 local function join_lines(inlines)
   for i = #inlines - 1, 2, -1 do
     local before, after = inlines[i - 1], inlines[i + 1]
-    if inlines[i].t == 'SoftBreak' and before.t == 'Str' and after.t == 'Str'
-      and wide(utf8.codepoint(before.text, utf8.offset(before.text, -1)))
+    if before.t ~= 'Str' or after.t ~= 'Str' then goto continue end
+    if inlines[i].t == 'SoftBreak' and wide(utf8.codepoint(before.text, utf8.offset(before.text, -1)))
       and wide(utf8.codepoint(after.text)) then
       inlines:remove(i)
+    elseif inlines[i].t == 'Space' and (before.text:match '[%d%]]$' and (after.text:match '^pp' or after.text:match '^nats')
+      or before.text:match '%[[^%]]*,$' and after.text:match '%]') then
+      inlines[i] = pandoc.Str '\u{a0}'
     end
+    ::continue::
   end
   return inlines
 end

@@ -110,10 +110,12 @@ class _Pages:
 
     def next_section(self, answer: Block) -> str:
         """The anchor of what follows the section of an answer and its steps; "" before any."""
-        blocks = next(c.blocks for c in self.document.chapters if answer in c.blocks)
+        chapters = iter(self.document.chapters)
+        blocks = next(c.blocks for c in chapters if answer in c.blocks)
         marks = [b for b in blocks if b is answer or (b.kind == "heading" and b.number)]
         at = marks.index(answer)
         later = [b.anchor for b in marks[at + 1 :] if _is_printed(b)]
+        later += [f"chapter-{chapter.number}" for chapter in chapters]
         return later[0] if at and later else ""
 
     def block(self, block: Block) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def test_mathematics_keeps_its_tex_and_gets_alternative_text():
     [
         ("inline", "1. 資料 *a*", "1. 資料 <em>a</em>"),
         ("markdown", "第一行，\n第二行\nabc\ndef", "<p>第一行，第二行 abc def</p>"),
-        ("inline", "差-0.3 [-2.1%, -1.5%]；2026-11-25 `-1` ResNet-18 1e-05",
-         "差−0.3 [−2.1%, −1.5%]；2026-11-25 <code>-1</code> ResNet-18 1e-05"),
+        ("inline", "差-0.3 [-2.1%, -1.5%] pp；2026-11-25 `-1` ResNet-18 1e-05",
+         "差−0.3 [−2.1%,\u00a0−1.5%]\u00a0pp；2026-11-25 <code>-1</code> ResNet-18 1e-05"),
     ],
 )  # fmt: skip
 def test_lines_and_minus_signs(form, text, wanted):
