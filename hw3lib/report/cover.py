@@ -89,17 +89,16 @@ def facts(study: Study, data: str, runs: dict[str, Run]) -> dict[Text, Text]:
 
 
 def machine(runs: dict[str, Run]) -> Text:
-    """What the Runs were trained on, and with which versions."""
-
-    def distinct(key: str) -> list[str]:
-        return list(dict.fromkeys(str(run.record[key]) for run in runs.values()))
-
-    machines = distinct("machine") or [f"{platform.system()} {platform.machine()}"]
-    devices = [d for d in distinct("device") if d != "cpu"]
-    versions = [f"hw3lib {__version__}", f"Python {platform.python_version()}"]
-    versions += [f"torch {version}" for version in distinct("torch")]
-    said = "; ".join([*machines, *devices, *versions])
-    return Text(said.replace(" cores", " 核心").replace("; ", "；"), said)
+    """What the Runs were trained on, each with its torch, and what the report is made with."""
+    records = [run.record for run in runs.values()]
+    parts = [(r["machine"], r["device"], f"torch {r['torch']}") for r in records]
+    trained = "; ".join(dict.fromkeys(", ".join(p for p in x if p != "cpu") for x in parts)) or "–"
+    here = f"{platform.system()} {platform.machine()}, Python {platform.python_version()}"
+    zh = trained.replace(" cores", " 核心").replace("; ", "；").replace(", ", "，")
+    return Text(
+        f"訓練：{zh}。報告產生於 {here.replace(', ', '，')}，hw3lib {__version__}。",
+        f"Training: {trained}. Report made on {here}, hw3lib {__version__}.",
+    )
 
 
 def newest(runs: dict[str, Run]) -> str:

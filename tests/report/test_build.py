@@ -240,7 +240,7 @@ def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
     again = SimpleNamespace(**{**vars(run), "recipe": replace(recipe, seed=1)})
     runs = {"best": run, "the same": run, "again": again}
     blocks = appendix(runs, [], Text("機器", "machine"), 10).blocks
-    assert any("end of each of the 2 trainings" in b.text.en for b in blocks)
+    assert any("end of each of the 2 training runs" in b.text.en for b in blocks)
     rows = next(b for b in blocks if b.kind == "table").data["rows"]
     told = {row[i].en: row[i + 1].en for row in rows for i in (0, 2)}
     assert (told["random erasing (probability)"], told["normalize"], told["cycles"]) == (
