@@ -19,7 +19,7 @@ from scipy.stats import t
 from statsmodels.stats.multitest import multipletests
 
 from hw3lib.evaluation.intervals import LEVEL
-from hw3lib.evaluation.metrics import BINS, confidence_bins, nll
+from hw3lib.evaluation.metrics import BINS, confidence_bins
 from hw3lib.evaluation.statistics import draw_groups
 
 OUTCOMES = ("accuracy", "NLL", "ECE", "epochs")
@@ -28,9 +28,9 @@ LAST = "last epoch"  # no early stopping: all epochs run, the last one kept
 
 
 class Training(NamedTuple):
-    """Logits (epochs, n, C) of the validation and the test images after every epoch."""
+    """Validation loss (epochs,) as the training measured it; logits (epochs, n, C) on test."""
 
-    validation: np.ndarray
+    losses: Sequence[float]
     test: np.ndarray
 
 
@@ -120,7 +120,7 @@ class Sampled:
 
 def read_cells(
     trainings: Mapping[str, Sequence[Training]],
-    labels: Mapping[str, np.ndarray],
+    labels: np.ndarray,
     group: np.ndarray,
     *,
     patience: Sequence[int] = (5, 10),
@@ -130,7 +130,7 @@ def read_cells(
     """Every configuration x stopping rule x ensemble size, measured on the test images.
 
     trainings : configuration -> one Training a seed, the same seeds in the same order
-    labels : of "validation" (decides the epochs kept) and "test";  group : (n_test,) of copies
+    labels, group : (n_test,) classes and groups of copies
     members : sizes; of each the mean over all ensembles that the seeds allow, 1 being single
         networks; epochs are those of all members together
 
@@ -147,13 +147,12 @@ def read_cells(
     weights = np.vstack([np.ones(len(groups)), counts[:, groups]])  # first the images as they are
     cells = {}
     for name, each in trainings.items():
-        losses = [[nll(z, labels["validation"]) for z in one.validation] for one in each]
         for wait in (0, *patience):
-            ends = [stopped_at(x, wait) for x in losses]
+            ends = [stopped_at(one.losses, wait) for one in each]
             fired = sum(end.fired for end in ends)
             last = [one.test[end.kept - 1] for one, end in zip(each, ends, strict=True)]
             epochs = [end.run for end in ends]
-            found = _all_ensembles(last, epochs, labels["test"], weights, members)
+            found = _all_ensembles(last, epochs, labels, weights, members)
             for size in members:
                 stopping = f"patience {wait}" if wait else LAST
                 cells[Cell(name, stopping, size)] = _sampled(found, len(each), size, fired)

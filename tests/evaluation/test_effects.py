@@ -19,10 +19,11 @@ GROUP = np.arange(240) // 2
 
 def training(skill, rng):
     """Logits whose hold on the labels in each epoch is `skill`; below 0 it is confidently wrong."""
-    return Training(*(
+    held, test = (
         np.stack([s * np.eye(7)[y] + rng.normal(size=(len(y), 7)) for s in skill])
         for y in LABELS.values()
-    ))  # fmt: skip
+    )
+    return Training([metrics.nll(z, LABELS["validation"]) for z in held], test)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +34,7 @@ def cells():
         "augmentation": [training(np.linspace(0.5, 3, 12), rng) for _ in range(5)],
         "none": [training([1, 1.5, 2, *np.linspace(1, -2, 9)], rng) for _ in range(5)],
     }
-    read = effects.read_cells(trainings, LABELS, GROUP, resamples=200)
+    read = effects.read_cells(trainings, LABELS["test"], GROUP, resamples=200)
     return trainings, read
 
 
@@ -85,7 +86,7 @@ def test_effects_are_simple_and_say_where_patience_did_not_fire(cells):
 def test_with_one_group_of_images_single_networks_are_the_t_test_over_seeds(cells):
     """One group is drawn whole every time, so only the seeds are left to vary."""
     trainings, _ = cells
-    read = effects.read_cells(trainings, LABELS, np.zeros(240), members=(1,), resamples=20)
+    read = effects.read_cells(trainings, LABELS["test"], np.zeros(240), members=(1,), resamples=20)
     a, b = read[Cell("augmentation", LAST, 1)], read[Cell("none", LAST, 1)]
     y = LABELS["test"]
     gains = [
@@ -126,7 +127,7 @@ def test_the_jackknife_of_an_ensemble_is_its_spread_over_new_seeds():
     for _ in range(40):
         skills = rng.normal(1.2, 0.35, size=(5, 1))
         read = effects.read_cells(
-            {"a": [training(s, rng) for s in skills]}, LABELS, GROUP,
+            {"a": [training(s, rng) for s in skills]}, LABELS["test"], GROUP,
             patience=(), members=(3, 5), resamples=2,
         )  # fmt: skip
         values.append([read[Cell("a", LAST, k)].value[1] for k in (3, 5)])
@@ -139,4 +140,4 @@ def test_seeds_that_cannot_be_paired_are_refused():
     one = training([1.0], RNG)
     for trainings, members in (({"a": [one] * 3, "b": [one] * 2}, (1,)), ({"a": [one] * 3}, (5,))):
         with pytest.raises(ValueError, match=f"equally many are needed, {members[0]} or more"):
-            effects.read_cells(trainings, LABELS, GROUP, members=members)
+            effects.read_cells(trainings, LABELS["test"], GROUP, members=members)
