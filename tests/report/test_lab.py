@@ -130,7 +130,7 @@ def test_a_notebook_runs_to_its_answer_is_exported_and_cleared(lab):
     said = [o.get("data", {}).get("text/markdown", "") for o in outputs]
     (answer,) = [text for text in said if "Answer to B4" in text]
     exported = lab.get(f"nbconvert/hw3_html/{NAME}.ipynb?download=true").decode()
-    assert re.search(r"From \w+ [\d.]+% down to \w+ [\d.]+%", answer)[0] in exported
+    assert re.search(r"From \w+, [\d.]+%, down to \w+, [\d.]+%", answer)[0] in exported
     assert "Not run" not in exported
     assert lab.get(f"nbconvert/hw3_pdf/{NAME}.ipynb").startswith(b"%PDF")
     assert any("a stored output" in line for line in faults_of(file, {}, stored=True))
