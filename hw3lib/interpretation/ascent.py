@@ -107,15 +107,10 @@ def best_of(ascents: Sequence[Ascent]) -> Ascent:
     return Ascent(ascents[0].filters, images, reached.max(0))
 
 
-def agreement(ascents: Sequence[Ascent]) -> np.ndarray:
-    """(F,) what the worst seed reached over what the best did; NaN where none rose above 0."""
-    reached = np.stack([a.reached for a in ascents])
-    return _ratio(reached.min(0), reached.max(0))
-
-
 def gain_over_real(ascent: Ascent, real: Survey) -> np.ndarray:
     """(F,) strength of the found image over that of the best real one; NaN for a dead filter."""
-    return _ratio(ascent.reached, real.mean[:, ascent.filters].max(0))
+    top, best = ascent.reached, real.mean[:, ascent.filters].max(0)
+    return np.divide(top, best, out=np.full(len(top), np.nan), where=best > 0)
 
 
 def recognised(network: Network, ascent: Ascent, profile: np.ndarray) -> int:
@@ -126,10 +121,6 @@ def recognised(network: Network, ascent: Ascent, profile: np.ndarray) -> int:
     with torch.inference_mode():
         called = network.model(_inputs(network, torch.as_tensor(ascent.images))).argmax(1)
     return int((called.cpu().numpy() == np.nanargmax(profile[ascent.filters], axis=1)).sum())
-
-
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    return np.divide(top, bottom, out=np.full(len(top), np.nan), where=bottom > 0)
 
 
 def _inputs(network: Network, images: Tensor) -> Tensor:
