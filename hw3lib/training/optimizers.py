@@ -38,7 +38,8 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:
-        # over lists of tensors: tensor by tensor, starting kernels costs a GPU more than they take
+        # over lists (torch's documented foreach operations): tensor by tensor, starting kernels
+        # costs a GPU more than they take
         for group in self.param_groups:
             parameters = [p for p in group["params"] if p.grad is not None]
             updates = self._momentum(parameters, group)
