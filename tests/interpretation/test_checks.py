@@ -102,6 +102,17 @@ def test_the_verdict_follows_its_rule(change, verdict):
         assert cell.endswith(signs[passes])
 
 
+def test_all_checks_of_a_method_hold_at_once():
+    """What one check alone would settle is open among twelve: t is 2.6, its limits 2.1 and 3.3."""
+    values = 0.5 - 0.1 * (2.6 / np.sqrt(20) + np.resize([-1, 1], 20) * np.sqrt(19 / 20))
+    alone = checks.judge({"weight randomisation": {"": {"gradient": values}}})
+    twelve = {str(k): {"gradient": values} for k in range(12)}
+    among = checks.judge({"weight randomisation": twelve})
+    assert alone["passes"].tolist() == [True] and among["passes"].tolist() == [None] * 12
+    oracle = ttest_1samp(values, 0).confidence_interval(1 - 0.05 / 12)
+    assert among.loc[0, ["low", "high"]].tolist() == pytest.approx([oracle.low, oracle.high])
+
+
 def test_a_linear_model_is_explained_in_full_and_a_broken_map_is_caught():
     net = linear_net(torch.randn(7, 48, 48, generator=torch.Generator().manual_seed(1)))
     inputs = torch.randn(6, 1, 48, 48, generator=torch.Generator().manual_seed(2))

@@ -11,7 +11,7 @@ from nbformat import v4
 from hw3lib import UserError
 from hw3lib.report import pandoc, pdf
 from hw3lib.report.exporters import Hw3PDFExporter
-from hw3lib.report.notebook import one_notebook
+from hw3lib.report.notebook import chapter_of, one_notebook
 from hw3lib.report.show import SYNTHETIC_NOTE
 from hw3lib.text import LANGUAGES, Text
 
@@ -21,6 +21,7 @@ from .fakes import (
     answer,
     both,
     cell,
+    chapter,
     document,
     elements,
     figure,
@@ -108,6 +109,26 @@ def test_the_pages_of_an_answer_within_a_section_run_to_its_last_step(inside):
     )
     assert last == first + 1
     assert (f"短答四{first}–{last}" in made[0]) is inside and f"短答四{first}" in made[0]
+
+
+def test_a_chapters_answer_and_its_first_figure_share_a_page():
+    """Wherever a chapter begins: after texts that leave less and less of the page before."""
+    second = [cell(answer()), *pair("## 甲", "## A"), *long(4), cell(figure("line"))]
+    starts = set()
+    for before in range(2, 15, 3):
+        two = [chapter(*long(before)), chapter_of(notebook(*second), "06_more")]
+        made = pages(pdf.render(document(chapters=two), "zh"))
+        (page,) = [n for n, said in enumerate(made) if "答案是四" in said]
+        assert "一條線。" in made[page]
+        starts.add(page)
+    assert len(starts) > 1  # some chapters were moved, some were not
+
+
+def test_the_steps_of_a_last_section_end_where_the_next_chapter_begins():
+    first = chapter(*pair("## 甲", "## A"), cell(answer()), *long(26))
+    made = pages(pdf.render(document(chapters=[first, chapter_of(notebook(), "06_more")]), "zh"))
+    (page,) = [n for n, said in enumerate(made, 1) if "答案是四" in said]
+    assert f"短答四{page}–{page + 1}" in made[0]
 
 
 def test_what_is_detail_code_or_stderr_stays_on_the_web_page():
