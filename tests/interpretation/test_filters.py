@@ -135,6 +135,8 @@ def test_a_filter_that_sees_one_region_falls_with_it_alone():
     close[mouth], close[mouth - 1] = 9 + np.resize([-1.0, 1.0], 10), 7.8  # t of the lead: 3.6
     assert filters.leading_region(close) == "mouth"  # six others: 3.4 is the limit
     assert filters.leading_region(close, among=20) is None
+    close[mouth - 1] = 8.2  # t of 2.4 would do if the region had not been chosen among seven
+    assert filters.leading_region(close) is None
 
 
 def test_profiles_selectivity_and_choice_of_filters():
