@@ -37,6 +37,7 @@ LONG = 28  # letters of a cell in both languages, from which each has lines of i
 SORTED = 5  # rows from which a table can be sorted
 UNITS = {"accuracy": "%", "share": "%", "ablation": " pp"}  # of results with this in their name
 PX_PER_POINT = 1.5  # 8.5 pt letters of ours beside text of 17 px
+HAT = re.compile(r'<mover>((?:(?!<mover>).)*?)<mo accent="true">\u0302')
 UNQUOTED = " !$'()*+,-./:;=?@[]^_`{|}~"  # what a data URI may hold as it is, in double quotes
 # a formula in a line with the signs that must not part from it
 INLINE = re.compile(
@@ -173,7 +174,8 @@ def _clean(text: str) -> str:
     text = re.sub(r'<a href="http', r'<a rel="noreferrer" href="http', text)
     text = INLINE.sub(r'<span class="whole">\g<0></span>', text)
     text = text.replace("<mo>′</mo>", '<mo class="prime">′</mo>')
-    text = text.replace('<mo accent="true">\u0302', '<mo accent="true" stretchy="false">ˆ')
+    # a hat as large as its letter, and close to it: browsers ask the mover whether it is an accent
+    text = HAT.sub(r'<mover accent="true">\1<mo stretchy="false">ˆ', text)
     return re.sub(r"<th(?=[ >])", '<th scope="col"', text)
 
 

@@ -128,6 +128,15 @@ def test_every_link_leads_somewhere_and_every_id_stands_once(page):
     assert set(links) <= set(ids) and "figure-5-1" in links and "heading-5-1" in links
 
 
+def test_a_hat_is_the_accent_of_its_letter_alone():
+    """As large as the letter: at the size of a superscript it reads as the dot of a derivative."""
+    tex = r"$\frac{\partial L}{\partial z_j} = \hat{y}_j + \hat{x_i}$"
+    made = render(document(*pair(f"差 {tex}", f"The difference {tex}")))
+    hats = re.findall(r'<mover accent="true">(.*?)<mo stretchy="false">ˆ</mo></mover>', made)
+    assert hats == ["<mi>y</mi>", "<msub><mi>x</mi><mi>i</mi></msub>"] * 2
+    assert made.count("<mover") == 4
+
+
 def test_what_is_numbered_folded_or_cannot_be_shown(page):
     for told in ("Figure 5.1", "Figure S5.1", "圖 S5.1", "Table 5.1", "sadness", "forty-two",
                  "補充：補充", "More: One",
