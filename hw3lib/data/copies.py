@@ -130,7 +130,7 @@ def _shifted_correlation(images: Tensor, pairs: Tensor, mirrored: bool, reach: i
     side, shifts = images.shape[1], 2 * reach + 1
     middle, width = slice(reach, side - reach), side - 2 * reach
     best = [torch.empty(0, dtype=images.dtype)]
-    for block in pairs.split(256):
+    for block in pairs.split(256) if len(pairs) else ():  # torch 2.11 has no FFT of nothing
         x, y = images[block[:, 0], middle, middle], images[block[:, 1]]
         y = y.flip(2) if mirrored else y
         x = x - x.mean((1, 2), keepdim=True)
