@@ -155,12 +155,23 @@ SETTINGS: dict[str, str] = {
     "vertical": "垂直",
     "constant": "固定",
     "onecycle": "OneCycle（先升後降）",
+    "sgd": "SGD",
+    "adam": "Adam",
+    "muon": "Muon",
     "linear": "線性下降",
     "cosine": "餘弦下降",
     "last": "最後一個週期",
     "best": "驗證損失最低的週期",
 }
-ENGLISH = {"last": "last epoch", "best": "lowest validation loss"}  # where the key says too little
+ENGLISH = {  # where the key says too little
+    "last": "last epoch",
+    "best": "lowest validation loss",
+    "shuffle": "random order",
+    "onecycle": "one cycle (rises, then falls)",
+    "linear": "linear decrease",
+    "cosine": "cosine decrease",
+    **{name: SETTINGS[name] for name in ("sgd", "adam", "muon")},
+}
 
 
 @dataclass(frozen=True)
@@ -187,6 +198,21 @@ class Text:
         )
         return Text(powers(self.zh.format(**zh)), powers(self.en.format(**en)))
 
+
+NETWORKS: dict[str, Text] = {  # names in hw3lib.models.MODELS
+    "resnet18": Text("ResNet-18（參考報告 A）", "ResNet-18 (reference report A)"),
+    "two_conv": Text(
+        "兩層卷積（參考報告 B 的起點）", "two convolutions (where reference report B began)"
+    ),
+    "two_conv_regularised": Text(
+        "同上，加批次正規化與 Dropout", "the same with batch norm and dropout"
+    ),
+    "five_block": Text("五區塊 CNN（參考報告 B）", "five-block CNN (reference report B)"),
+    "vgg16": Text("VGG-16（批次正規化）", "VGG-16 with batch norm"),
+    "dense": Text("全連接網路", "fully connected network (MLP)"),
+    "slim_resnet": Text("精簡殘差網路", "slim residual network"),
+    "fine_resnet": Text("高解析殘差網路", "high-resolution residual network"),
+}
 
 RESULTS: dict[str, Text] = {  # parts of the names of results that are no words; "" is left out
     **dict.fromkeys(("data", "tricks", "saliency", "activation", "proof"), Text("", "")),
@@ -259,6 +285,8 @@ def same(value: object) -> Text:
 
 def setting(value: object) -> Text:
     """A setting of a Recipe for a table: words in both languages, anything else as it is."""
+    if isinstance(value, Text) or value in NETWORKS:
+        return value if isinstance(value, Text) else NETWORKS[value]
     shown = format(value, "g" if isinstance(value, float) else "," * isinstance(value, int))
     return Text(SETTINGS.get(shown, shown), ENGLISH.get(shown, shown))
 

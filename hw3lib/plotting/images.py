@@ -45,6 +45,7 @@ def image_grid(
     labels: Sequence[Text | str] = (),
     scale: Scale | None = None,
     biggest: float = 0.75,
+    width: float = WIDTH,
 ) -> Axes:
     """Images in cells of one size, all in one axes whose unit is a cell.
 
@@ -56,11 +57,12 @@ def image_grid(
     labels : left of each row; an empty one continues the row above
     scale : a colour bar
     biggest : inches that a cell takes at most
+    width : inches that all of it takes at most
     """
     across = max(map(len, rows))
     left = max((text_width(label(name)) for name in labels), default=0) + 0.1
     x = np.arange(across) * (1 + GAP)
-    cell = min(biggest, (WIDTH - left) / (x[-1] + 1 + GAP))
+    cell = min(biggest, (width - left) / (x[-1] + 1 + GAP))
     names = [[fit(label(title), 1.02 * cell) for title in row] for row in titles]
     room = max((n.count("\n") + 1 for row in names for n in row if n), default=0) * LINE / cell
     y = np.arange(len(rows)) * (1 + GAP + room) + room
@@ -68,8 +70,8 @@ def image_grid(
     if turned := max(map(text_width, heads), default=0) > 1.1 * cell:
         heads = [label(name, " ") for name in columns]
     height = cell * (y[-1] + 1 + GAP) + _head(heads, turned) + 0.5 * bool(scale) + 0.05
-    width = max(left + cell * (x[-1] + 1 + GAP), _bar_width(scale))
-    ax = style.subplots(width=width, height=height)[1]
+    taken = max(left + cell * (x[-1] + 1 + GAP), _bar_width(scale))
+    ax = style.subplots(width=taken, height=height)[1]
     _draw(ax, rows, x, y)
     for top, row in zip(y, names, strict=False):
         for centre, name in zip(x + 0.5, row, strict=False):
@@ -136,7 +138,8 @@ def _bar(ax: Axes, scale: Scale) -> None:
     ticks = sorted({scale.low, min(max(0, scale.low), scale.high), scale.high})
     bar = ax.figure.colorbar(colours, ax=ax, orientation="horizontal", shrink=0.4, aspect=40,
                              pad=0.02, ticks=ticks, panchor=False)  # fmt: skip
-    bar.ax.set_xticklabels([f"{t:+.3g}" if t and scale.low < 0 else f"{t:.3g}" for t in ticks])
+    signed = "+" if scale.low < 0 else ""
+    bar.ax.set_xticklabels([style.minus(f"{t:{signed * (t != 0)}.3g}") for t in ticks])
     bar.ax.tick_params(length=2, pad=1.5)
     bar.outline.set_visible(False)
     bar.set_label(label(scale.name), labelpad=1.5)

@@ -45,7 +45,7 @@ def matrix(
     numbers, columns = values.to_numpy(float), [label(name) for name in values.columns]
     panel = style.subplots(height=0.3 * len(values) + 0.6)[1] if ax is None else ax
     if isinstance(texts, str):
-        texts = np.array([[_signless_zero(f"{v:{texts}}") for v in row] for row in numbers])
+        texts = np.array([[_signed(f"{v:{texts}}") for v in row] for row in numbers])
     top = top or float(np.nanmax(np.abs(numbers - (middle or 0)))) or 1.0
     colours = {"cmap": style.SEQUENTIAL, "vmin": 0, "vmax": top}
     if middle is not None:
@@ -73,8 +73,8 @@ def matrix(
     return panel
 
 
-def _signless_zero(text: str) -> str:
-    return text.lstrip("+-") if float(text) == 0 else text
+def _signed(text: str) -> str:
+    return style.minus(text.lstrip("+-") if float(text) == 0 else text)
 
 
 def by_class(values: np.ndarray) -> pd.DataFrame:

@@ -59,7 +59,6 @@ def settings() -> dict[str, Any]:
         "xtick.labelsize": POINTS,
         "ytick.labelsize": POINTS,
         "legend.fontsize": POINTS,
-        "axes.unicode_minus": False,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "axes.formatter.useoffset": False,
@@ -119,6 +118,11 @@ def look(i: int) -> dict[str, Any]:
         "ms": 4,
         "lw": 1.2,
     }
+
+
+def minus(number: str) -> str:
+    """A number's text with the sign that matplotlib's own tick labels have."""
+    return number.replace("-", "\u2212")
 
 
 def label(name: object, between: str = "\n") -> str:
@@ -223,6 +227,8 @@ def ticks(axis: Axis, unit: str) -> None:
         case "%":
             axis.set_major_formatter(lambda x, _: f"{100 * x:.4g}%")
         case "pp":
-            axis.set_major_formatter(lambda x, _: f"{100 * x:+.4g}" if abs(x) > 1e-9 else "0")
+            axis.set_major_formatter(
+                lambda x, _: minus(f"{100 * x:+.4g}") if abs(x) > 1e-9 else "0"
+            )
         case "1":
             axis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))

@@ -8,23 +8,26 @@ from pathlib import Path
 
 from hw3lib import UserError
 from hw3lib.report.document import Block, Chapter, numbered
-from hw3lib.text import HYPERPARAMETERS, Text, same, setting
+from hw3lib.text import HYPERPARAMETERS, NETWORKS, Text, same, setting
 from hw3lib.training.recipe import Recipe
 from hw3lib.training.runs import Run
 
-NAME = "appendix"
+NAME, MUON = "appendix", "jordan2024muon"
 SEED = re.compile(r"\.\d+$")  # of the Runs of one configuration: "small.0", "small.1"
 UNUSED = ("none", "", 0, 0.0)
 USED_BY = {"momentum": ("sgd", "muon"), "lr_rest": ("muon",)}  # optimisers
 
 
 def appendix(
-    runs: dict[str, Run], works: list[str], machine: Text, number: int, *, folded: int = 0
+    runs: dict[str, Run], works: dict[str, str], machine: Text, number: int, *, folded: int = 0
 ) -> Chapter:
-    """The last Chapter. `works` are the references in their order, the last `folded` details."""
+    """The last Chapter.
+
+    works : key -> reference in their order, the last `folded` details
+    """
     blocks = [_heading("超參數與訓練環境", "Hyperparameters and hardware")]
     if best := runs.get("best") or next(iter(runs.values()), None):
-        blocks.append(_hyperparameters(best))
+        blocks.append(_hyperparameters(best, cited=MUON in works))
     blocks.append(Block("markdown", NAME, machine))
     if runs:
         blocks.append(_scored(len({run.recipe for run in runs.values()})))
@@ -33,7 +36,7 @@ def appendix(
         blocks += [
             Block("work", NAME, same(f"\\[{n}\\] {work}"), number=str(n),
                   detail=n > len(works) - folded)
-            for n, work in enumerate(works, 1)
+            for n, work in enumerate(works.values(), 1)
         ]  # fmt: skip
     if runs:
         blocks += [_heading("各訓練設定與結果", "Recipes and their Runs", detail=True), _runs(runs)]
@@ -63,8 +66,8 @@ def read_works(bibliography: Path) -> dict[str, str]:
     return {key: " ".join(entry.split()) for key, entry in found}
 
 
-def _hyperparameters(run: Run) -> Block:
-    """In two columns of name and value, to take half the height."""
+def _hyperparameters(run: Run, *, cited: bool) -> Block:
+    """In two columns of name and value, to take half the height; Muon with its reference."""
     recipe, said = run.recipe, []
     for name in dict.fromkeys([*HYPERPARAMETERS, *_changed(recipe)]):
         value = _value(recipe, name)
@@ -77,11 +80,14 @@ def _hyperparameters(run: Run) -> Block:
     half = -(-len(said) // 2)
     said += [(Text("", ""),) * 2] * (2 * half - len(said))
     rows = [[*said[i], *said[half + i]] for i in range(half)]
+    muon = cited and recipe.optimizer == "muon"
+    source = f"[@{MUON}]" * muon
     caption = Text(
         f"最佳網路（訓練設定 `best`）的超參數，共訓練 {run.record['epochs_run']} 個週期；"
-        "未列出者為關閉或預設值。",
+        f"未列出者為關閉或預設值{'；Muon：' * muon}{source}。",
         f"Hyperparameters of the best network (recipe `best`), trained for "
-        f"{run.record['epochs_run']} epochs; anything not listed is off or at its default.",
+        f"{run.record['epochs_run']} epochs; anything not listed is off or at its "
+        f"default{'; Muon: ' * muon}{source}.",
     )
     columns = [Text("超參數", "hyperparameter"), Text("值", "value")] * 2
     shown = {"columns": columns, "rows": rows, "align": ["left"] * 4}
@@ -142,8 +148,11 @@ def _changed(recipe: Recipe) -> dict[str, object]:
 
 def _value(recipe: Recipe, name: str) -> object:
     """Of a field; of many teachers how many and what they are, instead of their Runs' names."""
-    runs = recipe.teacher.split() if name == "teacher" else []
-    return f"{len(runs)} {runs[0].rpartition('-')[0]}" if runs else getattr(recipe, name)
+    if name != "teacher" or not recipe.teacher:
+        return getattr(recipe, name)
+    first, *others = recipe.teacher.split()
+    network, count = NETWORKS[first.rpartition("-")[0]], 1 + len(others)
+    return Text(f"{count} 個{network.zh}", f"{count} × {network.en}")
 
 
 def _range(values: list[int]) -> str:

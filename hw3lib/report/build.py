@@ -110,7 +110,7 @@ def _filled(
     printed = _cited([block for block in blocks if not block.detail], works)
     keys = list(dict.fromkeys(printed + _cited(blocks, works))) or [*works]
     last = appendix(
-        runs, [works[key] for key in keys], machine(runs), max(numbers) + 1,
+        runs, {key: works[key] for key in keys}, machine(runs), max(numbers) + 1,
         folded=len(keys) - len(printed) if printed else 0,
     )  # fmt: skip
     document = replace(

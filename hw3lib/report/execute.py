@@ -31,7 +31,9 @@ HOUSE = re.compile(r"0[1-9]_")  # our nine notebooks; any other may lack paramet
 LINE = 300  # characters of a cell or an error that are shown
 STARTED = 120  # seconds a kernel may take to answer first
 DIED = "the kernel died (if out of memory, --jobs 1 runs one notebook at a time)"
-KERNEL = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1") | {
+# most of the time three or four long notebooks are left, which share the cores
+THREADS = str(max(1, (os.cpu_count() or 1) // 4))
+KERNEL = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), THREADS) | {
     "JPY_SESSION_NAME": ""  # nobody clicks, even where this process is a notebook's
 }
 

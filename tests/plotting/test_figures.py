@@ -105,7 +105,7 @@ def test_every_series_keeps_3_to_1_in_grey_print_and_a_mark_of_its_own():
 @pytest.mark.parametrize(
     ("unit", "ticks", "shown"),
     [("%", (0, 0.05, 0.1), ["0%", "5%", "10%"]), ("%", (0, 0.025, 0.05), ["0%", "2.5%", "5%"]),
-     ("pp", (-0.02, 0, 0.015), ["-2", "0", "+1.5"])],
+     ("pp", (-0.02, 0, 0.015), ["−2", "0", "+1.5"])],
 )  # fmt: skip
 def test_ticks_say_what_stands_there(unit, ticks, shown):
     _, ax = plt.subplots()

@@ -239,7 +239,7 @@ def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
     run = SimpleNamespace(recipe=recipe, record={"epochs_run": 3, "kept_epoch": 2, "seconds": 1.0})
     again = SimpleNamespace(**{**vars(run), "recipe": replace(recipe, seed=1)})
     runs = {"best": run, "the same": run, "again": again}
-    blocks = appendix(runs, [], Text("機器", "machine"), 10).blocks
+    blocks = appendix(runs, {"jordan2024muon": "Jordan"}, Text("機器", "machine"), 10).blocks
     assert any("end of each of the 2 training runs" in b.text.en for b in blocks)
     rows = next(b for b in blocks if b.kind == "table").data["rows"]
     told = {row[i].en: row[i + 1].en for row in rows for i in (0, 2)}
@@ -253,7 +253,8 @@ def test_the_table_of_hyperparameters_leaves_none_out_that_was_set():
 
 
 def test_works_that_only_details_cite_come_last_and_are_details():
-    blocks = appendix({}, ["printed", "folded"], Text("機器", "machine"), 10, folded=1).blocks
+    cited = {"a": "printed", "b": "folded"}
+    blocks = appendix({}, cited, Text("機器", "machine"), 10, folded=1).blocks
     works = {b.number: b.detail for b in blocks if b.kind == "work"}
     assert works == {"1": False, "2": True}
 
