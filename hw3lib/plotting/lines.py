@@ -30,6 +30,7 @@ def curves(
     y_unit: str = "",
     baseline: Text | str | None = None,
     reference: float | None = None,
+    height: float = 2.5,
     ax: Axes | None = None,
 ) -> Axes:
     """One line a series, with a band where it has one.
@@ -41,9 +42,9 @@ def curves(
     x_unit, y_unit : "%" for shares, "" for anything else
     baseline : the series drawn as a plain dashed black line
     reference : height of a dotted line
-    ax : where to draw; if None on a figure of its own, with a legend below
+    ax : where to draw; if None on a figure of its own, `height` inches and a legend below
     """
-    panel = style.subplots()[1] if ax is None else ax
+    panel = style.subplots(height=height)[1] if ax is None else ax
     for i, (name, values) in enumerate(series.items()):
         frame = values.to_frame("value") if isinstance(values, pd.Series) else values
         mark = BASELINE if name == baseline else look(i)

@@ -178,8 +178,8 @@ def cascade_curves(check: pd.DataFrame, *, limit: float) -> Axes:
             steps[share] = mean_interval(values.to_numpy())
         series[method] = pd.DataFrame(list(steps.values()), index=list(steps))
     x = Text("隨機化的層（由最後一層起）", "layers randomised, from the last")
-    y = Text("與原圖的等級相關", "rank correlation with the map")
-    return curves(series, x=x, y=y, x_unit="%", reference=limit)
+    y = Text("等級相關", "rank correlation")
+    return curves(series, x=x, y=y, x_unit="%", reference=limit, height=1.8)
 
 
 def order_curves(found: Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]) -> Figure:
