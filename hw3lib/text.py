@@ -155,9 +155,6 @@ SETTINGS: dict[str, str] = {
     "vertical": "垂直",
     "constant": "固定",
     "onecycle": "OneCycle（先升後降）",
-    "sgd": "SGD",
-    "adam": "Adam",
-    "muon": "Muon",
     "linear": "線性下降",
     "cosine": "餘弦下降",
     "last": "最後一個週期",
@@ -170,7 +167,6 @@ ENGLISH = {  # where the key says too little
     "onecycle": "one cycle (rises, then falls)",
     "linear": "linear decrease",
     "cosine": "cosine decrease",
-    **{name: SETTINGS[name] for name in ("sgd", "adam", "muon")},
 }
 
 
@@ -213,6 +209,7 @@ NETWORKS: dict[str, Text] = {  # names in hw3lib.models.MODELS
     "slim_resnet": Text("精簡殘差網路", "slim residual network"),
     "fine_resnet": Text("高解析殘差網路", "high-resolution residual network"),
 }
+OPTIMIZERS = {"sgd": "SGD", "adam": "Adam", "adamw": "AdamW", "muon": "Muon"}
 
 RESULTS: dict[str, Text] = {  # parts of the names of results that are no words; "" is left out
     **dict.fromkeys(("data", "tricks", "saliency", "activation", "proof"), Text("", "")),
@@ -285,8 +282,12 @@ def same(value: object) -> Text:
 
 def setting(value: object) -> Text:
     """A setting of a Recipe for a table: words in both languages, anything else as it is."""
-    if isinstance(value, Text) or value in NETWORKS:
-        return value if isinstance(value, Text) else NETWORKS[value]
+    if isinstance(value, Text):
+        return value
+    if value in NETWORKS:
+        return NETWORKS[value]
+    if value in OPTIMIZERS:
+        return same(OPTIMIZERS[value])
     shown = format(value, "g" if isinstance(value, float) else "," * isinstance(value, int))
     return Text(SETTINGS.get(shown, shown), ENGLISH.get(shown, shown))
 

@@ -12,7 +12,7 @@ from hw3lib.interpretation.ascent import Ascent
 from hw3lib.interpretation.filters import KINDS, FilterLayer, Survey, kernel_kinds, top_patches
 from hw3lib.plotting.images import Scale, image_grid, signed
 from hw3lib.plotting.publishing import release
-from hw3lib.plotting.style import WIDTH, label
+from hw3lib.plotting.style import PRINTED, WIDTH, label
 from hw3lib.text import Text, as_text, term
 
 ACROSS = 12  # kernels in a row
@@ -72,7 +72,7 @@ def filter_sheet(
 ) -> Axes:
     """A column for each filter, its words one to a line; kind -> rows of images, one a filter.
 
-    A PDF shows figures at 0.78 of their size: so many images may take the whole width of its text.
+    So many small images take the whole width of the text in print.
     """
     rows, labels = [], []
     for kind, images in kinds.items():
@@ -80,7 +80,7 @@ def filter_sheet(
         labels += [kind, *[""] * (len(images) - 1)]
     words = [zip(c.zh.split(), c.en.split(), strict=True) for c in map(as_text, columns)]
     heads = ["\n".join(label(Text(*pair)) for pair in pairs) for pairs in words]
-    return image_grid(rows, columns=heads, labels=labels, biggest=0.5, width=WIDTH / 0.78)
+    return image_grid(rows, columns=heads, labels=labels, biggest=0.5, width=WIDTH / PRINTED)
 
 
 def found_images(ascent: Ascent) -> list[np.ndarray]:

@@ -22,6 +22,7 @@ from hw3lib.text import Text, as_text, current_language
 
 FONT = ROOT / "report" / "fonts" / "NotoSansTC-Regular.otf"
 WIDTH = 6.3  # inches, 16 cm: the text block of the A4 report
+PRINTED = 0.78  # the share of its size at which report.typ prints a figure
 POINTS = 8.0  # the smallest text
 
 # After Okabe & Ito (https://jfly.uni-koeln.de/color/), told apart by colour-blind readers; their

@@ -80,14 +80,13 @@ def _hyperparameters(run: Run, *, cited: bool) -> Block:
     half = -(-len(said) // 2)
     said += [(Text("", ""),) * 2] * (2 * half - len(said))
     rows = [[*said[i], *said[half + i]] for i in range(half)]
-    muon = cited and recipe.optimizer == "muon"
-    source = f"[@{MUON}]" * muon
+    source = f"[@{MUON}]" if cited and recipe.optimizer == "muon" else ""
     caption = Text(
         f"最佳網路（訓練設定 `best`）的超參數，共訓練 {run.record['epochs_run']} 個週期；"
-        f"未列出者為關閉或預設值{'；Muon：' * muon}{source}。",
+        f"未列出者為關閉或預設值{source and f'；Muon：{source}'}。",
         f"Hyperparameters of the best network (recipe `best`), trained for "
         f"{run.record['epochs_run']} epochs; anything not listed is off or at its "
-        f"default{'; Muon: ' * muon}{source}.",
+        f"default{source and f'; Muon: {source}'}.",
     )
     columns = [Text("超參數", "hyperparameter"), Text("值", "value")] * 2
     shown = {"columns": columns, "rows": rows, "align": ["left"] * 4}
