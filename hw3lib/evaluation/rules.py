@@ -9,13 +9,11 @@ Every rule is a small estimator: `fit(probabilities, labels, priors)` on validat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import pandas as pd
-from sklearn.model_selection import StratifiedGroupKFold
 
 from hw3lib import UserError
 from hw3lib.evaluation import metrics
@@ -204,16 +202,6 @@ def estimate_priors(probabilities: np.ndarray, priors: np.ndarray) -> np.ndarray
     return shares
 
 
-def expected_scores(posteriors: np.ndarray, predictions: np.ndarray) -> tuple[float, float]:
-    """(accuracy, balanced accuracy) to expect were `posteriors` (n, C) the true ones.
-
-    Each image counts p(c) for class c, so nothing is drawn and no label is needed.
-    """
-    matrix = np.zeros((posteriors.shape[1],) * 2)  # rows true, columns predicted
-    np.add.at(matrix.T, predictions, posteriors)
-    return float(metrics.accuracy_of(matrix)), float(metrics.balanced_accuracy_of(matrix))
-
-
 def class_recall(
     rules: Sequence[Rule], probabilities: np.ndarray, labels: np.ndarray, *, class_id: int
 ) -> pd.DataFrame:
@@ -236,22 +224,6 @@ def class_recall(
         accuracy = metrics.accuracy(z, labels)
         rows.append((rule.name, hits, recall, scores["precision"], accuracy))
     return pd.DataFrame(rows, columns=["rule", "hits", "recall", "precision", "accuracy"])
-
-
-def cross_fitted(
-    rule: Rule, probabilities: np.ndarray, labels: np.ndarray, priors: np.ndarray, group: np.ndarray
-) -> np.ndarray:
-    """(n,) predictions of a rule for each fifth of the images, fitted on the other four.
-
-    What a tuned rule gains on the images it was tuned on is partly luck; this is what remains.
-    group : (n,) groups of copies, kept together.
-    """
-    predictions = np.empty(len(labels), dtype=int)
-    parts = StratifiedGroupKFold(5, shuffle=True, random_state=0)
-    for fit, apply in parts.split(probabilities, labels, group):
-        fitted = deepcopy(rule).fit(probabilities[fit], labels[fit], priors)
-        predictions[apply] = fitted.predict(probabilities[apply])
-    return predictions
 
 
 def rejection_threshold(probabilities: np.ndarray, coverage: float) -> float:

@@ -31,7 +31,7 @@ class Scale(NamedTuple):
     """A colour bar below a grid."""
 
     name: Text | str
-    colours: str = style.DIVERGING
+    colours: str = style.SIGNED
     low: float = -1
     high: float = 1
 
@@ -146,12 +146,12 @@ def _bar(ax: Axes, scale: Scale) -> None:
 
 
 def signed(values: np.ndarray, top: float | None = None) -> np.ndarray:
-    """(h, w) -> (h, w, 3) uint8: blue below zero, white at it, red above.
+    """(h, w) -> (h, w, 3) uint8: dark blue below zero, grey at it, yellow above.
 
     top : end of the scale on both sides (default: the largest absolute value)
     """
     top = top or float(np.abs(values).max()) or 1.0
-    return _colours(values / top / 2 + 0.5, style.DIVERGING)
+    return _colours(values / top / 2 + 0.5, style.SIGNED)
 
 
 def overlay(face: np.ndarray, values: np.ndarray, *, diverging: bool = True) -> np.ndarray:
@@ -159,12 +159,12 @@ def overlay(face: np.ndarray, values: np.ndarray, *, diverging: bool = True) -> 
 
     face : (H, W) grey values in [0, 255]
     values : (H, W) of a map, in units of what is drawn in the deepest colour
-    diverging : blue to red on [-1, 1], else yellow to red on [0, 1]
+    diverging : dark blue to yellow on [-1, 1], else yellow to red on [0, 1]
     """
     share = np.clip(values, -1 if diverging else 0, 1)
-    colours = (_colours(share / 2 + 0.5, style.DIVERGING) if diverging
+    colours = (_colours(share / 2 + 0.5, style.SIGNED) if diverging
                else _colours(share, style.IMPORTANCE))  # fmt: skip
-    grey = (np.asarray(face, float)[..., None] + 120) / 450 * 255  # paler than the colours
+    grey = (np.asarray(face, float)[..., None] + 130) / 560 * 255  # between both ends of the colours
     cover = 0.85 * np.abs(share[..., None]) ** 0.7
     return ((1 - cover) * grey + cover * colours).round().astype(np.uint8)
 

@@ -79,9 +79,9 @@ def test_a_pair_is_ranked_by_the_mean_of_its_two_rates_and_not_by_the_larger_cla
     first, second = pairs.iloc[0], pairs.iloc[1]
     assert (first.a, first.b, first.a_as_b, first.b_as_a) == (0, 1, 0, 23)
     assert first.back == share_interval(23, 50) and first.forth == share_interval(0, 900)
-    assert first.share == pytest.approx(0.23) and first.p < 1e-9
+    assert first.share == pytest.approx(0.23)
     assert (second.a, second.b) == (4, 6) and second.forth.value == pytest.approx(200 / 1100)
-    assert len(pairs) == 21 and pairs["p"].iloc[-1] == 1
+    assert len(pairs) == 21
     shares = metrics.pair_shares(matrix)
     assert shares[0, 1] == shares[1, 0] == first.share
     assert metrics.pair_shares(np.stack([matrix] * 2)).shape == (2, C, C)

@@ -81,10 +81,16 @@ def test_signed_and_overlay_colours_tell_the_sign():
     values = np.zeros((48, 48))
     values[:, :24], values[:, 24:30] = 1, -1
     for drawn in (plotting.signed(values), images.overlay(np.full((48, 48), 128), values)):
-        red, blue, zero = drawn[0, 0], drawn[0, 25], drawn[0, 40]
+        yellow, blue, zero = drawn[0, 0], drawn[0, 25], drawn[0, 40]
         assert drawn.dtype == np.uint8 and drawn.shape == (48, 48, 3)
-        assert int(red[0]) > int(red[2]) + 50 and int(blue[2]) > int(blue[0]) + 50
-        assert np.ptp(zero.astype(int)) < 3
+        assert int(yellow[0]) > int(yellow[2]) + 50 and int(blue[2]) > int(blue[0]) + 50
+        assert np.ptp(zero.astype(int)) < 6
+    printed = [
+        images.overlay(np.full((48, 48), shade), values) @ [0.299, 0.587, 0.114]
+        for shade in (0, 255)
+    ]  # in grey, whatever the face beneath
+    assert min(p[0, 0] for p in printed) > max(p[0, 40] for p in printed)
+    assert max(p[0, 25] for p in printed) < min(p[0, 40] for p in printed)
     assert (plotting.signed(values, 4)[0, 0] > plotting.signed(values)[0, 0]).any()
     face = FACES.images[0]
     grey = images.overlay(face, np.zeros((48, 48)))[..., 0].astype(float)
