@@ -96,7 +96,7 @@ def _hyperparameters(run: Run, *, cited: bool) -> Block:
 def _scored(trainings: int) -> Block:
     """How often the test set was looked at: whoever looks often enough finds a good figure."""
     said = Text(
-        "測試集的使用次數：{n} 次訓練各在結束時評分一次，逐週期比較者每個週期一次；"
+        "測試集的使用次數：{n} 次訓練各在結束時評分一次，需要逐週期比較的，每個週期評分一次；"
         "錯誤注入、決策規則與濾波器消融各再分析一次；先前開發與重複的訓練也評過分"
         "（report/results、report/experiments.md）。設定、週期與門檻都不依測試分數選定，"
         "但設計後來的網路時，已知先前網路的測試分數；"
