@@ -125,6 +125,8 @@ class _Pages:
         for key, value in block.data.items():
             if key in ("width", "height", "align", "questions"):
                 made[key] = value
+        if block.kind == "answer":  # page 1 leads to the answer in the question's own chapter
+            made["leads"] = [q for q in block.data["questions"] if self.document.answer(q) is block]
         if block.kind == "table":
             rows = [block.data["columns"], *block.data["rows"]]
             made["rows"] = [[self.plain(typeset(c), block.where) for c in row] for row in rows]

@@ -99,6 +99,15 @@ def test_the_pages_of_an_answer_are_those_of_the_figures_it_refers_to_too():
         assert f"短答四{first}{',' if between == 40 else '–'}{last}" in made[0]
 
 
+def test_the_first_page_leads_to_the_answer_in_the_questions_own_chapter():
+    part = chapter_of(notebook(cell(answer(zh="前半。", en="Half."))), "01_part")
+    made = pages(pdf.render(document(chapters=[part, chapter(*long(40), cell(answer()))]), "zh"))
+    half, own = (
+        next(n for n, said in enumerate(made, 1) if words in said) for words in ("前半", "答案是四")
+    )
+    assert half < own and f"短答四{own}" in made[0]
+
+
 @pytest.mark.parametrize("inside", [True, False])
 def test_the_pages_of_an_answer_within_a_section_run_to_its_last_step(inside):
     section = pair("## 甲", "## A")
