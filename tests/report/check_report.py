@@ -21,7 +21,8 @@ from .browser import faults as faults_in_browser
 
 LARGEST = 6  # MB of a file
 PAGES = {"hw3_report.pdf": 34, "hw3_report.zh.pdf": 20, "hw3_report.en.pdf": 20}
-WORDS = {"en": 65, "zh": 95}  # of an answer that a grader reads and judges in 15 seconds
+# What a grader reads and judges in about 15 seconds; a formula or a Chinese character is a word.
+WORDS = {"en": 65, "zh": 95}
 TOKEN = re.compile(r"[\u4e00-\u9fff]|[^\s\u3000-\u9fff（）：；，。、]+")
 QUESTIONS = ["A1", "A2", "A3", "A4", "A5", "B1", "B2", "B3", "B4", "M1", "M2", "M3", "M4"]
 

@@ -20,6 +20,7 @@ from hw3lib.report.notebook import one_notebook
 from hw3lib.report.show import MIME
 from hw3lib.text import Text
 
+from .check_report import WORDS, long_answers
 from .fakes import (
     HTML,
     STUDY,
@@ -108,6 +109,15 @@ def test_the_first_screen_answers_with_thumbnails_and_links(page):
     first = page.source[: page.source.index('<article class="chapter"')]
     for part in ('href="#answer-a3"', "short four", "data:image/webp;base64", "64.3%"):
         assert part in first, part
+
+
+def test_an_answer_that_nobody_reads_in_time_is_a_fault_of_the_report():
+    words = {"zh": "短", "en": "word " * (WORDS["en"] - 1) + "$x + y$"}
+    assert [*long_answers(render(document(cell(answer(**words)))))] == []
+    (fault,) = long_answers(
+        render(document(cell(answer(**{**words, "en": words["en"] + " more"}))))
+    )
+    assert fault == f"Answer to A3: {WORDS['en'] + 1} words (en), more than {WORDS['en']}"
 
 
 def test_a_thumbnail_is_of_the_figure_that_the_answer_names_first():
