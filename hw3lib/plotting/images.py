@@ -164,9 +164,8 @@ def overlay(face: np.ndarray, values: np.ndarray, *, diverging: bool = True) -> 
     share = np.clip(values, -1 if diverging else 0, 1)
     colours = (_colours(share / 2 + 0.5, style.SIGNED) if diverging
                else _colours(share, style.IMPORTANCE))  # fmt: skip
-    grey = (
-        (np.asarray(face, float)[..., None] + 130) / 560 * 255
-    )  # between both ends of the colours
+    # lighter than the dark end of the colours, darker than the light one
+    grey = (np.asarray(face, float)[..., None] + 130) / 560 * 255
     cover = 0.85 * np.abs(share[..., None]) ** 0.7
     return ((1 - cover) * grey + cover * colours).round().astype(np.uint8)
 

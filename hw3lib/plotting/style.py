@@ -31,7 +31,7 @@ BLUE, ORANGE, GREEN, RED, PURPLE, BLACK = (
     "#0072B2", "#C77700", "#009E73", "#D55E00", "#B8608F", "#222222",
 )  # fmt: skip
 SEQUENTIAL, DIVERGING, IMPORTANCE = "Blues", "RdBu_r", "YlOrRd"
-SIGNED = "cividis"  # of images: ever lighter, so that grey print keeps the sign, which nobody wrote
+SIGNED = "cividis"  # of images, which bear no numbers: lightness tells the sign in grey print
 COLOURS = (BLUE, ORANGE, GREEN, RED, PURPLE, BLACK)
 PARTS = re.compile(r"[\u2e80-\uffff] ?|[^\s\u2e80-\uffff]+ ?| ")  # between which lines may break
 MARKERS, LINES = "os^DvPX*", ("-", "--", "-.", ":")
